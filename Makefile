@@ -1,0 +1,38 @@
+# Everything a newcomer needs: `make demo`, `make test`. Both set up a virtual environment in .venv first.
+PYTHON ?= python3
+VENV   := .venv
+READY  := $(VENV)/.ready
+PG     ?= embedded
+ARGS   ?=
+
+.PHONY: demo test lint bench constraints clean
+
+demo: $(READY)
+	$(VENV)/bin/gateway demo $(ARGS)
+
+test: $(READY)
+	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(READY)
+	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+# The versions we develop with: names and numbers only, from whichever registry you use.
+constraints: $(READY)
+	$(VENV)/bin/python -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --quiet \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gateway needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,otel]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .gateway

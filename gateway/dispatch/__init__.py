@@ -1,0 +1,1 @@
+"""Make the calls that requests owe: claim, send, settle."""

@@ -1,0 +1,144 @@
+"""One function for each owed call. Before it sends anything that can't be taken back, it can say why that is safe."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from asyncpg import Pool
+
+from gateway.domain.commands import CallTaken, Command, ReadBack
+from gateway.domain.deliveries import READ_BACK, Operation, Parcel
+from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
+from gateway.domain.proof import missing
+from gateway.domain.requests import Request
+from gateway.domain.routing import idempotency_key, provider_reference
+from gateway.ledger import stories
+from gateway.ledger.entries import Claim
+from gateway.newstore.client import Client, Shown
+from gateway.providers.contract import Adapter, Order
+
+from .outcomes import Undecidable
+
+_READS = {read: report for report, read in READ_BACK.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """What calls are made with."""
+
+    pool: Pool
+    newstore: Client
+    adapters: Mapping[str, Adapter]
+
+
+async def make(road: Road, claim: Claim) -> Command:
+    """Make one claimed call and say what it settles. Raises a `CallError` or `Undecidable`."""
+    request = await stories.request(road.pool, claim.request_id)
+    if request is None:
+        raise LookupError(f"a delivery without its request: {claim.request_id!r}")
+    return await _CALLS[claim.operation](road, claim, request)
+
+
+async def _create(road: Road, claim: Claim, request: Request) -> Command:
+    adapter = road.adapters[claim.destination]
+    reference = provider_reference(request.reference, request.assignment)
+    body = await stories.body(road.pool, request)
+    order = Order(request.id, reference, idempotency_key(request.reference, request.assignment, "create"), body)
+    if claim.doubt:
+        if adapter.can_look_up:
+            if found := await adapter.look_up(order):
+                return _taken(claim, provider_order=found.provider_order, found=True)
+        elif not adapter.is_idempotent:
+            raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
+    taken = await adapter.create(order)
+    return _taken(claim, provider_order=taken.provider_order)
+
+
+async def _acknowledge(road: Road, claim: Claim, request: Request) -> Command:
+    await road.newstore.acknowledge(request.id)
+    return _taken(claim)
+
+
+async def _report(road: Road, claim: Claim, request: Request) -> Command:
+    story = await stories.events(road.pool, request)
+    units: Sequence[int] = [index for index, unit in enumerate(request.units) if unit.by == claim.seq]
+    verifiable = road.newstore.is_verifiable(claim.operation)
+    if claim.doubt:
+        if not verifiable:
+            raise Undecidable("the report may be at NewStore, and the read-back that could tell is off")
+        shown = await road.newstore.read_back(claim.operation, request.id)
+        absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
+        if absent is None:
+            raise Undecidable("NewStore shows other units than were sent: only a person can tell what happened")
+        if not absent:
+            return _taken(claim, found=True)
+        units = absent
+    products = [request.units[index].product for index in units]
+    fact = next(event.fact for event in story if event.version == claim.seq)
+    if isinstance(fact, UnitsShipped):
+        await road.newstore.ship(request.id, products, fact.parcel)
+    elif isinstance(fact, UnitsWithdrawn):
+        await road.newstore.reject(request.id, products, fact.reason)
+    else:
+        await road.newstore.cancel(request.id, products)
+    return _taken(claim, verifiable=verifiable)
+
+
+async def _read_back(road: Road, claim: Claim, request: Request) -> Command:
+    story = await stories.events(road.pool, request)
+    operation = _READS[claim.operation]
+    shown = await road.newstore.read_back(operation, request.id)
+    return _read(claim, request.id, operation, shown, story, overdue=is_overdue(claim))
+
+
+def nothing_shown(claim: Claim) -> ReadBack:
+    """Stand for a read-back that brought no answer: it proves nothing, and its time-box may have passed."""
+    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=is_overdue(claim))
+
+
+def is_overdue(claim: Claim) -> bool:
+    return claim.verify_by is not None and datetime.now(UTC) >= claim.verify_by
+
+
+def _read(
+    claim: Claim, request_id: str, operation: Operation, shown: Shown | None, story: Sequence[Event], *, overdue: bool
+) -> ReadBack:
+    parcels: dict[int, Parcel] = {e.version: e.fact.parcel for e in story if isinstance(e.fact, UnitsShipped)}
+    return ReadBack(
+        request_id=request_id,
+        at=datetime.now(UTC),
+        operation=operation,
+        attempt=claim.attempt,
+        taken=shown.taken if shown else Counter(),
+        refused=shown.refused if shown else {},
+        parcels=parcels,
+        overdue=overdue,
+    )
+
+
+def _taken(
+    claim: Claim, *, provider_order: str | None = None, found: bool = False, verifiable: bool = True
+) -> CallTaken:
+    return CallTaken(
+        request_id=claim.request_id,
+        at=datetime.now(UTC),
+        operation=claim.operation,
+        seq=claim.seq,
+        attempt=claim.attempt,
+        provider_order=provider_order,
+        found=found,
+        verifiable=verifiable,
+    )
+
+
+_CALLS: dict[Operation, Callable[[Road, Claim, Request], Awaitable[Command]]] = {
+    Operation.CREATE: _create,
+    Operation.ACKNOWLEDGE: _acknowledge,
+    Operation.SHIP: _report,
+    Operation.REJECT: _report,
+    Operation.CANCEL: _report,
+    Operation.READ_SHIPMENT: _read_back,
+    Operation.READ_REJECTION: _read_back,
+    Operation.READ_CANCELLATION: _read_back,
+}

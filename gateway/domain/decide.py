@@ -1,0 +1,224 @@
+"""Decide what happens: a request and a command in, facts out. A refusal is a fact too, so nothing said is lost."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .commands import (
+    Assign,
+    CallEnded,
+    CallTaken,
+    Command,
+    End,
+    OnProviderCancel,
+    ProviderSaid,
+    ReadBack,
+    Receive,
+    RejectionReason,
+    Word,
+)
+from .deliveries import Operation
+from .events import (
+    Acknowledged,
+    CallbackQuarantined,
+    CallbackRefused,
+    CallbackWithoutEffect,
+    ConflictingBody,
+    ConflictingCallback,
+    ConflictingLocation,
+    DeliveryDied,
+    Fact,
+    ProviderAssigned,
+    Reported,
+    ReportRefused,
+    RequestReceived,
+    Submitted,
+    UnitsAccepted,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+    UnitsWithdrawn,
+)
+from .proof import compare
+from .requests import Request
+from .routing import reference
+from .units import Said
+
+
+def decide(request: Request | None, command: Command) -> list[Fact]:
+    """Say what follows from a command; no facts means that it changes nothing (a repeat, or it came too late)."""
+    if isinstance(command, Receive):
+        return _receive(request, command)
+    if request is None:
+        raise LookupError(f"no request {command.request_id!r}: only Receive begins one")
+    if command.cause in request.causes:
+        same = request.causes[command.cause] == command.fingerprint
+        return [] if same else [ConflictingCallback(command.cause)]
+    return _DECIDE[type(command)](request, command)
+
+
+def _receive(request: Request | None, command: Receive) -> list[Fact]:
+    if request is None:
+        return [
+            RequestReceived(
+                location=command.location,
+                order_id=command.order_id,
+                service_level=command.service_level,
+                reference=reference(command.request_id),
+                provider=command.provider,
+                products=command.products,
+                fingerprint=command.fingerprint,
+            )
+        ]
+    if command.cause in request.causes:
+        return []
+    if command.location != request.location:
+        return [ConflictingLocation(command.location, command.fingerprint)]
+    if command.fingerprint != request.fingerprint:
+        return [ConflictingBody(command.fingerprint)]
+    return []
+
+
+def _assign(request: Request, command: Assign) -> list[Fact]:
+    return [ProviderAssigned(command.provider, 1)] if request.provider is None else []
+
+
+def _provider_said(request: Request, said: ProviderSaid) -> list[Fact]:
+    if said.provider != request.provider:
+        detail = f"{said.provider} is not the provider of this request: it may ship twice"
+        return [CallbackRefused(said.word or said.problem, "other_provider", detail)]
+    if said.word is None:
+        return [CallbackQuarantined("unknown_word", said.problem)]
+    if refusal := _impossible(request, said):
+        return [refusal]
+    word = said.word
+    if word is Word.CANCELLED:
+        if said.on_cancel is OnProviderCancel.QUARANTINE:
+            return [
+                CallbackQuarantined("provider_cancelled", "the location leaves a provider's cancellation to a person")
+            ]
+        if said.on_cancel is OnProviderCancel.REJECT:
+            return _reject(request, said, RejectionReason.CANNOT_FULFILL)
+        return _cancel(request, said)
+    if word is Word.ACCEPTED:
+        return _accept(request, said)
+    if word is Word.REJECTED:
+        if said.reason is None:
+            return [CallbackQuarantined("unknown_reason", said.problem or "a rejection without a reason")]
+        return _reject(request, said, said.reason)
+    return _ship(request, said)
+
+
+def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
+    """What can never be right for this request, whatever else happens."""
+    asked = Counter(unit.product for unit in request.units)
+    for product, quantity in (said.items or {}).items():
+        if product not in asked:
+            return CallbackRefused(said.word or "", "unknown_product", f"{product!r} is not in the request")
+        if quantity > asked[product]:
+            detail = f"{quantity} of {product!r}, and {asked[product]} were ever asked for"
+            return CallbackRefused(said.word or "", "too_many_units", detail)
+    return None
+
+
+def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
+    free = _pick(request, said, prefer_accepted=False, only_new=True)
+    short = _shortage(request, said, free)
+    # What was accepted before may be said again: a provider repeats itself, and a shipment implies acceptance.
+    known = Counter(unit.product for unit in request.units if unit.accepted)
+    for product, missing in short.items():
+        if known[product] < missing:
+            return [_not_open(said, product)]
+    return [UnitsAccepted(free)] if free else [CallbackWithoutEffect(Word.ACCEPTED)]
+
+
+def _ship(request: Request, said: ProviderSaid) -> list[Fact]:
+    units = _pick(request, said, prefer_accepted=True)
+    if short := _shortage(request, said, units):
+        return [_not_open(said, next(iter(short)))]
+    if not units:
+        return [CallbackWithoutEffect(Word.SHIPPED)]
+    if said.parcel is None:
+        return [CallbackQuarantined("no_parcel", "shipped without a carrier and tracking number")]
+    unaccepted = tuple(index for index in units if not request.units[index].accepted)
+    implied: list[Fact] = [UnitsAccepted(unaccepted)] if unaccepted else []
+    return [*implied, UnitsShipped(units, said.parcel)]
+
+
+def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> list[Fact]:
+    units = _pick(request, said, prefer_accepted=False)
+    if short := _shortage(request, said, units):
+        return [_not_open(said, next(iter(short)))]
+    if not units:
+        return [CallbackWithoutEffect(said.word or "")]
+    rejected = UnitsRejected(units, reason)
+    return [rejected, UnitsWithdrawn(units, reason, "provider_said")] if said.is_proof else [rejected]
+
+
+def _cancel(request: Request, said: ProviderSaid) -> list[Fact]:
+    units = _pick(request, said, prefer_accepted=False)
+    if short := _shortage(request, said, units):
+        return [_not_open(said, next(iter(short)))]
+    return [UnitsCancelled(units)] if units else [CallbackWithoutEffect(Word.CANCELLED)]
+
+
+def _pick(request: Request, said: ProviderSaid, *, prefer_accepted: bool, only_new: bool = False) -> tuple[int, ...]:
+    """Choose which open units a message by product means: for a shipment accepted ones first, else the others."""
+    candidates = [
+        index for index, unit in enumerate(request.units) if unit.said is Said.OPEN and not (only_new and unit.accepted)
+    ]
+    if said.items is None:
+        return tuple(candidates)
+    candidates.sort(key=lambda index: bool(request.units[index].accepted) is not prefer_accepted)
+    wanted = Counter(said.items)
+    chosen = []
+    for index in candidates:
+        product = request.units[index].product
+        if wanted[product] > 0:
+            wanted[product] -= 1
+            chosen.append(index)
+    return tuple(sorted(chosen))
+
+
+def _shortage(request: Request, said: ProviderSaid, units: Iterable[int]) -> Counter[str]:
+    return Counter(said.items or {}) - Counter(request.units[index].product for index in units)
+
+
+def _not_open(said: ProviderSaid, product: str) -> CallbackRefused:
+    return CallbackRefused(said.word or "", "units_not_open", f"not enough units of {product!r} are still open")
+
+
+def _call_taken(request: Request, call: CallTaken) -> list[Fact]:
+    if not _is_owed(request, call.operation, call.seq):
+        return []
+    if call.operation is Operation.CREATE:
+        return [Submitted(call.seq, call.provider_order, call.found)]
+    if call.operation is Operation.ACKNOWLEDGE:
+        return [Acknowledged(call.seq)]
+    return [Reported(call.operation, call.seq, call.found, call.verifiable)]
+
+
+def _call_ended(request: Request, call: CallEnded) -> list[Fact]:
+    if not _is_owed(request, call.operation, call.seq):
+        return []
+    is_report = call.operation in {Operation.SHIP, Operation.REJECT, Operation.CANCEL}
+    if is_report and call.end is End.REFUSED:
+        return [ReportRefused(call.operation, call.seq, call.detail)]
+    return [DeliveryDied(call.operation, call.seq, call.end, call.detail)]
+
+
+def _is_owed(request: Request, operation: Operation, seq: int) -> bool:
+    return any(owed.operation is operation and owed.seq == seq for owed in request.owed)
+
+
+def _read_back(request: Request, shown: ReadBack) -> list[Fact]:
+    return compare(request, shown)
+
+
+_DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
+    Assign: _assign,
+    ProviderSaid: _provider_said,
+    CallTaken: _call_taken,
+    CallEnded: _call_ended,
+    ReadBack: _read_back,
+}

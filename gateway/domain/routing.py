@@ -1,0 +1,22 @@
+"""The short reference under which a provider knows a request, and the idempotency keys of what we ask of it."""
+
+from hashlib import sha256
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: nothing that is misread over the phone
+_LENGTH = 14
+
+
+def reference(request_id: str) -> str:
+    """Mint the reference of a request: `NS` and 14 upper-case letters and digits (70 bits), the same each time."""
+    number = int.from_bytes(sha256(request_id.encode("utf-8", "surrogatepass")).digest()[:9], "big")
+    return "NS" + "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_LENGTH))
+
+
+def provider_reference(reference: str, assignment: int) -> str:
+    """Name one assignment of a request at its provider, at most 20 characters."""
+    return reference if assignment == 1 else f"{reference}-{assignment}"
+
+
+def idempotency_key(reference: str, assignment: int, operation: str, redrive: int = 0) -> str:
+    """Name the intent, so that every automatic retry of it repeats the same key."""
+    return f"{reference}.{assignment}.{operation}.{redrive}"

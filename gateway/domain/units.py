@@ -1,0 +1,86 @@
+"""One unit of a fulfillment request, and the two facts it holds: what was said, and what NewStore confirmed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Said(StrEnum):
+    """What the provider told us of a unit; final once it is not open."""
+
+    OPEN = "open"
+    SHIPPED = "shipped"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+class Confirmed(StrEnum):
+    """What NewStore's read-back shows of it."""
+
+    NOT_SENT = "not_sent"
+    SENT = "sent"
+    PROVED = "proved"
+    REFUSED = "refused"
+    UNVERIFIED = "unverified"  # sent, and not shown within the time-box
+    UNVERIFIABLE = "unverifiable"  # sent, and this tenant offers no read-back of the operation
+
+
+# The two state machines: state -> states allowed next. README draws them; a test compares.
+SAID_NEXT: dict[Said, frozenset[Said]] = {
+    Said.OPEN: frozenset({Said.SHIPPED, Said.REJECTED, Said.CANCELLED}),
+    Said.SHIPPED: frozenset(),
+    Said.REJECTED: frozenset(),
+    Said.CANCELLED: frozenset(),
+}
+CONFIRMED_NEXT: dict[Confirmed, frozenset[Confirmed]] = {
+    Confirmed.NOT_SENT: frozenset({Confirmed.SENT, Confirmed.UNVERIFIABLE, Confirmed.REFUSED}),
+    Confirmed.SENT: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.UNVERIFIED}),
+    Confirmed.UNVERIFIED: frozenset({Confirmed.PROVED, Confirmed.REFUSED}),
+    Confirmed.PROVED: frozenset(),
+    Confirmed.REFUSED: frozenset(),
+    Confirmed.UNVERIFIABLE: frozenset(),
+}
+SETTLED = frozenset({Confirmed.PROVED, Confirmed.UNVERIFIABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One entry of NewStore's `items[]`: one piece of one product."""
+
+    product: str
+    said: Said = Said.OPEN
+    confirmed: Confirmed = Confirmed.NOT_SENT
+    accepted: int = 0  # version of the event that accepted it; 0 until then
+    by: int = 0  # version of the event whose report to NewStore carries it; 0 until one does
+
+    @property
+    def is_settled(self) -> bool:
+        return self.said is not Said.OPEN and self.confirmed in SETTLED
+
+
+_SAID = {Said.OPEN: "o", Said.SHIPPED: "s", Said.REJECTED: "r", Said.CANCELLED: "c"}
+_CONFIRMED = {
+    Confirmed.NOT_SENT: "-",
+    Confirmed.SENT: "s",
+    Confirmed.PROVED: "p",
+    Confirmed.REFUSED: "f",
+    Confirmed.UNVERIFIED: "u",
+    Confirmed.UNVERIFIABLE: "n",
+}
+_SAID_BACK = {code: said for said, code in _SAID.items()}
+_CONFIRMED_BACK = {code: confirmed for confirmed, code in _CONFIRMED.items()}
+
+
+def to_text(units: Iterable[Unit]) -> str:
+    """Write the changing part of each unit as a few characters: said, confirmed, `accepted`.`by`."""
+    return " ".join(f"{_SAID[u.said]}{_CONFIRMED[u.confirmed]}{u.accepted}.{u.by}" for u in units)
+
+
+def from_text(products: Iterable[str], text: str) -> tuple[Unit, ...]:
+    """Read back what `to_text` wrote, beside the product ids that never change."""
+    return tuple(_unit(product, word) for product, word in zip(products, text.split(), strict=True))
+
+
+def _unit(product: str, word: str) -> Unit:
+    accepted, by = word[2:].split(".")
+    return Unit(product, _SAID_BACK[word[0]], _CONFIRMED_BACK[word[1]], int(accepted), int(by))

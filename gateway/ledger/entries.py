@@ -1,0 +1,83 @@
+"""What is handed to the writer, and what comes back."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from gateway.domain.commands import Command
+from gateway.domain.deliveries import Operation
+from gateway.domain.events import Event
+from gateway.domain.requests import Request
+
+
+class LedgerUnavailable(Exception):
+    """The database can't take a command now; the sender should try again."""
+
+
+class Unstorable(Exception):
+    """The database will never take this command, whatever its neighbours do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this process may try now, until `call_ends_at`."""
+
+    request_id: str
+    operation: Operation
+    seq: int
+    destination: str
+    location: str
+    month: date
+    attempt: int  # this one, counted from 1
+    tries: int  # earlier ones that used up a step of the schedule
+    doubt: bool  # the last one may have happened
+    owner: str
+    verify_by: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one try went, for the request's story."""
+
+    at: datetime
+    seconds: float
+    outcome: str
+    status: int | None
+    detail: str
+    response: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try a claimed delivery again later; `counts` when it uses up a step of the schedule."""
+
+    delay: float
+    doubt: bool
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a command: the state after it and its events; no request means that none has this id."""
+
+    request: Request | None
+    events: tuple[Event, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A command (or a mere rescheduling) that waits for its commit."""
+
+    request_id: str
+    command: Command | None
+    body: bytes | None = None
+    claim: Claim | None = None
+    attempt: Attempt | None = None
+    again: Again | None = None
+    is_late: bool = False
+    optimistic: bool = False  # a new id: written without a read, and read when that conflicts
+    done: asyncio.Future[Applied] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def size(self) -> int:
+        return 1024 + len(self.body or b"") + len((self.attempt and self.attempt.response) or b"")

@@ -1,0 +1,139 @@
+"""What people ask: lists by keyset, one request's whole story, and the counts of what is open. No personal data."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from asyncpg import Pool, Record
+
+from gateway.domain.waiting import waiting_for
+
+from .codec import decode_delivery, decode_request
+
+FILTERS = ("status", "order", "reference", "tracking_code", "product", "location", "provider")
+STATUSES = ("pending", "failed", "rejected", "shipped", "cancelled")
+
+_LIST = """
+SELECT r.* FROM requests r
+WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
+    AND ($3::text IS NULL OR CASE $3 WHEN 'pending' THEN r.pending WHEN 'failed' THEN r.failure IS NOT NULL
+        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped ELSE r.cancelled END)
+    AND ($4::text IS NULL OR r.order_id = $4)
+    AND ($5::text IS NULL OR r.reference = $5)
+    AND ($6::text IS NULL OR r.id IN (SELECT request_id FROM request_keys WHERE value = $6 AND kind = 'tracking_code'))
+    AND ($7::text IS NULL OR r.products @> jsonb_build_array($7::text))
+    AND ($8::text IS NULL OR r.location = $8)
+    AND ($9::text IS NULL OR r.provider = $9)
+ORDER BY r.received_at DESC, r.id DESC
+LIMIT $10
+"""
+_OWED = """
+SELECT request_id, operation, seq, destination FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+"""
+_REQUEST = "SELECT * FROM requests WHERE id = $1"
+_EVENTS = """
+SELECT version, kind, at, cause, fact FROM events WHERE month = $1 AND request_id = $2 ORDER BY version
+"""
+_ATTEMPTS = """
+SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, is_late FROM attempts
+WHERE month = $1 AND request_id = $2 ORDER BY at
+"""
+_SUMMARY = """
+SELECT location, provider, count(*) FILTER (WHERE pending) AS pending,
+    count(*) FILTER (WHERE failure IS NOT NULL) AS failed, count(*) FILTER (WHERE rejected) AS rejected,
+    count(*) FILTER (WHERE provider IS NULL) AS unroutable, min(received_at) FILTER (WHERE pending) AS oldest_pending
+FROM requests
+WHERE pending OR failure IS NOT NULL OR rejected
+GROUP BY location, provider
+ORDER BY location, provider
+"""
+_QUARANTINED = "SELECT count(*) FROM quarantine WHERE resolved_at IS NULL"
+_DEAD = "SELECT count(*) FROM dead_deliveries"
+
+
+def cursor(row: Record) -> str:
+    """Name the place after a row of a list."""
+    return f"{int(row['received_at'].timestamp() * 1_000_000)}:{row['id']}"
+
+
+def place(cursor: str | None) -> tuple[datetime | None, str]:
+    """Read a cursor. Raises `ValueError` for one that `cursor` did not write."""
+    if cursor is None:
+        return None, ""
+    micros, _, request_id = cursor.partition(":")
+    return datetime.fromtimestamp(int(micros) / 1_000_000, UTC), request_id
+
+
+async def requests(
+    pool: Pool, filters: Mapping[str, str], after: str | None = None, limit: int = 50
+) -> tuple[list[dict[str, Any]], str | None]:
+    """List requests, newest first, each with what it waits for; the second value names the next page."""
+    received_at, request_id = place(after)
+    wanted = [filters.get(name) for name in FILTERS]
+    rows = await pool.fetch(_LIST, received_at, request_id, *wanted, limit + 1)
+    page = rows[:limit]
+    owed = await pool.fetch(_OWED, [row["id"] for row in page])
+    shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]]) for row in page]
+    return shown, cursor(page[-1]) if len(rows) > limit else None
+
+
+async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
+    """Tell one request whole: units, parcels, and the timeline of its events and attempts."""
+    row = await pool.fetchrow(_REQUEST, request_id)
+    if row is None:
+        return None
+    owed = await pool.fetch(_OWED, [request_id])
+    events = await pool.fetch(_EVENTS, row["month"], request_id)
+    attempts = await pool.fetch(_ATTEMPTS, row["month"], request_id)
+    request = decode_request(row, [decode_delivery(each) for each in owed])
+    moments = {event["version"]: event["at"] for event in events}
+    return {
+        **_show(row, owed),
+        "units": [
+            {
+                "product_id": unit.product,
+                "said": unit.said,
+                "confirmed": unit.confirmed,
+                "accepted_at": moments.get(unit.accepted),
+                "reported_by": unit.by or None,
+            }
+            for unit in request.units
+        ],
+        "events": [dict(event) for event in events],
+        "attempts": [dict(attempt) for attempt in attempts],
+        "owed": [dict(each) for each in owed],
+    }
+
+
+async def summary(pool: Pool) -> dict[str, Any]:
+    """Count what is open, per location and provider."""
+    rows = await pool.fetch(_SUMMARY)
+    return {
+        "locations": [dict(row) for row in rows],
+        "quarantined": await pool.fetchval(_QUARANTINED),
+        "dead_deliveries": await pool.fetchval(_DEAD),
+    }
+
+
+def _show(row: Record, owed: list[Record]) -> dict[str, Any]:
+    request = decode_request(row, [decode_delivery(each) for each in owed])
+    waiting = waiting_for(request)
+    return {
+        "id": request.id,
+        "order_id": request.order_id,
+        "location": request.location,
+        "provider": request.provider,
+        "reference": request.reference,
+        "service_level": request.service_level,
+        "status": request.status,
+        "pending": request.is_pending,
+        "failure": request.failure,
+        "rejected": request.is_rejected,
+        "conflicts": request.conflicts,
+        "received_at": request.received_at,
+        "submitted_at": request.submitted_at,
+        "accepted_at": request.accepted_at,
+        "shipped_at": request.shipped_at,
+        "settled_at": request.settled_at,
+        "waiting_for": waiting and {"who": waiting.who, "since": waiting.since, "next": waiting.next},
+    }

@@ -1,0 +1,59 @@
+"""Keep what can't be applied, and find what can be by now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import Pool
+
+from gateway.domain.commands import ProviderSaid
+
+from .codec import decode_command, encode
+
+_KEEP = """
+INSERT INTO quarantine (source, event_id, fingerprint, request_id, reason, detail, at, body, command)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING
+"""
+_WAITING = """
+SELECT q.id, q.command, q.body FROM quarantine q JOIN requests r ON r.id = q.request_id
+WHERE q.resolved_at IS NULL AND q.reason = 'unknown_request' AND ($1::text[] IS NULL OR q.request_id = ANY($1))
+ORDER BY q.id
+LIMIT 500
+"""
+_RESOLVE = "UPDATE quarantine SET resolved_at = clock_timestamp() WHERE id = $1 AND resolved_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message that can't be applied, as it came."""
+
+    source: str
+    event_id: str
+    fingerprint: str
+    request_id: str | None
+    reason: str
+    detail: str
+    at: datetime
+    body: bytes
+    command: ProviderSaid | None = None
+
+
+async def keep(pool: Pool, kept: Kept) -> None:
+    """Store a message once, however often it comes."""
+    command = encode(kept.command) if kept.command else None
+    await pool.execute(
+        _KEEP, kept.source, kept.event_id, kept.fingerprint, kept.request_id, kept.reason, kept.detail, kept.at,
+        kept.body, command,
+    )  # fmt: skip
+
+
+async def joinable(pool: Pool, request_ids: Sequence[str] | None = None) -> list[tuple[int, ProviderSaid, bytes]]:
+    """Find, in arrival order, messages whose request has arrived by now; None looks at all of them."""
+    rows = await pool.fetch(_WAITING, request_ids)
+    return [(row["id"], decode_command(row["command"]), row["body"]) for row in rows]
+
+
+async def resolve(pool: Pool, quarantine_id: int) -> None:
+    """Take a message off the list: it was applied."""
+    await pool.execute(_RESOLVE, quarantine_id)

@@ -1,0 +1,372 @@
+"""The one writer of a process: commands wait here, are decided in order, and committed as one batch."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from random import random
+
+import asyncpg
+
+from gateway.domain.commands import Command, ProviderSaid, ReadBack, Receive
+from gateway.domain.deliveries import READ_BACK, Delivery
+from gateway.domain.events import CallbackQuarantined, DeliveryDied, Event, Reported, Submitted, UnitsShipped
+from gateway.domain.handle import handle
+from gateway.domain.requests import Request
+from gateway.domain.retry import delay
+
+from . import codec
+from .commit import Batch
+from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
+
+_MOST_COMMANDS = 500
+_MOST_BYTES = 8 * 1024 * 1024
+_MOST_WAITING = 20_000
+_FIRST_READ_BACK = 1.0  # seconds after a report was taken
+
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+_READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
+_READ_DELIVERIES = """
+SELECT request_id, operation, seq, destination, owner FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+"""
+_READ_CAUSES = """
+SELECT e.request_id, e.cause, e.fingerprint
+FROM unnest($1::text[], $2::text[]) AS asked(request_id, cause)
+JOIN requests r ON r.id = asked.request_id
+JOIN events e ON e.month = r.month AND e.request_id = asked.request_id AND e.cause = asked.cause
+"""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the database held when a batch was decided."""
+
+    requests: dict[str, Request]
+    owners: dict[tuple[str, str, int], str | None]
+
+
+class Writer:
+    """Take commands, answer when they are committed. `run` must be running."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        *,
+        verify_within: float = 900.0,
+        on_ready: Callable[[], None] = lambda: None,
+        on_batch: Callable[[int, float], None] = lambda _size, _seconds: None,
+    ) -> None:
+        self._connect = connect
+        self._verify_within = verify_within
+        self._on_ready = on_ready
+        self._on_batch = on_batch
+        self._connection: asyncpg.Connection | None = None
+        self._urgent: deque[Entry] = deque()
+        self._settlements: deque[Entry] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.on_received: Callable[[list[str]], None] = lambda _ids: None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._urgent) + len(self._settlements)
+
+    async def apply(self, command: Command, body: bytes | None = None) -> Applied:
+        """Decide and store a command with the bytes it came in.
+
+        Raises `LedgerUnavailable` when the queue is full or the database is away, `Unstorable` when it never can.
+        """
+        if self.waiting >= _MOST_WAITING:
+            raise LedgerUnavailable("too many commands are waiting")
+        entry = Entry(command.request_id, command, body=body, optimistic=isinstance(command, Receive))
+        self._urgent.append(entry)
+        self._wake.set()
+        return await asyncio.shield(entry.done)
+
+    async def settle(self, claim: Claim, attempt: Attempt, then: Command | Again) -> Applied:
+        """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing."""
+        again = then if isinstance(then, Again) else None
+        command = None if isinstance(then, Again) else then
+        entry = Entry(claim.request_id, command, claim=claim, attempt=attempt, again=again)
+        self._settlements.append(entry)
+        self._wake.set()
+        return await asyncio.shield(entry.done)
+
+    async def drained(self) -> None:
+        """Wait until nothing is waiting for its commit."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Commit batch after batch until cancelled."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                self._idle.clear()
+                while batch := self._next():
+                    await self.run_once(batch)
+                self._idle.set()
+        finally:
+            if self._connection is not None:
+                self._connection.terminate()
+
+    def _next(self) -> list[Entry]:
+        """Take the next batch: acks before settlements, bounded in number and bytes."""
+        batch: list[Entry] = []
+        size = 0
+        for queue in (self._urgent, self._settlements):
+            while queue and len(batch) < _MOST_COMMANDS and size < _MOST_BYTES:
+                entry = queue.popleft()
+                size += entry.size
+                batch.append(entry)
+        return batch
+
+    async def run_once(self, batch: list[Entry]) -> None:
+        """Write one batch; a command that the database can't store fails alone."""
+        try:
+            left = await self._write(batch)
+        except DATABASE_AWAY as error:
+            await self._give_back(batch, error)
+        except (asyncpg.PostgresError, ValueError, LookupError, OverflowError, UnicodeError) as error:
+            if len(batch) == 1:
+                _fail(batch[0], Unstorable(f"{type(error).__name__}: the command can't be stored"), error)
+                return
+            middle = len(batch) // 2
+            await self.run_once(batch[:middle])
+            await self.run_once(batch[middle:])
+        else:
+            if left:
+                if len(left) == len(batch):
+                    await asyncio.sleep(0.005)  # somebody else holds every one of these rows
+                for entry in reversed(left):
+                    (self._settlements if entry.claim else self._urgent).appendleft(entry)
+
+    async def _give_back(self, batch: list[Entry], error: Exception) -> None:
+        """The database is away: senders are told, outcomes of calls wait for its return."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+        for entry in batch:
+            if entry.claim is None:
+                _fail(entry, LedgerUnavailable(f"the database is away ({type(error).__name__})"), error)
+        self._settlements.extendleft(entry for entry in reversed(batch) if entry.claim is not None)
+        await asyncio.sleep(0.2)
+
+    async def _write(self, entries: list[Entry]) -> list[Entry]:
+        """Decide and commit; returns the entries that must be read again."""
+        if self._connection is None or self._connection.is_closed():
+            async with asyncio.timeout(4):
+                self._connection = await self._connect()
+        started = asyncio.get_running_loop().time()
+        now, later = _defer_reads(entries)
+        read = await self._read(self._connection, now)
+        plan = _Plan(self._verify_within)
+        by_request: dict[str, list[Entry]] = {}
+        for entry in now:
+            by_request.setdefault(entry.request_id, []).append(entry)
+        for request_id, group in by_request.items():
+            plan.add(read.requests.get(request_id), group, read.owners)
+        written = await plan.batch.commit(self._connection) if plan.has_rows else set()
+        self._on_batch(len(now), asyncio.get_running_loop().time() - started)
+        return [*self._answer(plan, written), *later]
+
+    def _answer(self, plan: "_Plan", written: set[str]) -> list[Entry]:
+        left: list[Entry] = []
+        for entry, applied, needs_write in plan.results:
+            if needs_write and entry.request_id not in written:
+                entry.optimistic = False
+                left.append(entry)
+            elif not entry.done.done():
+                entry.done.set_result(applied)
+        if plan.batch.owed or plan.batch.readied or plan.batch.gone:
+            self._on_ready()
+        if new := [row[0] for row in plan.batch.incoming if row[0] in written]:
+            self.on_received(new)
+        return left
+
+    async def _read(self, connection: asyncpg.Connection, entries: list[Entry]) -> _Read:
+        asked = {entry.request_id for entry in entries if entry.command and not entry.optimistic}
+        if not asked:
+            return _Read({}, {})
+        ids = list(asked)
+        rows = await connection.fetch(_READ_REQUESTS, ids)
+        deliveries = await connection.fetch(_READ_DELIVERIES, ids)
+        causes = await connection.fetch(
+            _READ_CAUSES,
+            [entry.request_id for entry in entries if entry.command],
+            [entry.command.cause for entry in entries if entry.command],
+        )
+        conflicts = await connection.fetch(
+            _READ_CAUSES,
+            [entry.request_id for entry in entries if entry.command],
+            [f"{entry.command.cause}!{entry.command.fingerprint[:16]}" for entry in entries if entry.command],
+        )
+        owed: dict[str, list[Delivery]] = {}
+        for row in deliveries:
+            owed.setdefault(row["request_id"], []).append(codec.decode_delivery(row))
+        seen: dict[str, dict[str, str]] = {}
+        for row in (*causes, *conflicts):
+            seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
+        return _Read(
+            {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
+            {(row["request_id"], row["operation"], row["seq"]): row["owner"] for row in deliveries},
+        )
+
+
+def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """A read-back's outcome shares no statement with other commands of its request: both would move one row."""
+    crowded = {entry.request_id for entry in entries if not isinstance(entry.command, ReadBack)}
+    now: list[Entry] = []
+    later: list[Entry] = []
+    for entry in entries:
+        is_read = isinstance(entry.command, ReadBack)
+        (later if is_read and entry.request_id in crowded else now).append(entry)
+        if is_read:
+            crowded.add(entry.request_id)
+    return now, later
+
+
+def _fail(entry: Entry, error: Exception, cause: Exception) -> None:
+    if not entry.done.done():
+        error.__cause__ = cause
+        entry.done.set_exception(error)
+        with contextlib.suppress(Exception):
+            entry.done.exception()  # a sender who hung up does not ask
+
+
+class _Plan:
+    """Turn decided commands into the rows of one statement."""
+
+    def __init__(self, verify_within: float) -> None:
+        self.batch = Batch()
+        self.results: list[tuple[Entry, Applied, bool]] = []
+        self._verify_within = verify_within
+
+    @property
+    def has_rows(self) -> bool:
+        batch = self.batch
+        return bool(batch.incoming or batch.wanted or batch.fences)
+
+    def add(self, before: Request | None, group: list[Entry], owners: dict[tuple[str, str, int], str | None]) -> None:
+        """Fold one request's commands in order and add what they change."""
+        request = before
+        events: list[Event] = []
+        decided: list[tuple[Entry, list[Event]]] = []
+        for entry in group:
+            claim, command = entry.claim, entry.command
+            late = claim is not None and command is not None and (
+                request is None or owners.get((claim.request_id, claim.operation, claim.seq)) != claim.owner
+            )  # fmt: skip
+            if command is None or late or (request is None and not isinstance(command, Receive)):
+                self._outside(entry, request)
+                continue
+            request, new = handle(request, command)
+            events += new
+            decided.append((entry, new))
+        writes = bool(events)
+        for entry, new in decided:
+            self.results.append((entry, Applied(request, tuple(new)), writes))
+            if entry.claim is not None and request is not None:
+                self._fence(entry, entry.claim, guards=writes, request=request)
+        if request is not None and events:
+            self._state(before, request, events)
+            for entry, new in decided:
+                self._bodies(request, entry, new)
+
+    def _outside(self, entry: Entry, request: Request | None) -> None:
+        """A rescheduling, a late outcome, or a message for a request that nobody has: no state changes."""
+        self.results.append((entry, Applied(request, ()), False))
+        if entry.claim is not None:
+            self._fence(entry, entry.claim, guards=False, request=None)
+
+    def _fence(self, entry: Entry, claim: Claim, *, guards: bool, request: Request | None) -> None:
+        again = entry.again
+        if again is None and request is not None:
+            delivery = Delivery(claim.destination, claim.operation, claim.seq)
+            if delivery in request.owed:  # a read-back that has not seen everything yet
+                again = Again(self._next_look(claim), doubt=False, counts=True)
+        self.batch.fences.append(
+            (claim.request_id, claim.operation, claim.seq, claim.owner, guards, again is not None,
+             again.delay if again else 0.0, bool(again and again.doubt), bool(again and again.counts))
+        )  # fmt: skip
+        attempt = entry.attempt
+        if attempt is None:
+            return
+        hashed = sha256(attempt.response).hexdigest() if attempt.response else None
+        self.batch.attempts.append(
+            (claim.month, claim.request_id, claim.operation, claim.seq, claim.attempt, claim.destination, attempt.at,
+             attempt.seconds, attempt.outcome, attempt.status, attempt.detail, hashed, guards)
+        )  # fmt: skip
+        if hashed:
+            self.batch.payloads.append((claim.month, claim.request_id, hashed, attempt.at, attempt.response, guards))
+
+    @staticmethod
+    def _next_look(claim: Claim) -> float:
+        return delay(claim.destination, claim.operation, claim.tries + 1, random()) or 0.0  # noqa: S311 - jitter
+
+    def _state(self, before: Request | None, after: Request, events: list[Event]) -> None:
+        batch, month = self.batch, codec.month_of(after)
+        if before is None:
+            batch.incoming.append(
+                (after.id, month, after.location, after.order_id, after.service_level, after.reference,
+                 after.fingerprint, codec.encode([unit.product for unit in after.units]), after.received_at,
+                 *codec.changing(after))
+            )  # fmt: skip
+        else:
+            batch.wanted.append((after.id, before.version, *codec.changing(after)))
+        batch.events += [
+            (month, after.id, event.version, codec.kind(event.fact), event.at, event.cause, event.fingerprint,
+             codec.encode(event.fact))
+            for event in events
+        ]  # fmt: skip
+        self._deliveries(before.owed if before else (), before.ready if before else (), after, events)
+        for event in events:
+            if isinstance(event.fact, UnitsShipped):
+                batch.keys.append((after.id, "tracking_code", event.fact.parcel.tracking_code))
+            elif isinstance(event.fact, Submitted) and event.fact.provider_order:
+                batch.keys.append((after.id, "provider_order", event.fact.provider_order))
+
+    def _deliveries(
+        self, was_owed: tuple[Delivery, ...], was_ready: tuple[Delivery, ...], after: Request, events: list[Event]
+    ) -> None:
+        batch, month = self.batch, codec.month_of(after)
+        moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
+        for owed in after.owed:
+            if owed not in was_owed or owed.operation in moved:
+                batch.owed.append(
+                    (after.id, owed.operation, owed.seq, owed.destination, after.location, month, owed.is_read,
+                     owed in after.ready, _FIRST_READ_BACK if owed.is_read else 0.0,
+                     self._verify_within if owed.is_read else None)
+                )  # fmt: skip
+            elif owed in after.ready and owed not in was_ready:
+                batch.readied.append((after.id, owed.operation, owed.seq))
+        gone = [owed for owed in was_owed if owed not in after.owed]
+        batch.gone += [(after.id, owed.operation, owed.seq) for owed in gone]
+
+    def _bodies(self, request: Request, entry: Entry, events: list[Event]) -> None:
+        batch, month, command = self.batch, codec.month_of(request), entry.command
+        if entry.body is not None and command is not None and events:
+            batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
+        for event in events:
+            if isinstance(event.fact, DeliveryDied) and entry.claim is not None:
+                batch.dead.append(
+                    (request.id, event.fact.operation, event.fact.seq, entry.claim.destination, request.location,
+                     entry.claim.attempt, event.at, event.fact.end, event.fact.detail)
+                )  # fmt: skip
+            elif isinstance(event.fact, CallbackQuarantined) and isinstance(command, ProviderSaid):
+                batch.quarantine.append(
+                    (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
+                     event.fact.detail, command.at, entry.body or b"", codec.encode(command))
+                )  # fmt: skip

@@ -1,0 +1,79 @@
+"""What the gateway asks of a provider's adapter.
+
+CallError
+├── NotSent      it never left, or the provider said "not now": try again
+│   └── Throttled    … not before `retry_after` seconds
+├── Unknown      it may have happened: look it up before anything else
+└── Refused      the provider said no, for good: a person must look
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class CallError(Exception):
+    """A call that was not taken; `status` and `body` are the provider's answer, where there was one."""
+
+    def __init__(self, detail: str, status: int | None = None, body: bytes | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.body = body
+
+
+class NotSent(CallError):
+    pass
+
+
+class Throttled(NotSent):
+    def __init__(self, retry_after: float, status: int, body: bytes | None = None) -> None:
+        super().__init__(f"not before {retry_after:g} s from now", status, body)
+        self.retry_after = retry_after
+
+
+class Unknown(CallError):
+    pass
+
+
+class Refused(CallError):
+    pass
+
+
+class Malformed(Exception):
+    """A callback that can't be read; `path` says where."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request as one assignment of it goes to a provider."""
+
+    request_id: str
+    reference: str
+    idempotency_key: str
+    body: bytes  # NewStore's own JSON, unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The provider has the order; it may have told us its own id."""
+
+    status: int
+    provider_order: str | None
+
+
+class Adapter(Protocol):
+    """One kind of provider. After an unknown outcome `create` is repeated only when one of the two makes it safe."""
+
+    can_look_up: bool  # it can be asked whether it has our reference
+    is_idempotent: bool  # its contract makes a repeated create harmless
+
+    async def create(self, order: Order) -> Taken: ...
+
+    async def look_up(self, order: Order) -> Taken | None: ...
+
+    async def check(self) -> None:
+        """Reach the provider without changing anything. Raises `CallError`."""

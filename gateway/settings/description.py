@@ -1,0 +1,63 @@
+from gateway.settings.secret import MASK
+from gateway.settings.shapes import Listener, Location, NewStore, Provider, Settings
+
+
+def describe(settings: Settings) -> dict[str, object]:
+    """What these settings come to, ready for JSON, secrets masked: the URLs to hand out and where requests will go."""
+    return {
+        "public_url": settings.public_url,
+        "public": _listener(settings.public),
+        "internal": _listener(settings.internal),
+        "body_limit": settings.body_limit,
+        "database": {
+            "url": MASK if settings.database.url else None,
+            "data_dir": str(settings.database.data_dir),
+        },
+        "newstore": _newstore(settings.newstore),
+        "operators": [{"name": each.name, "role": each.role, "token": MASK} for each in settings.operators],
+        "providers": {name: _provider(settings, each) for name, each in settings.providers.items()},
+        "locations": {name: _location(settings, each) for name, each in settings.locations.items()},
+    }
+
+
+def _listener(listener: Listener) -> dict[str, object]:
+    return {"host": listener.host, "port": listener.port}
+
+
+def _newstore(newstore: NewStore) -> dict[str, object]:
+    return {
+        "url": newstore.url,
+        "token_url": newstore.token_url,
+        "client_id": newstore.client_id,
+        "client_secret": MASK,
+        "timeout": newstore.timeout,
+        "concurrency": newstore.concurrency,
+        "verify_within": newstore.verify_within,
+        "unknown_grace": newstore.unknown_grace,
+        "read_back": dict(newstore.read_back),
+    }
+
+
+def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
+    return {
+        "adapter": provider.adapter,
+        "url": provider.url,
+        "api_key": MASK,
+        "callback_url": f"{settings.public_url}/providers/{provider.name}/callbacks",
+        "callback_key": MASK if provider.callback_key else None,
+        "callback_secret": MASK if provider.callback_secret else None,
+        "timeout": provider.timeout,
+        "concurrency": provider.concurrency,
+        "look_up": provider.look_up,
+    }
+
+
+def _location(settings: Settings, location: Location) -> dict[str, object]:
+    provider = settings.providers[location.provider] if location.provider else None
+    return {
+        "url": f"{settings.public_url}/newstore/{location.id}/fulfillment_requests",
+        "provider": {"name": provider.name, "adapter": provider.adapter, "url": provider.url} if provider else None,
+        "api_keys": len(location.api_keys),
+        "time_zone": location.time_zone,
+        "on_provider_cancel": location.on_provider_cancel,
+    }

@@ -1,0 +1,191 @@
+"""What a value may be: each kind turns what the file says into what the program uses, or raises `Unfit`."""
+
+import base64
+import binascii
+import ipaddress
+import re
+import zoneinfo
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from gateway.settings.secret import Secret
+
+Word = TypeVar("Word", bound=str)
+
+# "." and ".." would vanish from a URL's path
+NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
+_TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SHORTEST_SECRET: Final = 16
+_SIGNING_KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks has it
+
+
+class Unfit(ValueError):  # noqa: N818 - said of a value, never seen outside this package
+    """What is wrong with a value, and what to do. Never repeats a value that may be a secret."""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    match = get_close_matches(word, known, n=1)
+    return f"did you mean {match[0]}? " if match else ""
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Unfit('must be text; write it in quotes, "like this"')
+    if not value or value != value.strip() or not value.isprintable():
+        raise Unfit("is empty, or has control characters or spaces around it; write one plain line")
+    return value
+
+
+def flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Unfit("must be true or false, without quotes")
+    return value
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    def kind(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise Unfit(f"must be a whole number; choose one from {low} to {high}")
+        return value
+
+    return kind
+
+
+def seconds(longest: float) -> Callable[[object], float]:
+    def kind(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= longest:
+            raise Unfit(f"must be a number of seconds; choose one above 0 and up to {longest:g}")
+        return float(value)
+
+    return kind
+
+
+def one_of(words: tuple[Word, ...]) -> Callable[[object], Word]:
+    def kind(value: object) -> Word:
+        for word in words:
+            if word == value:
+                return word
+        raise Unfit(f"is not a word known here; choose one of {', '.join(words)}")
+
+    return kind
+
+
+def defined_provider(names: Iterable[str]) -> Callable[[object], str]:
+    def kind(value: object) -> str:
+        name = text(value)
+        if name not in names:
+            raise Unfit(
+                f"no provider {name} is defined; {closest(name, names)}Add [providers.{name}], "
+                "or leave provider out to park this location's requests",
+            )
+        return name
+
+    return kind
+
+
+def time_zone(value: object) -> str:
+    name = text(value)
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: some Pythons, "Europe" is a folder
+        hint = closest(name, zoneinfo.available_timezones())
+        raise Unfit(f"is not a time zone; {hint}Use an IANA name such as Europe/Berlin") from None
+    return name
+
+
+def tenant(value: object) -> str:
+    name = text(value)
+    if not _TENANT.fullmatch(name):
+        raise Unfit("is not a tenant name; write the part of the host before .p.newstore.net, in small letters")
+    return name
+
+
+def web_url(value: object) -> str:
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise Unfit("is not a URL; write https://host or https://host:port") from None
+    if parts.scheme not in {"http", "https"} or not host or " " in url or "\\" in url:
+        raise Unfit("is not an http(s) URL with a host; write https://host or https://host:port")
+    if "@" in parts.netloc:
+        raise Unfit("has a user or password in it; remove it, secrets have their own keys")
+    if "?" in url or "#" in url:
+        raise Unfit("has a query or fragment; remove everything from ? or # on")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise Unfit("would send secrets in the clear; write https:// (http:// is for loopback hosts only)")
+    return url
+
+
+def base_url(value: object) -> str:
+    return web_url(value).rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class SecretKinds:
+    """Secrets are written as `env:NAME` or `file:PATH`; this knows the environment and the folder."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environ = environ
+
+    def key(self, value: object) -> Secret:
+        """Something random, long enough that nobody guesses it."""
+        secret = self._fetch(value)
+        if len(secret) < _SHORTEST_SECRET:
+            raise Unfit(f"is shorter than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`")
+        return Secret(secret)
+
+    def signing_key(self, value: object) -> Secret:
+        """A Standard Webhooks secret."""
+        secret = self.key(value)
+        prefix, _, encoded = secret.reveal().partition("_")
+        try:
+            length = len(base64.b64decode(encoded, validate=True))
+        except (binascii.Error, ValueError):
+            length = 0
+        if prefix != "whsec" or length not in _SIGNING_KEY_BYTES:
+            raise Unfit("is not whsec_ and the base64 of 24 to 64 bytes; make one with `openssl rand -base64 32`")
+        return secret
+
+    def database_url(self, value: object) -> Secret:
+        """Only the scheme is checked: hosts may be several, and the password is nobody's to judge here."""
+        url = self._fetch(value)
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise Unfit("is not a Postgres URL; write postgresql://user:password@host:port/database")
+        return Secret(url)
+
+    def _fetch(self, value: object) -> str:
+        scheme, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if scheme == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            source, secret = f"the environment variable {name}", self._from_environment(name)
+        elif scheme == "file" and name:
+            source, secret = f"the file {name}", self._from_file(name)
+        else:
+            raise Unfit("a secret must not stand in this file; write env:NAME or file:PATH")
+        if secret != secret.strip() or not secret.isprintable():
+            raise Unfit(f"{source} has control characters or spaces around it; keep one plain line in it")
+        return secret
+
+    def _from_environment(self, name: str) -> str:
+        if not self.environ.get(name):
+            raise Unfit(f"the environment variable {name} is not set; set it before the gateway starts")
+        return self.environ[name]
+
+    def _from_file(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise Unfit(f"the file {name} can't be read ({error.strerror}); create it or correct the path") from None
+        except ValueError:
+            raise Unfit(f"the file {name} is not UTF-8 text; write the secret as one plain line") from None

@@ -1,0 +1,195 @@
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.settings import kinds
+from gateway.settings.kinds import SecretKinds
+from gateway.settings.secret import Secret
+from gateway.settings.shapes import (
+    ADAPTERS,
+    PROVIDER_CANCEL_POLICIES,
+    READ_BACK_OPERATIONS,
+    ROLES,
+    Database,
+    Listener,
+    Location,
+    NewStore,
+    Operator,
+    Provider,
+    Settings,
+    SettingsError,
+)
+from gateway.settings.table import Table, place
+
+_LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
+_LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
+_MOST_CALLS: Final = 1_000
+_DAY: Final = 86_400.0
+_REALM: Final = "https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file, or raise one `SettingsError` that names every fault in it."""
+    faults: list[str] = []
+    root = Table(_parse(path), (), faults)
+    folder = path.resolve().parent
+    settings = _settings(root, folder, SecretKinds(folder, environ))
+    root.note_unknown_keys()
+    faults.extend(_clashes(settings))
+    if faults:
+        raise SettingsError(tuple(faults))
+    return settings
+
+
+def _parse(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        fault = f"{path}: can't be read ({error.strerror}); start from a copy of gateway.example.toml"
+    except ValueError as error:
+        reason = error if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8"
+        fault = f"{path}: is not TOML: {reason}; correct it there"
+    raise SettingsError((fault,))
+
+
+def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
+    providers = {name: _provider(name, table, secrets) for name, table in root.named("providers").items()}
+    locations = {
+        name: _location(name, table, secrets, providers.keys()) for name, table in root.named("locations").items()
+    }
+    options: dict[str, Any] = root.given(body_limit=kinds.whole(1_024, _LARGEST_BODY))
+    return Settings(
+        public_url=root.need("public_url", kinds.base_url),
+        public=_listener(root.table("public"), 8080),
+        internal=_listener(root.table("internal"), 8081),
+        database=_database(root.table("database"), folder, secrets),
+        newstore=_newstore(root.table("newstore"), secrets),
+        operators=tuple(_operator(table, secrets) for table in root.rows("operators")),
+        providers=MappingProxyType(providers),
+        locations=MappingProxyType(locations),
+        **options,
+    )
+
+
+def _listener(table: Table, port: int) -> Listener:
+    options: dict[str, Any] = table.given(host=kinds.text, port=kinds.whole(0, 65_535))
+    defaults: dict[str, Any] = {"host": "127.0.0.1", "port": port}
+    return Listener(**defaults | options)
+
+
+def _database(table: Table, folder: Path, secrets: SecretKinds) -> Database:
+    from_environment = "env:DATABASE_URL" if secrets.environ.get("DATABASE_URL") else None
+    return Database(
+        url=table.optional("url", secrets.database_url, from_environment),
+        data_dir=folder / (table.optional("data_dir", kinds.text) or ".gateway/postgres"),
+    )
+
+
+def _newstore(table: Table, secrets: SecretKinds) -> NewStore:
+    url, token_url = _newstore_urls(table)
+    where = kinds.one_of(("endpoint", "off"))
+    read_back: dict[str, Any] = table.table("read_back").given(**dict.fromkeys(READ_BACK_OPERATIONS, where))
+    options: dict[str, Any] = table.given(
+        timeout=kinds.seconds(_LONGEST_CALL),
+        concurrency=kinds.whole(1, _MOST_CALLS),
+        verify_within=kinds.seconds(_DAY),
+        unknown_grace=kinds.seconds(600),
+    )
+    return NewStore(
+        url=url,
+        token_url=token_url,
+        client_id=table.need("client_id", kinds.text),
+        client_secret=table.need("client_secret", secrets.key),
+        read_back=MappingProxyType(dict.fromkeys(READ_BACK_OPERATIONS, "endpoint") | read_back),
+        **options,
+    )
+
+
+def _newstore_urls(table: Table) -> tuple[str, str]:
+    tenant = table.optional("tenant", kinds.tenant)
+    url = table.optional("url", kinds.base_url)
+    token_url = table.optional("token_url", kinds.web_url)
+    written = [key for key in ("url", "token_url") if key in table]
+    if "tenant" in table:
+        for key in written:
+            table.fault(key, "stands beside tenant, which already says it; remove one of the two")
+        return f"https://{tenant}.p.newstore.net", _REALM.format(tenant=tenant)
+    if not written:
+        table.fault("tenant", "is missing; add tenant, or url and token_url")
+    elif len(written) == 1:
+        missing = "url" if "token_url" in written else "token_url"
+        table.fault(missing, "is missing; add it, or write tenant instead of both")
+    return url or "", token_url or ""
+
+
+def _operator(table: Table, secrets: SecretKinds) -> Operator:
+    return Operator(
+        name=table.need("name", kinds.text),
+        role=table.need("role", kinds.one_of(ROLES)),
+        token=table.need("token", secrets.key),
+    )
+
+
+def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
+    if "callback_key" in table and "callback_secret" in table:
+        table.fault("callback_key", "stands beside callback_secret; keep the one by which the provider calls back")
+    if "callback_key" not in table and "callback_secret" not in table:
+        table.fault("callback_key", "is missing; add callback_key or callback_secret, so that callbacks can be checked")
+    options: dict[str, Any] = table.given(
+        timeout=kinds.seconds(_LONGEST_CALL), concurrency=kinds.whole(1, _MOST_CALLS), look_up=kinds.flag
+    )
+    return Provider(
+        name=name,
+        adapter=table.need("adapter", kinds.one_of(ADAPTERS)),
+        url=table.need("url", kinds.base_url),
+        api_key=table.need("api_key", secrets.key),
+        callback_key=table.optional("callback_key", secrets.key),
+        callback_secret=table.optional("callback_secret", secrets.signing_key),
+        **options,
+    )
+
+
+def _location(location: str, table: Table, secrets: SecretKinds, providers: Iterable[str]) -> Location:
+    options: dict[str, Any] = table.given(
+        time_zone=kinds.time_zone, on_provider_cancel=kinds.one_of(PROVIDER_CANCEL_POLICIES)
+    )
+    return Location(
+        id=location,
+        provider=table.optional("provider", kinds.defined_provider(providers)),
+        api_keys=table.several("api_keys", secrets.key, most=2),
+        **options,
+    )
+
+
+def _clashes(settings: Settings) -> Iterator[str]:
+    """What is right by itself and wrong beside another."""
+    if settings.public == settings.internal and settings.public.port:
+        yield "internal.port: is the port of [public] too; give each listener its own"
+    names = [(place(f"operators[{n}]", "name"), operator.name) for n, operator in enumerate(settings.operators)]
+    for here, there in _repeated(names):
+        yield f"{here}: is the name at {there} too; give each operator their own, the audit tells them apart by it"
+    keys = [(where, key.reveal()) for where, key in _callers(settings) if key]
+    for here, there in _repeated(keys):
+        yield f"{here}: has the same value as {there}; give each its own, a key tells who is calling"
+
+
+def _callers(settings: Settings) -> Iterator[tuple[str, Secret | None]]:
+    """Every secret by which somebody is let in, with its place."""
+    for n, operator in enumerate(settings.operators):
+        yield place(f"operators[{n}]", "token"), operator.token
+    for provider in settings.providers.values():
+        yield place("providers", provider.name, "callback_key"), provider.callback_key
+        yield place("providers", provider.name, "callback_secret"), provider.callback_secret
+    for location in settings.locations.values():
+        for n, key in enumerate(location.api_keys):
+            yield place("locations", location.id, f"api_keys[{n}]"), key
+
+
+def _repeated(placed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    first: dict[str, str] = {}
+    for where, value in placed:
+        if value and first.setdefault(value, where) != where:
+            yield where, first[value]

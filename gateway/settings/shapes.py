@@ -1,0 +1,108 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+from gateway.settings.secret import Secret
+
+Role = Literal["viewer", "operator", "admin"]
+ProviderCancelPolicy = Literal["quarantine", "reject", "cancel"]
+
+ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
+PROVIDER_CANCEL_POLICIES: Final[tuple[ProviderCancelPolicy, ...]] = ("quarantine", "reject", "cancel")
+ADAPTERS: Final = ("http",)
+READ_BACK_OPERATIONS: Final = ("shipment", "rejection", "cancellation")
+
+
+class SettingsError(Exception):
+    """Settings that can't be used: each fault names its place in the file, what is wrong and what to do."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _read_back_everything() -> Mapping[str, str]:
+    return MappingProxyType(dict.fromkeys(READ_BACK_OPERATIONS, "endpoint"))
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address the gateway listens on; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The Postgres to use; without a `url` the gateway runs its own in `data_dir`."""
+
+    url: Secret | None
+    data_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NewStore:
+    """The tenant, and how long its writes may stay unproved."""
+
+    url: str
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    timeout: float = 15.0
+    concurrency: int = 32
+    verify_within: float = 900.0
+    unknown_grace: float = 10.0
+    read_back: Mapping[str, str] = field(default_factory=_read_back_everything)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A person or a program that may use `/v1`; the name is the *who* of the audit."""
+
+    name: str
+    role: Role
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A warehouse system, 3PL or ERP; its callbacks carry either a key or a signature."""
+
+    name: str
+    adapter: str
+    url: str
+    api_key: Secret
+    callback_key: Secret | None
+    callback_secret: Secret | None
+    timeout: float = 15.0
+    concurrency: int = 16
+    look_up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A distribution centre; without a provider its requests are parked as unroutable."""
+
+    id: str
+    provider: str | None
+    api_keys: tuple[Secret, ...]
+    time_zone: str = "UTC"
+    on_provider_cancel: ProviderCancelPolicy = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole of `gateway.toml`."""
+
+    public_url: str
+    public: Listener
+    internal: Listener
+    database: Database
+    newstore: NewStore
+    operators: tuple[Operator, ...]
+    providers: Mapping[str, Provider]
+    locations: Mapping[str, Location]
+    body_limit: int = 1_048_576

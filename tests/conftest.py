@@ -1,0 +1,75 @@
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from gateway.migrations import migrate
+from gateway.postgres import running
+
+SQL = Path(__file__).parents[1] / "sql"
+
+EMPTY_TABLES = """
+DO $$
+DECLARE
+    tables text := (
+        SELECT string_agg(format('%I.%I', schemaname, tablename), ', ')
+        FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'
+    );
+BEGIN
+    IF tables IS NOT NULL THEN
+        EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY CASCADE';
+    END IF;
+END $$
+"""
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[str]:
+    """The DSN of a server for this run: DATABASE_URL, or one of our own."""
+    if given := os.environ.get("DATABASE_URL"):
+        yield given
+        return
+    # Not pytest's folder: that is closed to the account a server started by root may have to run as.
+    with tempfile.TemporaryDirectory(prefix="gateway-test-") as folder:
+        system = os.environ.get("GATEWAY_TEST_PG") == "system"
+        async with running(Path(folder), durable=False, prefer_system=system) as dsn:
+            yield dsn
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str) -> Callable[[str], Awaitable[str]]:
+    """Makes an empty database of that name, and tells its DSN."""
+
+    async def make(name: str) -> str:
+        connection = await asyncpg.connect(postgres)
+        try:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            await connection.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            await connection.close()
+        server = urlsplit(postgres)
+        return f"postgresql://{server.netloc}/{name}?{server.query}"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def database(new_database: Callable[[str], Awaitable[str]]) -> str:
+    dsn = await new_database("gateway_test")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await migrate(connection, SQL)
+    finally:
+        await connection.close()
+    return dsn
+
+
+@pytest.fixture
+async def pool(database: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
+    async with asyncpg.create_pool(database, min_size=1, max_size=10) as pool:
+        await pool.execute(EMPTY_TABLES)
+        yield pool

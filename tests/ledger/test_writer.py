@@ -1,0 +1,259 @@
+import asyncio
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack, Word
+from gateway.domain.deliveries import Operation
+from gateway.domain.evolve import evolve
+from gateway.domain.requests import Request
+from gateway.domain.units import Confirmed, Said
+from gateway.ledger import stories
+from gateway.ledger.claims import claim, free_lost
+from gateway.ledger.entries import Again, Attempt, Claim, LedgerUnavailable, Unstorable
+from gateway.ledger.writer import Writer
+from tests.requests import AT, PARCEL, receive, said
+
+Pool = asyncpg.Pool
+TRY = Attempt(AT, 0.1, "done", 200, "")
+
+
+async def claimed(pool: Pool, destination: str = "acme", *, reads: bool = False, owner: str = "me") -> Claim:
+    await pool.execute("UPDATE deliveries SET due_at = now() - interval '1 second'")
+    async with pool.acquire() as connection:
+        found = await claim(connection, [(destination, "DC01")], reads=reads, limit=10, owner=owner, seconds=15)
+    assert len(found) == 1
+    return found[0]
+
+
+def taken(call: Claim) -> CallTaken:
+    return CallTaken(request_id=call.request_id, at=AT, operation=call.operation, seq=call.seq, attempt=call.attempt)
+
+
+async def stored(pool: Pool, request_id: str = "r-1") -> Request:
+    request = await stories.request(pool, request_id)
+    assert request is not None
+    return request
+
+
+async def folded(pool: Pool, request_id: str = "r-1") -> Request:
+    state: Request | None = None
+    for event in await stories.events(pool, await stored(pool, request_id)):
+        state = evolve(request_id, state, event)
+    assert state is not None
+    return state
+
+
+def same(one: Request, other: Request) -> bool:
+    return (one.units, one.version, one.owed, one.dead, one.settled_at) == (
+        other.units,
+        other.version,
+        other.owed,
+        other.dead,
+        other.settled_at,
+    )
+
+
+async def test_a_received_request_is_stored_with_its_body_its_event_and_its_first_call(
+    writer: Writer, pool: Pool
+) -> None:
+    applied = await writer.apply(receive(), b'{"id":"r-1"}')
+
+    assert [type(event.fact).__name__ for event in applied.events] == ["RequestReceived"]
+    assert await pool.fetchval("SELECT body FROM payloads") == b'{"id":"r-1"}'
+    assert await pool.fetch("SELECT operation, destination, ready FROM deliveries") == [("create", "acme", True)]
+    assert same(await stored(pool), await folded(pool))
+
+
+async def test_two_processes_that_receive_one_id_at_once_make_one_request(
+    writer: Writer, other: Writer, pool: Pool
+) -> None:
+    one, two = await asyncio.gather(writer.apply(receive(), b"{}"), other.apply(receive(), b"{}"))
+
+    assert sorted([len(one.events), len(two.events)]) == [0, 1]
+    assert await pool.fetchval("SELECT count(*) FROM events") == 1
+    assert await pool.fetchval("SELECT count(*) FROM deliveries") == 1
+
+
+async def test_an_insert_that_waits_for_another_transaction_becomes_a_duplicate(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("UPDATE requests SET conflicts = 0 WHERE id = 'r-1'")
+        waiting = asyncio.create_task(writer.apply(said(Word.ACCEPTED)))
+        neighbour = await writer.apply(receive("r-2"))
+        assert neighbour.events
+        assert not waiting.done()
+        await transaction.rollback()
+    assert (await waiting).events
+
+
+async def test_a_stale_version_writes_nothing(writer: Writer, other: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SELECT FROM requests WHERE id = 'r-1' FOR UPDATE")
+        both = asyncio.gather(
+            writer.apply(said(Word.ACCEPTED, items={"TEE": 1}, event="a")),
+            other.apply(said(Word.ACCEPTED, items={"CAP": 1}, event="b")),
+        )
+        await other.apply(receive("r-2"))
+        await transaction.rollback()
+    await both
+    assert [unit.accepted for unit in (await stored(pool)).units].count(0) == 0
+    assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE operation = 'acknowledge'") == 1
+    assert same(await stored(pool), await folded(pool))
+
+
+async def test_the_same_callback_twice_is_one_event_and_other_content_is_a_conflict(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    first = await writer.apply(said(Word.ACCEPTED), b"one")
+    again = await writer.apply(said(Word.ACCEPTED), b"one")
+    other_content = said(Word.ACCEPTED, fingerprint="other")
+    conflict = await writer.apply(other_content, b"two")
+    conflict_again = await writer.apply(other_content, b"two")
+
+    assert [len(applied.events) for applied in (first, again, conflict, conflict_again)] == [1, 0, 1, 0]
+    assert await pool.fetchval("SELECT array_agg(kind ORDER BY version) FROM events") == [
+        "request_received",
+        "units_accepted",
+        "conflicting_callback",
+    ]
+
+
+async def test_a_command_that_can_never_be_stored_fails_alone(writer: Writer, pool: Pool) -> None:
+    poisoned = writer.apply(receive("r-nul", order_id="a\0b"))
+    results = await asyncio.gather(
+        writer.apply(receive("r-1")), poisoned, writer.apply(receive("r-2")), return_exceptions=True
+    )
+
+    assert isinstance(results[1], Unstorable)
+    assert await pool.fetchval("SELECT array_agg(id ORDER BY id) FROM requests") == ["r-1", "r-2"]
+
+
+async def test_a_message_for_a_request_that_nobody_has_changes_nothing(writer: Writer, pool: Pool) -> None:
+    applied = await writer.apply(said(Word.ACCEPTED))
+
+    assert applied.request is None
+    assert await pool.fetchval("SELECT count(*) FROM events") == 0
+
+
+async def test_a_request_travels_from_receipt_to_proof(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    await writer.settle(call, TRY, taken(call))
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1, "CAP": 1}))
+    acknowledge = await claimed(pool, "newstore")
+    assert acknowledge.operation is Operation.ACKNOWLEDGE
+    await writer.settle(acknowledge, TRY, taken(acknowledge))
+    ship = await claimed(pool, "newstore")
+    assert ship.operation is Operation.SHIP
+    await writer.settle(ship, TRY, taken(ship))
+    look = await claimed(pool, "newstore", reads=True)
+    shown = ReadBack(
+        request_id="r-1",
+        at=datetime.now(UTC),
+        operation=Operation.SHIP,
+        attempt=1,
+        taken={("TEE", PARCEL.carrier, PARCEL.tracking_code): 1},
+        refused={},
+        parcels={ship.seq: PARCEL},
+        overdue=False,
+    )
+    await writer.settle(look, TRY, shown)
+    half = await stored(pool)
+    assert [unit.confirmed for unit in half.units] == [Confirmed.PROVED, Confirmed.SENT]
+
+    look = await claimed(pool, "newstore", reads=True)
+    rest = {("TEE", PARCEL.carrier, PARCEL.tracking_code): 1, ("CAP", PARCEL.carrier, PARCEL.tracking_code): 1}
+    await writer.settle(
+        look,
+        TRY,
+        ReadBack(
+            request_id="r-1",
+            at=datetime.now(UTC),
+            operation=Operation.SHIP,
+            attempt=2,
+            taken=rest,
+            refused={},
+            parcels={ship.seq: PARCEL},
+            overdue=False,
+        ),
+    )
+    done = await stored(pool)
+    assert [(unit.said, unit.confirmed) for unit in done.units] == [(Said.SHIPPED, Confirmed.PROVED)] * 2
+    assert await pool.fetchval("SELECT settled_at IS NOT NULL AND NOT pending AND shipped FROM requests")
+    assert await pool.fetchval("SELECT count(*) FROM deliveries") == 0
+    assert await pool.fetchval("SELECT count(*) FROM attempts WHERE NOT is_late") == 5
+    assert await pool.fetchval("SELECT value FROM request_keys") == PARCEL.tracking_code
+    assert same(await stored(pool), await folded(pool))
+
+
+async def test_only_the_first_write_to_a_destination_may_be_claimed(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
+
+    assert await pool.fetch("SELECT operation FROM deliveries WHERE ready ORDER BY seq") == [
+        ("create",),
+        ("acknowledge",),
+    ]
+
+
+async def test_a_call_to_be_tried_again_keeps_its_doubt_and_counts_its_try(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+
+    second = await claimed(pool)
+    assert (second.attempt, second.tries, second.doubt) == (2, 1, True)
+
+
+async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    lost = await claimed(pool, owner="frozen")
+    await pool.execute("UPDATE deliveries SET call_ends_at = now() - interval '1 minute'")
+    async with pool.acquire() as connection:
+        assert await free_lost(connection) == 1
+    mine = await claimed(pool, owner="me")
+    assert mine.doubt
+
+    applied = await writer.settle(lost, TRY, taken(lost))
+
+    assert applied.events == ()
+    assert await pool.fetch("SELECT attempt, is_late FROM attempts") == [(1, True)]
+    assert await pool.fetchval("SELECT owner FROM deliveries") == "me"
+
+
+async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
+    call = await claimed(pool, "newstore")
+    ended = CallEnded(
+        request_id="r-1",
+        at=AT,
+        operation=call.operation,
+        seq=call.seq,
+        attempt=1,
+        end=End.EXHAUSTED,
+        detail="503",
+    )
+    await writer.settle(call, TRY, ended)
+
+    assert await pool.fetch("SELECT operation, why FROM dead_deliveries") == [("acknowledge", "exhausted")]
+    assert (await claimed(pool, "newstore")).operation is Operation.SHIP
+    assert (await stored(pool)).failure == "dead_acknowledge"
+
+
+async def test_a_database_that_is_away_is_said_to_the_sender(pool: Pool) -> None:
+    async def refused() -> asyncpg.Connection:
+        raise ConnectionRefusedError
+
+    writer = Writer(refused)
+    task = asyncio.create_task(writer.run())
+    command: Command = receive()
+    with pytest.raises(LedgerUnavailable, match="database is away"):
+        await writer.apply(command)
+    task.cancel()

@@ -1,0 +1,577 @@
+import json
+import re
+import tomllib
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Location, Secret, Settings, SettingsError, describe, load
+
+EXAMPLE = Path(__file__).parent.parent / "gateway.example.toml"
+
+ENVIRON = {
+    "NEWSTORE_SECRET": "newstore-secret-0001",
+    "ADA": "ada-token-0000000001",
+    "BOB": "bob-token-0000000001",
+    "WMS": "wms-api-key-00000001",
+    "WMS_CALLBACK": "wms-callback-0000001",
+    "SIGNING": "whsec_" + b64encode(b"k" * 24).decode(),
+    "DC01": "dc01-key-00000000001",
+    "DC01_NEXT": "dc01-key-00000000002",
+    "DC02": "dc02-key-00000000001",
+    "SHORT": "fifteen-letters",
+}
+
+SMALLEST = """
+public_url = "https://gateway.example.com"
+
+[newstore]
+tenant = "acme"
+client_id = "gateway"
+client_secret = "env:NEWSTORE_SECRET"
+"""
+
+OPERATOR = """
+[[operators]]
+name = "ada"
+role = "admin"
+token = "env:ADA"
+"""
+
+PROVIDER = """
+[providers.wms]
+adapter = "http"
+url = "https://wms.example.com"
+api_key = "env:WMS"
+callback_key = "env:WMS_CALLBACK"
+"""
+
+LOCATION = """
+[locations.DC01]
+provider = "wms"
+api_keys = ["env:DC01"]
+"""
+
+WHOLE = SMALLEST + OPERATOR + PROVIDER + LOCATION
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def read(folder: Path, text: str, **environ: str) -> Settings:
+    file = folder / "gateway.toml"
+    file.write_text(text, encoding="utf-8")
+    return load(file, ENVIRON | environ)
+
+
+def faults(folder: Path, text: str, **environ: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        read(folder, text, **environ)
+    return caught.value.faults
+
+
+def only_fault(folder: Path, text: str, **environ: str) -> str:
+    (fault,) = faults(folder, text, **environ)
+    return fault
+
+
+def changed(old: str, new: str) -> str:
+    assert WHOLE.count(old) == 1
+    return WHOLE.replace(old, new)
+
+
+def test_the_smallest_file_leaves_everything_else_at_its_default(folder: Path) -> None:
+    settings = read(folder, SMALLEST)
+    assert (settings.public.host, settings.public.port) == ("127.0.0.1", 8080)
+    assert (settings.internal.host, settings.internal.port) == ("127.0.0.1", 8081)
+    assert settings.database.url is None
+    assert settings.database.data_dir == folder.resolve() / ".gateway/postgres"
+    assert settings.body_limit == 1_048_576
+    assert (settings.operators, dict(settings.providers), dict(settings.locations)) == ((), {}, {})
+    newstore = settings.newstore
+    assert (newstore.timeout, newstore.concurrency, newstore.verify_within, newstore.unknown_grace) == (15, 32, 900, 10)
+    assert newstore.read_back == {"shipment": "endpoint", "rejection": "endpoint", "cancellation": "endpoint"}
+
+
+def test_a_provider_and_a_location_leave_everything_else_at_their_default(folder: Path) -> None:
+    settings = read(folder, WHOLE)
+    wms = settings.providers["wms"]
+    assert (wms.timeout, wms.concurrency, wms.look_up, wms.callback_secret) == (15.0, 16, True, None)
+    dc01 = settings.locations["DC01"]
+    assert (dc01.id, dc01.provider, dc01.time_zone, dc01.on_provider_cancel) == ("DC01", "wms", "UTC", "quarantine")
+
+
+def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
+    settings = read(
+        folder,
+        f"""
+        public_url = "https://gateway.example.com/edge/"
+        body_limit = 2048
+        public = {{ host = "0.0.0.0", port = 80 }}
+        internal = {{ port = 81 }}
+        database = {{ data_dir = "pg" }}
+        [newstore]
+        url = "https://api.example.com/"
+        token_url = "https://id.example.com/token"
+        client_id = "gateway"
+        client_secret = "env:NEWSTORE_SECRET"
+        timeout = 1
+        concurrency = 2
+        verify_within = 3.5
+        unknown_grace = 4
+        read_back = {{ rejection = "off" }}
+        {OPERATOR}
+        {PROVIDER}
+        timeout = 5
+        concurrency = 6
+        look_up = false
+        {LOCATION}
+        time_zone = "Europe/Berlin"
+        on_provider_cancel = "reject"
+        """,
+    )
+    assert settings.public_url == "https://gateway.example.com/edge"
+    assert settings.body_limit == 2048
+    assert (settings.public.host, settings.public.port) == ("0.0.0.0", 80)
+    assert (settings.internal.host, settings.internal.port) == ("127.0.0.1", 81)
+    assert settings.database.data_dir == folder.resolve() / "pg"
+    newstore = settings.newstore
+    assert (newstore.url, newstore.token_url) == ("https://api.example.com", "https://id.example.com/token")
+    assert (newstore.client_id, newstore.client_secret.reveal()) == ("gateway", "newstore-secret-0001")
+    assert (newstore.timeout, newstore.concurrency, newstore.verify_within, newstore.unknown_grace) == (1, 2, 3.5, 4)
+    assert newstore.read_back == {"shipment": "endpoint", "rejection": "off", "cancellation": "endpoint"}
+    (ada,) = settings.operators
+    assert (ada.name, ada.role, ada.token.reveal()) == ("ada", "admin", "ada-token-0000000001")
+    wms = settings.providers["wms"]
+    assert (wms.name, wms.adapter, wms.url) == ("wms", "http", "https://wms.example.com")
+    assert (wms.timeout, wms.concurrency, wms.look_up) == (5.0, 6, False)
+    dc01 = settings.locations["DC01"]
+    assert (dc01.time_zone, dc01.on_provider_cancel) == ("Europe/Berlin", "reject")
+
+
+def test_a_tenant_stands_for_both_of_its_urls(folder: Path) -> None:
+    newstore = read(folder, SMALLEST).newstore
+    assert newstore.url == "https://acme.p.newstore.net"
+    assert newstore.token_url == "https://id.p.newstore.net/auth/realms/acme/protocol/openid-connect/token"
+
+
+def test_every_fault_of_the_file_is_named_at_once(folder: Path) -> None:
+    found = faults(
+        folder,
+        """
+        public_url = "http://gateway.example.com"
+        body_limit = "big"
+        colour = "blue"
+        [public]
+        port = 70000
+        [newstore]
+        client_secret = "env:ABSENT"
+        [[operators]]
+        name = "ada"
+        role = "boss"
+        [providers.wms]
+        adapter = "soap"
+        url = "ftp://wms"
+        api_key = "literal-key-00000001"
+        [locations.DC01]
+        provder = "wms"
+        api_keys = []
+        time_zone = "Mars/Olympus"
+        """,
+    )
+    assert {fault.split(":", 1)[0] for fault in found} == {
+        "public_url",
+        "body_limit",
+        "colour",
+        "public.port",
+        "newstore.tenant",
+        "newstore.client_id",
+        "newstore.client_secret",
+        "operators[0].role",
+        "operators[0].token",
+        "providers.wms.adapter",
+        "providers.wms.url",
+        "providers.wms.api_key",
+        "providers.wms.callback_key",
+        "locations.DC01.provder",
+        "locations.DC01.api_keys",
+        "locations.DC01.time_zone",
+    }
+    assert len(found) == 16
+
+
+def test_each_fault_is_a_place_what_is_wrong_and_a_remedy_and_the_text_lists_them_all(folder: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(folder, WHOLE + "time_zone = 'Mars'\non_provider_cancel = 'ship'\n[public]\nport = -1\n")
+    assert str(caught.value).splitlines() == list(caught.value.faults)
+    assert len(caught.value.faults) == 3
+    for fault in caught.value.faults:
+        assert re.fullmatch(r"[\w.]+: [^;]+; [^;]+", fault)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "what"),
+    [
+        ('tenant = "acme"', 'tenant = "Acme Corp"', "newstore.tenant", "not a tenant name"),
+        ('tenant = "acme"', "", "newstore.tenant", "add tenant, or url and token_url"),
+        ('tenant = "acme"', 'url = "https://n.example"', "newstore.token_url", "is missing"),
+        ('tenant = "acme"', 'token_url = "https://n.example"', "newstore.url", "is missing"),
+        ('tenant = "acme"', 'tenant = "acme"\nurl = "https://n.example"', "newstore.url", "beside tenant"),
+        ('client_id = "gateway"', "client_id = 7", "newstore.client_id", "must be text"),
+        ('client_id = "gateway"', 'client_id = " gateway"', "newstore.client_id", "spaces around it"),
+        ('client_id = "gateway"', 'client_id = "g"\nread_back = 1', "newstore.read_back", "must be a table"),
+        ('client_id = "gateway"', 'client_id = "g"\nread_back.shipment = "on"', "newstore.read_back.shipment", "off"),
+        ('role = "admin"', 'role = "boss"', "operators[0].role", "viewer, operator, admin"),
+        ('adapter = "http"', 'adapter = "soap"', "providers.wms.adapter", "choose one of http"),
+        ('adapter = "http"', 'adapter = "http"\nlook_up = "no"', "providers.wms.look_up", "true or false"),
+        (
+            'provider = "wms"',
+            'provider = "wsm"',
+            "locations.DC01.provider",
+            "no provider wsm is defined; did you mean wms?",
+        ),
+        ('provider = "wms"', 'time_zone = "Europe"', "locations.DC01.time_zone", "not a time zone"),
+        ('provider = "wms"', 'time_zone = "/etc/passwd"', "locations.DC01.time_zone", "not a time zone"),
+        ('provider = "wms"', 'time_zone = "Europe/Berln"', "locations.DC01.time_zone", "did you mean Europe/Berlin?"),
+        ('provider = "wms"', 'on_provider_cancel = "ship"', "locations.DC01.on_provider_cancel", "quarantine, reject"),
+        ('["env:DC01"]', '"env:DC01"', "locations.DC01.api_keys", "must be a list"),
+        ('["env:DC01"]', "[]", "locations.DC01.api_keys", "has 0 entries"),
+        ('["env:DC01"]', '["env:DC01", "env:DC01_NEXT", "env:DC02"]', "locations.DC01.api_keys", "has 3 entries"),
+        ('["env:DC01"]', '["env:DC01", "env:SHORT"]', "locations.DC01.api_keys[1]", "shorter than 16"),
+        ("[locations.DC01]", '[locations."DC 01"]', 'locations."DC 01"', "not a name"),
+        ("[locations.DC01]", '[locations.".."]', 'locations.".."', "not a name"),
+        ("[locations.DC01]", f"[locations.{'x' * 65}]", f"locations.{'x' * 65}", "not a name"),
+        ("[locations.DC01]", '[providers."a/b"]', 'providers."a/b"', "not a name"),
+    ],
+)
+def test_a_fault_says_where_it_is_and_what_is_wrong(folder: Path, old: str, new: str, place: str, what: str) -> None:
+    found = [fault for fault in faults(folder, changed(old, new)) if fault.startswith(f"{place}: ")]
+    assert len(found) == 1
+    assert what in found[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("timeout", "0"),
+        ("timeout", "-1"),
+        ("timeout", "nan"),
+        ("timeout", "inf"),
+        ("timeout", "20.5"),
+        ("timeout", "true"),
+        ("timeout", '"15"'),
+        ("concurrency", "0"),
+        ("concurrency", "1001"),
+        ("concurrency", "1.5"),
+        ("concurrency", "true"),
+    ],
+)
+def test_numbers_are_positive_and_bounded(folder: Path, key: str, wrong: str) -> None:
+    text = changed('client_id = "gateway"', f'client_id = "gateway"\n{key} = {wrong}')
+    assert only_fault(folder, text).startswith(f"newstore.{key}: must be a")
+    text = changed('adapter = "http"', f'adapter = "http"\n{key} = {wrong}')
+    assert only_fault(folder, text).startswith(f"providers.wms.{key}: must be a")
+
+
+@pytest.mark.parametrize("port", [0, 65_535])
+def test_a_port_may_be_zero_and_the_highest(folder: Path, port: int) -> None:
+    assert read(folder, f"{SMALLEST}[public]\nport = {port}").public.port == port
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_beyond_is_a_fault(folder: Path, port: int) -> None:
+    assert only_fault(folder, f"{SMALLEST}[internal]\nport = {port}").startswith("internal.port: ")
+
+
+def test_two_listeners_on_one_port_are_a_fault_unless_the_system_chooses(folder: Path) -> None:
+    assert only_fault(folder, f"{SMALLEST}[internal]\nport = 8080").startswith("internal.port: ")
+    assert read(folder, f"{SMALLEST}[public]\nport = 0\n[internal]\nport = 0").internal.port == 0
+
+
+def test_an_unknown_key_is_a_fault_and_the_nearest_known_one_is_offered(folder: Path) -> None:
+    assert only_fault(folder, f"{WHOLE}time_zon = 'UTC'") == (
+        "locations.DC01.time_zon: is not known here; did you mean time_zone?"
+    )
+    assert only_fault(folder, f"colour = 'blue'\n{WHOLE}") == "colour: is not known here; remove it"
+    assert only_fault(folder, f"{WHOLE}[provider.wms]\nadapter = 'http'") == (
+        "provider: is not known here; did you mean providers?"
+    )
+
+
+def test_an_unquoted_dot_in_a_name_is_told_and_a_quoted_one_is_taken(folder: Path) -> None:
+    assert any(
+        fault.startswith("locations.DC.01: ") for fault in faults(folder, changed("locations.DC01", "locations.DC.01"))
+    )
+    assert "DC.01" in read(folder, changed("locations.DC01", 'locations."DC.01"')).locations
+    text = changed("locations.DC01", 'locations."DC.01"') + "time_zone = 'Mars'"
+    assert only_fault(folder, text).startswith('locations."DC.01".time_zone: ')
+
+
+def test_a_table_of_the_wrong_kind_is_one_fault_and_not_one_for_each_key_in_it(folder: Path) -> None:
+    text = "newstore = 3\noperators = [1]\nproviders = 'x'\nlocations.DC01 = true\npublic_url = 'https://g.example'"
+    assert {fault.split(":")[0] for fault in faults(folder, text)} == {
+        "newstore",
+        "operators[0]",
+        "providers",
+        "locations.DC01",
+    }
+
+
+def test_a_file_that_is_missing_or_no_toml_is_one_fault_with_its_path(folder: Path) -> None:
+    with pytest.raises(SettingsError, match=r"absent\.toml: can't be read \(No such file or directory\); "):
+        load(folder / "absent.toml", ENVIRON)
+    assert "(at line 2, column 8)" in only_fault(folder, "[public]\nport = x")
+    (folder / "latin.toml").write_bytes(b'public_url = "\xe9"')
+    with pytest.raises(SettingsError, match=r"latin\.toml: is not TOML: it is not UTF-8"):
+        load(folder / "latin.toml", ENVIRON)
+
+
+def test_a_secret_shows_its_value_only_when_asked_to(folder: Path) -> None:
+    settings = read(folder, WHOLE)
+    secret = settings.newstore.client_secret
+    assert (repr(secret), str(secret), f"{secret}") == ("Secret(****)",) * 3
+    assert secret.reveal() == "newstore-secret-0001"
+    shown = repr(settings)
+    assert not [value for value in ENVIRON.values() if value in shown]
+
+
+def test_a_secret_matches_itself_and_nothing_else() -> None:
+    secret = Secret("clé-0000000000000001")
+    assert secret.matches("clé-0000000000000001")
+    assert not secret.matches("cle-0000000000000001")
+    assert not secret.matches("clé-000000000000000")
+    assert not secret.matches("")
+    assert not secret.matches("cl\udce9-0000000000000001")
+
+
+def test_a_secret_comes_from_a_file_beside_the_settings_without_its_last_line_break(folder: Path) -> None:
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "dc01").write_bytes(b"from-the-file-000001\r\n")
+    settings = read(folder, changed("env:DC01", "file:secrets/dc01"))
+    assert settings.locations["DC01"].api_keys[0].reveal() == "from-the-file-000001"
+
+
+@pytest.mark.parametrize("written", ["literal-key-00000001", "env:", "file:", "env:not a name", "ENV:DC01"])
+def test_a_secret_in_the_file_itself_is_a_fault_that_does_not_repeat_it(folder: Path, written: str) -> None:
+    fault = only_fault(folder, changed("env:DC01", written))
+    assert fault == ("locations.DC01.api_keys[0]: a secret must not stand in this file; write env:NAME or file:PATH")
+
+
+def test_a_secret_that_is_not_there_is_a_fault(folder: Path) -> None:
+    place = "locations.DC01.api_keys[0]: "
+    assert only_fault(folder, changed("env:DC01", "env:ABSENT")).startswith(
+        f"{place}the environment variable ABSENT is"
+    )
+    assert only_fault(folder, WHOLE, DC01="").startswith(f"{place}the environment variable DC01 is not set")
+    assert only_fault(folder, changed("env:DC01", "file:absent")).startswith(f"{place}the file absent can't be read")
+    assert only_fault(folder, changed("env:DC01", "file:.")).startswith(f"{place}the file . can't be read")
+
+
+def test_a_secret_that_is_short_or_not_one_line_is_a_fault_that_does_not_repeat_it(folder: Path) -> None:
+    assert "shorter than 16 characters" in only_fault(folder, changed("env:DC01", "env:SHORT"))
+    for bad in ("two\nlines-000000000001", " space-before-000001", "stray-byte-\udce9-00000"):
+        fault = only_fault(folder, WHOLE, DC01=bad)
+        assert "the environment variable DC01 has control characters or spaces around it" in fault
+        assert bad not in fault
+    (folder / "bytes").write_bytes(b"\xff" * 20)
+    assert "the file bytes is not UTF-8 text" in only_fault(folder, changed("env:DC01", "file:bytes"))
+
+
+def test_a_location_takes_two_keys_while_one_is_rotated(folder: Path) -> None:
+    keys = read(folder, changed('["env:DC01"]', '["env:DC01_NEXT", "env:DC01"]')).locations["DC01"].api_keys
+    assert [key.reveal() for key in keys] == ["dc01-key-00000000002", "dc01-key-00000000001"]
+
+
+def test_two_locations_with_one_key_are_a_fault_wherever_it_comes_from(folder: Path) -> None:
+    (folder / "same").write_text(ENVIRON["DC01"])
+    text = f'{WHOLE}[locations.DC02]\napi_keys = ["env:DC02", "file:same"]'
+    fault = only_fault(folder, text)
+    assert fault.startswith("locations.DC02.api_keys[1]: has the same value as locations.DC01.api_keys[0]; ")
+    assert ENVIRON["DC01"] not in fault
+
+
+def test_the_same_key_twice_in_one_location_is_a_fault(folder: Path) -> None:
+    text = changed('["env:DC01"]', '["env:DC01", "env:DC01"]')
+    assert only_fault(folder, text).startswith("locations.DC01.api_keys[1]: has the same value as locations.DC01.api")
+
+
+def test_two_operators_with_one_name_or_one_token_are_a_fault(folder: Path) -> None:
+    second = '[[operators]]\nname = "{}"\nrole = "viewer"\ntoken = "env:{}"\n'
+    assert only_fault(folder, WHOLE + second.format("ada", "BOB")).startswith("operators[1].name: is the name at oper")
+    assert only_fault(folder, WHOLE + second.format("bob", "ADA")).startswith("operators[1].token: has the same value")
+    assert len(read(folder, WHOLE + second.format("bob", "BOB")).operators) == 2
+
+
+def test_two_providers_with_one_callback_key_are_a_fault_because_either_could_speak_for_the_other(folder: Path) -> None:
+    fault = only_fault(folder, WHOLE + PROVIDER.replace("providers.wms", "providers.erp"))
+    assert fault.startswith("providers.erp.callback_key: has the same value as providers.wms.callback_key; ")
+
+
+def test_a_provider_has_a_callback_key_or_a_callback_secret_and_never_both(folder: Path) -> None:
+    written = 'callback_key = "env:WMS_CALLBACK"'
+    signing = 'callback_secret = "env:SIGNING"'
+    wms = read(folder, changed(written, signing)).providers["wms"]
+    assert wms.callback_key is None
+    assert wms.callback_secret
+    assert wms.callback_secret.reveal() == ENVIRON["SIGNING"]
+    assert only_fault(folder, changed(written, "")).startswith("providers.wms.callback_key: is missing; ")
+    assert "stands beside callback_secret" in only_fault(folder, changed(written, f"{written}\n{signing}"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "whsec-" + b64encode(b"k" * 24).decode(),
+        "whsec_not base64 at all",
+        "other_" + b64encode(b"k" * 24).decode(),
+        "whsec_*" + b64encode(b"k" * 24).decode(),
+        "whsec_" + b64encode(b"k" * 23).decode(),
+        "whsec_" + b64encode(b"k" * 65).decode(),
+        "whsec_clé0000000000000000000000000",
+        "0123456789abcdef0123456789abcdef",
+    ],
+)
+def test_a_callback_secret_is_whsec_and_base64(folder: Path, value: str) -> None:
+    text = changed('callback_key = "env:WMS_CALLBACK"', 'callback_secret = "env:SIGNING"')
+    assert only_fault(folder, text, SIGNING=value).startswith("providers.wms.callback_secret: is not whsec_ and ")
+
+
+def test_a_location_without_a_provider_is_parked(folder: Path) -> None:
+    assert read(folder, changed('provider = "wms"', "")).locations["DC01"].provider is None
+
+
+def test_a_location_may_name_a_provider_that_has_faults_of_its_own(folder: Path) -> None:
+    assert only_fault(folder, changed('adapter = "http"', "")).startswith("providers.wms.adapter: is missing; ")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9000", "127.8.8.8", "[::1]:9000"])
+def test_http_is_for_loopback_hosts(folder: Path, host: str) -> None:
+    settings = read(folder, WHOLE.replace("https://wms.example.com", f"http://{host}"))
+    assert settings.providers["wms"].url == f"http://{host}"
+    settings = read(folder, WHOLE.replace("https://gateway.example.com", f"http://{host}"))
+    assert settings.public_url == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://example.com", "would send secrets in the clear"),
+        ("http://localhost.example.com", "would send secrets in the clear"),
+        ("http://10.0.0.1", "would send secrets in the clear"),
+        ("http://0.0.0.0", "would send secrets in the clear"),
+        ("ftp://example.com", "not an http(s) URL with a host"),
+        ("example.com", "not an http(s) URL with a host"),
+        ("https://", "not an http(s) URL with a host"),
+        ("https:///path", "not an http(s) URL with a host"),
+        ("https://exa mple.com", "not an http(s) URL with a host"),
+        ("https://localhost\\\\.example.com", "not an http(s) URL with a host"),
+        ("https://example.com:port", "is not a URL"),
+        ("https://[::1", "is not a URL"),
+        ("https://user:hunter2hunter2@example.com", "has a user or password"),
+        ("https://example.com?key=hunter2hunter2", "has a query or fragment"),
+        ("https://example.com/#hunter2hunter2", "has a query or fragment"),
+    ],
+)
+def test_a_url_is_https_with_a_host_and_nothing_secret_in_it(folder: Path, url: str, what: str) -> None:
+    newstore = f'url = "{url}"\ntoken_url = "{url}"'
+    text = WHOLE.replace('tenant = "acme"', newstore)
+    text = text.replace("https://wms.example.com", url).replace("https://gateway.example.com", url)
+    found = faults(folder, text)
+    assert {fault.split(":")[0] for fault in found} == {
+        "public_url",
+        "newstore.url",
+        "newstore.token_url",
+        "providers.wms.url",
+    }
+    assert all(what in fault and "hunter2" not in fault for fault in found)
+
+
+def test_a_database_url_comes_from_the_file_and_else_from_the_environment(folder: Path) -> None:
+    several = "postgresql://gateway:pässword@one:5432,two:5432/gateway?target_session_attrs=read-write"
+    found = read(folder, SMALLEST, DATABASE_URL=several).database.url
+    assert found
+    assert found.reveal() == several
+    assert read(folder, SMALLEST, DATABASE_URL="").database.url is None
+    written = f'{SMALLEST}[database]\nurl = "env:OTHER"'
+    found = read(folder, written, DATABASE_URL=several, OTHER="postgres://h/db").database.url
+    assert found
+    assert found.reveal() == "postgres://h/db"
+    assert only_fault(folder, written).startswith("database.url: the environment variable OTHER is not set")
+
+
+def test_a_database_url_that_is_not_postgres_is_a_fault_that_does_not_repeat_it(folder: Path) -> None:
+    fault = only_fault(folder, SMALLEST, DATABASE_URL="mysql://gateway:hunter2hunter2@one/gateway")
+    assert fault.startswith("database.url: is not a Postgres URL; ")
+    assert "hunter2" not in fault
+
+
+def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folder: Path) -> None:
+    text = changed("https://gateway.example.com", "https://gateway.example.com/edge/")
+    described = json.loads(json.dumps(describe(read(folder, f'{text}[locations.DC02]\napi_keys = ["env:DC02"]'))))
+    assert described["locations"] == {
+        "DC01": {
+            "url": "https://gateway.example.com/edge/newstore/DC01/fulfillment_requests",
+            "provider": {"name": "wms", "adapter": "http", "url": "https://wms.example.com"},
+            "api_keys": 1,
+            "time_zone": "UTC",
+            "on_provider_cancel": "quarantine",
+        },
+        "DC02": {
+            "url": "https://gateway.example.com/edge/newstore/DC02/fulfillment_requests",
+            "provider": None,
+            "api_keys": 1,
+            "time_zone": "UTC",
+            "on_provider_cancel": "quarantine",
+        },
+    }
+    assert described["providers"]["wms"]["callback_url"] == "https://gateway.example.com/edge/providers/wms/callbacks"
+    assert described["operators"] == [{"name": "ada", "role": "admin", "token": "****"}]
+
+
+def test_the_description_masks_every_secret(folder: Path) -> None:
+    url = "postgresql://gateway:password@one/gateway"
+    signed = PROVIDER.replace("providers.wms", "providers.erp").replace(
+        'callback_key = "env:WMS_CALLBACK"', 'callback_secret = "env:SIGNING"'
+    )
+    described = describe(read(folder, WHOLE + signed, DATABASE_URL=url))
+    shown = json.dumps(described)
+    assert not [value for value in (*ENVIRON.values(), url) if value in shown]
+    assert shown.count("****") == 7
+
+
+def test_settings_cannot_be_changed(folder: Path) -> None:
+    settings = read(folder, WHOLE)
+    with pytest.raises(TypeError):
+        del settings.providers["wms"]  # type: ignore[attr-defined]
+    with pytest.raises(TypeError):
+        settings.locations["DC09"] = Location("DC09", None, ())  # type: ignore[index]
+    with pytest.raises(TypeError):
+        settings.newstore.read_back["shipment"] = "off"  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        settings.body_limit = 1  # type: ignore[misc]
+
+
+def example_environ(text: str) -> dict[str, str]:
+    names = re.findall(r'^[^#\n]*?"env:(\w+)"|, "env:(\w+)"', text, flags=re.MULTILINE)
+    environ = {first or second: f"made-up-{n:016}" for n, (first, second) in enumerate(names)}
+    return environ | {"NORTHERN_3PL_CALLBACK_SECRET": ENVIRON["SIGNING"]}
+
+
+def test_the_example_loads_as_it_is_once_its_environment_is_set() -> None:
+    settings = load(EXAMPLE, example_environ(EXAMPLE.read_text()))
+    assert [(one.id, one.provider, len(one.api_keys)) for one in settings.locations.values()] == [
+        ("DC01", "acme-wms", 1),
+        ("DC02", "northern-3pl", 2),
+        ("DC03", None, 1),
+    ]
+
+
+def test_the_defaults_that_the_example_shows_in_comments_are_the_real_ones(folder: Path) -> None:
+    text = EXAMPLE.read_text()
+    environ = example_environ(text)
+    spelled = re.sub(r"^# (\w+ = )(?!\"env:)", r"\1", text, flags=re.MULTILINE)
+    assert len(tomllib.loads(spelled)["newstore"]) == 8
+    assert describe(read(folder, spelled, **environ)) == describe(read(folder, text, **environ))

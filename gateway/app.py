@@ -22,7 +22,8 @@ from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.ledger import stories
-from gateway.ledger.writer import DATABASE_AWAY, LedgerUnavailable, Writer
+from gateway.ledger.entries import LedgerUnavailable
+from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.settings import Listener, Settings
@@ -71,9 +72,7 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         )
         newstore = Client(session, settings.newstore)
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
-        writer = Writer(
-            lambda: asyncpg.connect(dsn, command_timeout=10), verify_within=settings.newstore.verify_within
-        )
+        writer = Writer(lambda: asyncpg.connect(dsn, command_timeout=10), verify_within=settings.newstore.verify_within)
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         dispatcher = Dispatcher(Road(pool, newstore, adapters), writer, settings, owner)
         writer.on_ready = dispatcher.wake

@@ -222,7 +222,7 @@ async def _initialise(home: Path, binaries: Path, major: int, account: _Account,
     draft = home / "cluster.new"  # renamed when whole, so that a kill half-way leaves nothing to trip over
     shutil.rmtree(draft, ignore_errors=True)
     _hand_over(home, account)
-    locale = ("--locale-provider=builtin", "--locale=C.UTF-8") if major >= 17 else ("--locale=C.UTF-8",)  # noqa: PLR2004
+    locale = ("--locale-provider=builtin", "--locale=C.UTF-8") if major >= 17 else ("--locale=C.UTF-8",)
     command: list[str | Path] = [binaries / "initdb", "-D", draft, "-U", "postgres", "-E", "UTF8", *locale]
     command += ["-A", "scram-sha-256", f"--pwfile={home / 'password'}"]
     if not durable:
@@ -242,8 +242,8 @@ def _hand_over(home: Path, account: _Account) -> None:
 
 @contextmanager
 def _socket_folder(cluster: Path, account: _Account) -> Iterator[Path]:
-    """Beside the data, which is 0700; where that path is too long for a socket, a private temporary folder."""
-    if len(os.fsencode(cluster / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET_PATH:
+    """Beside the data, which is 0700; else, where no socket or DSN could say that path, a temporary one."""
+    if len(os.fsencode(cluster / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET_PATH and "," not in str(cluster):
         yield cluster
         return
     folder = Path(tempfile.gettempdir()) / f"gateway-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
@@ -272,7 +272,7 @@ def _settings(binaries: Path, major: int, sockets: Path, *, durable: bool) -> di
     }
     if any(binaries.parent.glob(f"{folder}/pg_stat_statements.*") for folder in ("lib", "lib/postgresql")):
         settings["shared_preload_libraries"] = "pg_stat_statements"
-    if major >= 18:  # noqa: PLR2004
+    if major >= 18:
         settings["io_method"] = "sync"  # three idle processes fewer
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

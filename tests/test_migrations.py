@@ -65,12 +65,13 @@ async def test_a_database_without_migrations_is_told_to_migrate(connection: "Con
         await check(connection, folder)
 
 
+@pytest.mark.parametrize("fault", ["SELECT no_such_column;", "INSERT INTO migrations VALUES (3, 'twin', '', 1);"])
 async def test_a_file_that_fails_leaves_no_trace_and_the_ones_before_it_stay(
-    connection: "Connection", folder: Path
+    connection: "Connection", folder: Path, fault: str
 ) -> None:
-    write(folder, "0003_half.sql", "CREATE TABLE half (); SELECT no_such_column;")
+    write(folder, "0003_half.sql", f"CREATE TABLE half (); {fault}")
 
-    with pytest.raises(asyncpg.UndefinedColumnError) as failure:
+    with pytest.raises((asyncpg.UndefinedColumnError, asyncpg.UniqueViolationError)) as failure:
         await migrate(connection, folder)
 
     assert any("0003_half.sql" in note for note in failure.value.__notes__)

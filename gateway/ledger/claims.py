@@ -44,7 +44,13 @@ RETURNING request_id
 
 
 async def claim(
-    connection: Connection | PoolConnectionProxy, lanes: Sequence[tuple[str, str]], *, reads: bool, limit: int, owner: str, seconds: float
+    connection: Connection | PoolConnectionProxy,
+    lanes: Sequence[tuple[str, str]],
+    *,
+    reads: bool,
+    limit: int,
+    owner: str,
+    seconds: float,
 ) -> list[Claim]:
     """Claim up to `limit` due calls over lanes of (destination, location), for at most `seconds` each."""
     destinations = [destination for destination, _ in lanes]

@@ -136,7 +136,7 @@ WITH incoming AS (
         $118::timestamptz[], $119::bytea[], $120::jsonb[])
         AS q(source, event_id, fingerprint, request_id, reason, detail, at, body, command)
     JOIN written ON written.id = q.request_id
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (source, event_id, fingerprint) DO UPDATE SET reason = excluded.reason, detail = excluded.detail
 )
 SELECT id FROM written
 """

@@ -21,7 +21,10 @@ WHERE q.resolved_at IS NULL AND q.reason = 'unknown_request' AND ($1::text[] IS 
 ORDER BY q.id
 LIMIT 500
 """
-_RESOLVE = "UPDATE quarantine SET resolved_at = clock_timestamp() WHERE id = $1 AND resolved_at IS NULL"
+_RESOLVE = """
+UPDATE quarantine SET resolved_at = clock_timestamp()
+WHERE id = $1 AND resolved_at IS NULL AND reason = 'unknown_request'
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from gateway.domain.requests import Request
 from .codec import decode_delivery, decode_event, decode_request
 
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
+_LOCATION = "SELECT location FROM requests WHERE id = $1"
 _DELIVERIES = "SELECT operation, seq, destination FROM deliveries WHERE request_id = $1 ORDER BY seq"
 _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
@@ -43,3 +44,9 @@ async def body(pool: Pool, of: Request) -> bytes:
 async def unroutable(pool: Pool, location: str) -> list[str]:
     """Find requests of a location that were parked because it had no provider."""
     return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
+
+
+async def location_of(pool: Pool, request_id: str) -> str | None:
+    """Tell which location a request is for; None where nobody has the request."""
+    found: str | None = await pool.fetchval(_LOCATION, request_id)
+    return found

@@ -64,20 +64,18 @@ class Writer:
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         *,
         verify_within: float = 900.0,
-        on_ready: Callable[[], None] = lambda: None,
-        on_batch: Callable[[int, float], None] = lambda _size, _seconds: None,
     ) -> None:
         self._connect = connect
         self._verify_within = verify_within
-        self._on_ready = on_ready
-        self._on_batch = on_batch
         self._connection: asyncpg.Connection | None = None
         self._urgent: deque[Entry] = deque()
         self._settlements: deque[Entry] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.on_received: Callable[[list[str]], None] = lambda _ids: None
+        self.on_ready: Callable[[], None] = lambda: None  # calls are owed that were not before
+        self.on_received: Callable[[list[str]], None] = lambda _ids: None  # these requests are new
+        self.on_batch: Callable[[int, float], None] = lambda _size, _seconds: None  # a commit of this size and time
 
     @property
     def waiting(self) -> int:
@@ -179,7 +177,7 @@ class Writer:
         for request_id, group in by_request.items():
             plan.add(read.requests.get(request_id), group, read.owners)
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
-        self._on_batch(len(now), asyncio.get_running_loop().time() - started)
+        self.on_batch(len(now), asyncio.get_running_loop().time() - started)
         return [*self._answer(plan, written), *later]
 
     def _answer(self, plan: "_Plan", written: set[str]) -> list[Entry]:
@@ -191,7 +189,7 @@ class Writer:
             elif not entry.done.done():
                 entry.done.set_result(applied)
         if plan.batch.owed or plan.batch.readied or plan.batch.gone:
-            self._on_ready()
+            self.on_ready()
         if new := [row[0] for row in plan.batch.incoming if row[0] in written]:
             self.on_received(new)
         return left

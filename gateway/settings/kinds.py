@@ -22,7 +22,7 @@ _SHORTEST_SECRET: Final = 16
 _SIGNING_KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks has it
 
 
-class Unfit(ValueError):  # noqa: N818 - said of a value, never seen outside this package
+class Unfit(ValueError):
     """What is wrong with a value, and what to do. Never repeats a value that may be a secret."""
 
 

@@ -8,7 +8,7 @@ Units = list[tuple[str, JSON]]
 REASONS = {"no_inventory", "cannot_fulfill"}
 
 
-class Malformed(ValueError):  # noqa: N818 - it names what the body is
+class Malformed(ValueError):
     """A body NewStore would not take."""
 
 

@@ -36,7 +36,7 @@ class Webhook:
             self.attempts.append(
                 {"id": body["id"], "location": location, "attempt": number, "answer": answer, "ms": round(elapsed, 3)}
             )
-            if isinstance(answer, int) and 200 <= answer < 300:  # noqa: PLR2004 - a 2xx
+            if isinstance(answer, int) and 200 <= answer < 300:
                 self.ack_ms.append(elapsed)
                 return True
             if pause is not None:

@@ -33,7 +33,7 @@ def order(source: random.Random, products: Sequence[str] | None = None) -> JSON:
     address = _address(source)
     service_level = source.choice(("GROUND", "GROUND", "GROUND", "EXPRESS"))
     placed = OPENING_DAY + timedelta(seconds=source.randrange(86_400))
-    gift = str(source.random() < 0.1).lower()  # noqa: PLR2004 - one order in ten
+    gift = str(source.random() < 0.1).lower()
     return {
         "id": _uuid(source),
         "order_id": _uuid(source),

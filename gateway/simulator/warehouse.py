@@ -207,7 +207,7 @@ class Warehouse(Served):
         while True:
             answer = await self.callback.post(self._session, event)
             self.attempts.append({"event_id": event["event_id"], "type": event["type"], "answer": answer})
-            if isinstance(answer, int) and 200 <= answer < 300:  # noqa: PLR2004 - a 2xx
+            if isinstance(answer, int) and 200 <= answer < 300:
                 return
             self._change()
             await asyncio.sleep(pause)

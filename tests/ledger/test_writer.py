@@ -1,10 +1,11 @@
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 import pytest
 
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack, Word
+from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.evolve import evolve
 from gateway.domain.requests import Request
@@ -17,6 +18,10 @@ from tests.requests import AT, PARCEL, receive, said
 
 Pool = asyncpg.Pool
 TRY = Attempt(AT, 0.1, "done", 200, "")
+
+
+async def rows(pool: Pool, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await pool.fetch(query)]
 
 
 async def claimed(pool: Pool, destination: str = "acme", *, reads: bool = False, owner: str = "me") -> Claim:
@@ -62,7 +67,7 @@ async def test_a_received_request_is_stored_with_its_body_its_event_and_its_firs
 
     assert [type(event.fact).__name__ for event in applied.events] == ["RequestReceived"]
     assert await pool.fetchval("SELECT body FROM payloads") == b'{"id":"r-1"}'
-    assert await pool.fetch("SELECT operation, destination, ready FROM deliveries") == [("create", "acme", True)]
+    assert await rows(pool, "SELECT operation, destination, ready FROM deliveries") == [("create", "acme", True)]
     assert same(await stored(pool), await folded(pool))
 
 
@@ -168,7 +173,10 @@ async def test_a_request_travels_from_receipt_to_proof(writer: Writer, pool: Poo
     assert [unit.confirmed for unit in half.units] == [Confirmed.PROVED, Confirmed.SENT]
 
     look = await claimed(pool, "newstore", reads=True)
-    rest = {("TEE", PARCEL.carrier, PARCEL.tracking_code): 1, ("CAP", PARCEL.carrier, PARCEL.tracking_code): 1}
+    rest: dict[Key, int] = {
+        ("TEE", PARCEL.carrier, PARCEL.tracking_code): 1,
+        ("CAP", PARCEL.carrier, PARCEL.tracking_code): 1,
+    }
     await writer.settle(
         look,
         TRY,
@@ -196,7 +204,7 @@ async def test_only_the_first_write_to_a_destination_may_be_claimed(writer: Writ
     await writer.apply(receive())
     await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
 
-    assert await pool.fetch("SELECT operation FROM deliveries WHERE ready ORDER BY seq") == [
+    assert await rows(pool, "SELECT operation FROM deliveries WHERE ready ORDER BY seq") == [
         ("create",),
         ("acknowledge",),
     ]
@@ -223,7 +231,7 @@ async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: 
     applied = await writer.settle(lost, TRY, taken(lost))
 
     assert applied.events == ()
-    assert await pool.fetch("SELECT attempt, is_late FROM attempts") == [(1, True)]
+    assert await rows(pool, "SELECT attempt, is_late FROM attempts") == [(1, True)]
     assert await pool.fetchval("SELECT owner FROM deliveries") == "me"
 
 
@@ -242,7 +250,7 @@ async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: P
     )
     await writer.settle(call, TRY, ended)
 
-    assert await pool.fetch("SELECT operation, why FROM dead_deliveries") == [("acknowledge", "exhausted")]
+    assert await rows(pool, "SELECT operation, why FROM dead_deliveries") == [("acknowledge", "exhausted")]
     assert (await claimed(pool, "newstore")).operation is Operation.SHIP
     assert (await stored(pool)).failure == "dead_acknowledge"
 

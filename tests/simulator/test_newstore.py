@@ -98,8 +98,8 @@ class Caller:
 
 @asynccontextmanager
 async def calling(**settings: Any) -> AsyncIterator[Caller]:
-    settings = {"apply_after": 0.001, "webhook_backoff": (0.001, 0.001, 0.001)} | settings
-    newstore = NewStore(client_secret=SECRET, **settings)
+    hasty: dict[str, Any] = {"apply_after": 0.001, "webhook_backoff": (0.001, 0.001, 0.001)}
+    newstore = NewStore(client_secret=SECRET, **hasty | settings)
     async with listening() as listener, newstore.running(), aiohttp.ClientSession() as session:
         newstore.configure("DC01", f"{listener.url}/dc01", "key-one")
         newstore.configure("DC02", f"{listener.url}/dc02", "key-two")

@@ -1,0 +1,82 @@
+"""What a committed command is answered with: the one table for callbacks, and NewStore's results."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from gateway.domain.commands import Receive
+from gateway.domain.events import (
+    CallbackQuarantined,
+    CallbackRefused,
+    CallbackWithoutEffect,
+    ConflictingCallback,
+    Event,
+    Fact,
+    RequestReceived,
+    UnitsAccepted,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+    UnitsWithdrawn,
+)
+from gateway.domain.requests import Request
+
+Result = Literal["received", "duplicate", "conflicting_body", "conflicting_location", "unroutable"]
+CallbackResult = Literal["applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback"]
+
+
+class Receipt(msgspec.Struct):
+    """NewStore's fulfillment request is stored; `result` tells as what."""
+
+    result: Result
+    id: str
+    reference: str
+
+
+class CallbackReceipt(msgspec.Struct, omit_defaults=True):
+    """A provider's message is stored; `reason` and `detail` tell why it was not applied."""
+
+    result: CallbackResult
+    id: str
+    reason: str = ""
+    detail: str = ""
+
+
+def receipt(command: Receive, request: Request, events: Sequence[Event]) -> Receipt:
+    return Receipt(_result(command, request, events), request.id, request.reference)
+
+
+def _result(command: Receive, request: Request, events: Sequence[Event]) -> Result:
+    if any(isinstance(event.fact, RequestReceived) for event in events):
+        return "received" if request.provider else "unroutable"
+    if command.location != request.location:  # also when the conflict itself comes again
+        return "conflicting_location"
+    return "duplicate" if command.fingerprint == request.fingerprint else "conflicting_body"
+
+
+def callback_receipt(request_id: str, events: Sequence[Event]) -> tuple[int, CallbackReceipt]:
+    """Find status and body for what a callback led to; no event means that it was known already."""
+    if not events:
+        return 200, CallbackReceipt("duplicate", request_id)
+    fact = events[-1].fact
+    reason = fact.reason if isinstance(fact, CallbackRefused | CallbackQuarantined) else ""
+    detail = fact.detail if isinstance(fact, CallbackRefused | CallbackQuarantined) else ""
+    status, result = CALLBACKS.get((type(fact), reason)) or CALLBACKS[type(fact), ""]
+    return status, CallbackReceipt(result, request_id, reason, detail)
+
+
+CALLBACKS: dict[tuple[type[Fact], str], tuple[int, CallbackResult]] = {
+    (UnitsAccepted, ""): (200, "applied"),
+    (UnitsShipped, ""): (200, "applied"),
+    (UnitsRejected, ""): (200, "applied"),
+    (UnitsWithdrawn, ""): (200, "applied"),
+    (UnitsCancelled, ""): (200, "applied"),
+    (CallbackWithoutEffect, ""): (200, "duplicate"),
+    (CallbackQuarantined, ""): (202, "quarantined"),
+    (ConflictingCallback, ""): (202, "conflicting_callback"),
+    (CallbackRefused, ""): (202, "callback_refused"),
+    (CallbackRefused, "unknown_product"): (422, "callback_refused"),
+    (CallbackRefused, "too_many_units"): (422, "callback_refused"),
+    (CallbackRefused, "other_provider"): (403, "callback_refused"),
+}

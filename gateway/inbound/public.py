@@ -1,0 +1,186 @@
+"""What the world sends: NewStore's fulfillment requests and providers' callbacks. A 2xx means: committed."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import asyncpg
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.domain.commands import OnProviderCancel, ProviderSaid, Receive
+from gateway.ledger import quarantine
+from gateway.ledger.entries import Unstorable
+from gateway.ledger.quarantine import Kept
+from gateway.ledger.writer import Writer
+from gateway.newstore import webhook
+from gateway.providers import contract, http
+from gateway.providers.signatures import is_authentic
+from gateway.settings import Settings
+from gateway.telemetry import metrics
+
+from .access import bearer, is_key
+from .answers import CallbackReceipt, callback_receipt, receipt
+from .bodies import read_body
+from .problems import Problem, answer, problems
+from .rejoin import with_location_rule
+
+Rejoin = Callable[[list[str]], Awaitable[None]]
+
+_COMMIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the two doors need."""
+
+    settings: Settings
+    writer: Writer
+    pool: asyncpg.Pool
+    rejoin: Rejoin
+    body_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A body that was read whole, before anything is known of its meaning."""
+
+    source: str
+    body: bytes
+    fingerprint: str
+    at: datetime
+
+
+DOORS = web.AppKey("doors", Doors)
+
+
+def public_app(
+    settings: Settings, writer: Writer, pool: asyncpg.Pool, rejoin: Rejoin, body_seconds: float = 10.0
+) -> web.Application:
+    """Build the public listener; `rejoin` is called with ids whose messages came before the request."""
+    app = web.Application(middlewares=[_count, problems], client_max_size=settings.body_limit)
+    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds)
+    app.add_routes(
+        [
+            web.post("/newstore/{location}/fulfillment_requests", receive),
+            web.post("/providers/{provider}/callbacks", call_back),
+            web.get("/livez", livez, allow_head=False),
+        ]
+    )
+    return app
+
+
+async def livez(_request: web.Request) -> web.Response:
+    return web.Response(text="alive\n")
+
+
+async def receive(request: web.Request) -> web.Response:
+    """Store a fulfillment request of NewStore, then say so."""
+    doors = request.app[DOORS]
+    location = doors.settings.locations.get(request.match_info["location"])
+    if location is None:
+        raise Problem(404, f"{request.path} names no location of this gateway; correct the URL set up in NewStore")
+    if not is_key(location.api_keys, bearer(request)):
+        raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
+    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
+    came = _Message(f"newstore:{location.id}", body, sha256(body).hexdigest(), datetime.now(UTC))
+    async with asyncio.timeout(_COMMIT_SECONDS):
+        try:
+            incoming = webhook.read_request(body)
+            command = Receive(
+                request_id=incoming.id,
+                at=came.at,
+                location=location.id,
+                provider=location.provider,
+                order_id=incoming.order_id,
+                service_level=incoming.service_level,
+                products=tuple(incoming.products),
+                fingerprint=came.fingerprint,
+            )
+            applied = await doors.writer.apply(command, body)
+        except webhook.Malformed as error:
+            raise await _bad(doors, came, "malformed", error) from error
+        except Unstorable as error:
+            raise await _bad(doors, came, "unstorable", error) from error
+    assert applied.request is not None  # noqa: S101 - Receive begins one
+    return _json(200, receipt(command, applied.request, applied.events))
+
+
+async def call_back(request: web.Request) -> web.Response:
+    """Store a provider's message and say what came of it."""
+    doors = request.app[DOORS]
+    provider = doors.settings.providers.get(request.match_info["provider"])
+    if provider is None:
+        raise Problem(404, f"{request.path} names no provider of this gateway; correct the callback URL")
+    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
+    if not is_authentic(provider, request.headers, body, time.time()):
+        raise Problem(401, "the key or signature is not this provider's; check it and the clock")
+    came = _Message(provider.name, body, sha256(body).hexdigest(), datetime.now(UTC))
+    async with asyncio.timeout(_COMMIT_SECONDS):
+        try:
+            said = http.read_callback(body, provider.name, came.at, OnProviderCancel.QUARANTINE)
+            said = await with_location_rule(doors.pool, doors.settings, said)
+            applied = await doors.writer.apply(said, body)
+        except contract.Malformed as error:
+            raise await _bad(doors, came, "malformed", error) from error
+        except Unstorable as error:
+            raise await _bad(doors, came, "unstorable", error) from error
+        if applied.request is None:
+            return await _keep_for_later(doors, said, body)
+    status, told = callback_receipt(said.request_id, applied.events)
+    if status >= 400:
+        return answer(Problem(status, told.detail), result=told.result, reason=told.reason)
+    return _json(status, told)
+
+
+async def _keep_for_later(doors: Doors, said: ProviderSaid, body: bytes) -> web.Response:
+    """Keep, commit, *then* look: the request may have been stored meanwhile, and its side looked before we kept."""
+    detail = "nobody has this request yet; it is applied as soon as the request arrives"
+    await quarantine.keep(
+        doors.pool,
+        Kept(
+            source=said.provider,
+            event_id=said.cause,
+            fingerprint=said.fingerprint,
+            request_id=said.request_id,
+            reason="unknown_request",
+            detail=detail,
+            at=said.at,
+            body=body,
+            command=said,
+        ),
+    )
+    await doors.rejoin([said.request_id])
+    return _json(202, CallbackReceipt("quarantined", said.request_id, "unknown_request", detail))
+
+
+async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> Problem:
+    """Keep the raw bytes of what can't be read, and give the 400 that says why."""
+    detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    kept = Kept(came.source, came.fingerprint, came.fingerprint, None, reason, detail, came.at, came.body)
+    await quarantine.keep(doors.pool, kept)
+    return Problem(400, detail)
+
+
+def _json(status: int, document: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+
+
+@web.middleware
+async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
+    response = await handler(request)
+    settings, named = request.app[DOORS].settings, request.match_info
+    if (location := named.get("location")) is not None:
+        label = location if location in settings.locations else metrics.UNKNOWN
+        metrics.INGEST_ANSWERS.labels(label, str(response.status)).inc()
+        if response.status == 200:
+            metrics.ACK_SECONDS.observe(time.perf_counter() - started)
+    elif (provider := named.get("provider")) is not None:
+        label = provider if provider in settings.providers else metrics.UNKNOWN
+        metrics.CALLBACK_ANSWERS.labels(label, str(response.status)).inc()
+    return response

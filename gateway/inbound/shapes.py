@@ -1,0 +1,116 @@
+"""The types of the operations API, from which its document is made; tests read real answers into them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+
+class WaitingFor(msgspec.Struct, forbid_unknown_fields=True):
+    """Who has to move next, since when, and what comes next."""
+
+    who: str
+    since: datetime
+    next: str
+
+
+class RequestSummary(msgspec.Struct, forbid_unknown_fields=True):
+    """One fulfillment request in a list."""
+
+    id: str
+    order_id: str | None
+    location: str
+    provider: str | None
+    reference: str
+    service_level: str | None
+    status: Literal["dispatched", "acknowledged", "partially_completed", "completed"]
+    pending: bool
+    failure: str | None
+    rejected: bool
+    conflicts: int
+    received_at: datetime
+    submitted_at: datetime | None
+    accepted_at: datetime | None
+    shipped_at: datetime | None
+    settled_at: datetime | None
+    waiting_for: WaitingFor | None
+
+
+class RequestPage(msgspec.Struct, forbid_unknown_fields=True):
+    """A page of requests; `next_page` is the `after` of the next one."""
+
+    requests: list[RequestSummary]
+    next_page: str | None
+
+
+class UnitStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One unit: what the provider said of it, and what NewStore confirmed."""
+
+    product_id: str
+    said: str
+    confirmed: str
+    accepted_at: datetime | None
+    reported_by: int | None
+
+
+class EventStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One entry of the log."""
+
+    version: int
+    kind: str
+    at: datetime
+    cause: str
+    fact: dict[str, Any]
+
+
+class AttemptStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One try of an owed call."""
+
+    operation: str
+    seq: int
+    attempt: int
+    destination: str
+    at: datetime
+    seconds: float
+    outcome: str
+    status: int | None
+    detail: str
+    is_late: bool
+
+
+class OwedCall(msgspec.Struct, forbid_unknown_fields=True):
+    """A call that is still owed."""
+
+    request_id: str
+    operation: str
+    seq: int
+    destination: str
+
+
+class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
+    """One request whole."""
+
+    units: list[UnitStory]
+    events: list[EventStory]
+    attempts: list[AttemptStory]
+    owed: list[OwedCall]
+
+
+class LocationSummary(msgspec.Struct, forbid_unknown_fields=True):
+    """What is open at one location with one provider."""
+
+    location: str
+    provider: str | None
+    pending: int
+    failed: int
+    rejected: int
+    unroutable: int
+    oldest_pending: datetime | None
+
+
+class Summary(msgspec.Struct, forbid_unknown_fields=True):
+    """The counts of what is open."""
+
+    locations: list[LocationSummary]
+    quarantined: int
+    dead_deliveries: int

@@ -1,0 +1,89 @@
+"""NewStore's fulfillment request, as little of it as the gateway must understand. The bytes go on unchanged."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class Malformed(Exception):
+    """A body that can't be a fulfillment request; `path` says where."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What the gateway reads of a request; `products` has one entry per unit."""
+
+    id: str
+    order_id: str | None
+    service_level: str | None
+    products: tuple[str, ...]
+
+
+class _Item(msgspec.Struct):
+    product_id: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Body(msgspec.Struct):
+    id: _Id
+    items: Annotated[list[_Item], msgspec.Meta(min_length=1)]
+    order_id: msgspec.Raw = msgspec.Raw(b"null")
+    shipping_options: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def read_request(body: bytes) -> Incoming:
+    """Read a webhook's body. Raises `Malformed`; whatever else is odd about it is accepted and kept."""
+    try:
+        read = msgspec.json.decode(body, type=_Body)
+        _check_text("$.id", read.id)
+        for number, item in enumerate(read.items):
+            _check_text(f"$.items[{number}].product_id", item.product_id)
+    except msgspec.MsgspecError as error:
+        what, _, path = str(error).partition(" - at `")
+        raise Malformed(path.rstrip("`") or "$", what) from error
+    except UnicodeDecodeError as error:
+        raise Malformed("$", "not UTF-8: send JSON encoded as UTF-8") from error
+    except RecursionError as error:
+        raise Malformed("$", "nested too deeply to be read") from error
+    options = _loosely(read.shipping_options)
+    level = options.get("service_level") if isinstance(options, dict) else None
+    return Incoming(
+        id=read.id,
+        order_id=_text(_loosely(read.order_id)),
+        service_level=_text(level),
+        products=tuple(item.product_id for item in read.items),
+    )
+
+
+def _check_text(path: str, text: str) -> None:
+    if "\0" in text:
+        raise Malformed(path, "contains a NUL character: send an id without one")
+    if not _is_storable(text):
+        raise Malformed(path, "contains half a surrogate pair: send valid Unicode")
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _loosely(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, dict | list):
+        return None
+    return str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

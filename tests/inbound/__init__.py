@@ -1,0 +1,122 @@
+"""Both listeners over HTTP, with a real writer on a real Postgres."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway.inbound.internal import internal_app
+from gateway.inbound.public import public_app
+from gateway.inbound.rejoin import rejoin
+from gateway.ledger.writer import Writer
+from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
+
+KEY = {"Authorization": "Bearer the-key-of-DC01"}
+ACME = {"Authorization": "Bearer the-callback-key-of-acme"}
+ZEN = {"Authorization": "Bearer the-callback-key-of-zen"}
+VIEWER = {"Authorization": "Bearer the-token-of-vera"}
+
+Client = TestClient[web.Request, web.Application]
+
+
+def _provider(name: str) -> Provider:
+    return Provider(
+        name=name,
+        adapter="http",
+        url="http://localhost:1/orders",
+        api_key=Secret("api"),
+        callback_key=Secret(f"the-callback-key-of-{name}"),
+        callback_secret=None,
+    )
+
+
+SETTINGS = Settings(
+    public_url="http://localhost",
+    public=Listener("127.0.0.1", 0),
+    internal=Listener("127.0.0.1", 0),
+    database=Database(None, Path()),
+    newstore=NewStore("http://localhost:1", "http://localhost:1", "client", Secret("client-secret")),
+    operators=(
+        Operator("vera", "viewer", Secret("the-token-of-vera")),
+        Operator("otto", "operator", Secret("the-token-of-otto")),
+    ),
+    providers={"acme": _provider("acme"), "zen": _provider("zen")},
+    locations={
+        "DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01"))),
+        "DC02": Location("DC02", None, (Secret("the-key-of-DC01"),)),
+        "DC03": Location("DC03", "acme", (Secret("the-key-of-DC01"),), on_provider_cancel="cancel"),
+    },
+    body_limit=1_048_576,
+)
+
+
+@dataclass
+class Served:
+    """Both listeners of one gateway."""
+
+    public: Client
+    internal: Client
+    pool: asyncpg.Pool
+    rejoined: "set[asyncio.Task[None]]"
+
+    async def receive(self, body: object, location: str = "DC01", **headers: str) -> ClientResponse:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        path = f"/newstore/{location}/fulfillment_requests"
+        return await self.public.post(path, data=data, headers=headers or KEY)
+
+    async def say(self, body: object, provider: str = "acme", headers: dict[str, str] = ACME) -> ClientResponse:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.public.post(f"/providers/{provider}/callbacks", data=data, headers=headers)
+
+    async def ask(self, path: str) -> ClientResponse:
+        return await self.internal.get(path, headers=VIEWER)
+
+    async def stored_bodies(self, request_id: str = "r-1") -> list[bytes]:
+        rows = await self.pool.fetch("SELECT body FROM payloads WHERE request_id = $1 ORDER BY at", request_id)
+        return [row["body"] for row in rows]
+
+    async def quarantined(self) -> list[tuple[str, str, bytes]]:
+        rows = await self.pool.fetch(
+            "SELECT source, reason, body FROM quarantine WHERE resolved_at IS NULL ORDER BY id"
+        )
+        return [tuple(row) for row in rows]
+
+
+@asynccontextmanager
+async def serve(
+    pool: asyncpg.Pool, connect: Callable[[], Awaitable[Any]], body_seconds: float = 10.0
+) -> AsyncIterator[Served]:
+    writer = Writer(connect)
+    rejoined: set[asyncio.Task[None]] = set()
+    writer.on_received = lambda ids: rejoined.add(asyncio.create_task(rejoin(pool, writer, SETTINGS, ids)))
+
+    async def look_again(ids: list[str]) -> None:
+        await rejoin(pool, writer, SETTINGS, ids)
+
+    running = asyncio.create_task(writer.run())
+    try:
+        async with (
+            TestClient(TestServer(public_app(SETTINGS, writer, pool, look_again, body_seconds))) as public,
+            TestClient(TestServer(internal_app(SETTINGS, pool))) as internal,
+        ):
+            yield Served(public, internal, pool, rejoined)
+            await asyncio.gather(*rejoined, return_exceptions=True)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def order(request_id: str = "r-1", *products: str, **more: Any) -> dict[str, Any]:
+    return {"id": request_id, "items": [{"product_id": product} for product in products or ("TEE", "CAP")], **more}
+
+
+def event(kind: str, event_id: str, request_id: str = "r-1", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "event_id": event_id, "fulfillment_request_id": request_id, **more}

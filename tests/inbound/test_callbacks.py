@@ -1,0 +1,157 @@
+import asyncio
+import io
+from typing import Any
+
+import pytest
+
+from gateway.telemetry.metrics import REGISTRY
+
+from . import ACME, ZEN, Served, event, order
+
+SHIPMENT = {"carrier": "UPS", "tracking_number": "1Z"}
+TEE = [{"product_id": "TEE", "quantity": 1}]
+
+
+async def told(gateway: Served, body: dict[str, Any], **to: Any) -> tuple[int, str, str]:
+    answer = await gateway.say(body, **to)
+    said = await answer.json()
+    return answer.status, said["result"], said.get("reason", "")
+
+
+async def test_a_providers_word_is_applied_and_its_repetition_is_a_duplicate(gateway: Served) -> None:
+    await gateway.receive(order())
+    assert await told(gateway, event("accepted", "e1")) == (200, "applied", "")
+    assert await told(gateway, event("accepted", "e1")) == (200, "duplicate", "")
+    assert await told(gateway, event("accepted", "e2")) == (200, "duplicate", "")
+    assert await told(gateway, event("shipped", "e3", items=TEE, shipment=SHIPMENT)) == (200, "applied", "")
+    assert await told(gateway, event("rejected", "e4", reason="no_inventory")) == (200, "applied", "")
+    units = (await (await gateway.ask("/v1/requests/r-1")).json())["units"]
+    assert [unit["said"] for unit in units] == ["shipped", "rejected"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, ZEN])
+async def test_a_callback_with_a_wrong_key_is_refused(gateway: Served, headers: dict[str, str]) -> None:
+    await gateway.receive(order())
+    labels = {"provider": "acme", "code": "401"}
+    before = REGISTRY.get_sample_value("gateway_callback_answers_total", labels) or 0.0
+    assert (await gateway.say(event("accepted", "e1"), headers=headers)).status == 401
+    assert REGISTRY.get_sample_value("gateway_callback_answers_total", labels) == before + 1
+    assert await gateway.pool.fetchval("SELECT version FROM requests") == 1
+
+
+async def test_an_unknown_provider_is_a_404(gateway: Served) -> None:
+    answer = await gateway.say(event("accepted", "e1"), provider="nobody")
+    assert answer.status == 404
+    assert "/providers/nobody/callbacks" in (await answer.json())["detail"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[" * 100_000, b"\xff", b'{"type": "a\\u0000", "fulfillment_request_id": "r-1"}']
+)
+async def test_a_callback_that_cannot_be_read_is_kept(gateway: Served, body: bytes) -> None:
+    answer = await gateway.say(body)
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert "$" in (await answer.json())["detail"]
+    assert await gateway.quarantined() == [("acme", "malformed", body)]
+
+
+async def test_a_word_nobody_knows_is_quarantined(gateway: Served) -> None:
+    await gateway.receive(order())
+    assert await told(gateway, event("teleported", "e1")) == (202, "quarantined", "unknown_word")
+    [(source, reason, _)] = await gateway.quarantined()
+    assert (source, reason) == ("acme", "unknown_word")
+
+
+async def test_what_breaks_a_rule_is_recorded_and_nothing_is_owed(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.say(event("shipped", "e1", items=TEE, shipment=SHIPMENT))
+    owed = await gateway.pool.fetchval("SELECT count(*) FROM deliveries")
+    late = event("rejected", "e2", items=TEE, reason="cannot_fulfill")
+    assert await told(gateway, late) == (202, "callback_refused", "units_not_open")
+    assert await gateway.pool.fetchval("SELECT count(*) FROM deliveries") == owed
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert story["events"][-1]["kind"] == "callback_refused"
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ([{"product_id": "HAT", "quantity": 1}], "unknown_product"),
+        ([{"product_id": "TEE", "quantity": 2}], "too_many_units"),
+    ],
+)
+async def test_what_can_never_be_right_is_unprocessable(gateway: Served, items: Any, reason: str) -> None:
+    await gateway.receive(order())
+    assert await told(gateway, event("accepted", "e1", items=items)) == (422, "callback_refused", reason)
+
+
+async def test_another_provider_changes_nothing_and_is_recorded(gateway: Served) -> None:
+    await gateway.receive(order())
+    said = await told(gateway, event("accepted", "e1"), provider="zen", headers=ZEN)
+    assert said == (403, "callback_refused", "other_provider")
+    assert await gateway.pool.fetchval("SELECT accepted_at FROM requests") is None
+
+
+async def test_one_event_id_with_two_contents_is_a_conflict(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.say(event("accepted", "e1"))
+    assert await told(gateway, event("rejected", "e1", reason="no_inventory")) == (202, "conflicting_callback", "")
+
+
+async def test_a_callback_before_its_request_is_applied_when_the_request_arrives(gateway: Served) -> None:
+    first = event("accepted", "e1")
+    assert await told(gateway, first) == (202, "quarantined", "unknown_request")
+    assert await told(gateway, first) == (202, "quarantined", "unknown_request")
+    assert await told(gateway, event("shipped", "e2", shipment=SHIPMENT, items=TEE)) == (
+        202, "quarantined", "unknown_request",
+    )  # fmt: skip
+    assert len(await gateway.quarantined()) == 2
+    await gateway.receive(order())
+    await asyncio.gather(*gateway.rejoined)
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert [each["kind"] for each in story["events"]] == ["request_received", "units_accepted", "units_shipped"]
+    assert story["events"][1]["cause"] == "acme:e1"
+    assert await gateway.quarantined() == []
+    assert await told(gateway, first) == (200, "duplicate", "")
+
+
+async def test_an_early_callback_that_a_person_must_see_stays_in_quarantine(gateway: Served) -> None:
+    await gateway.say(event("teleported", "e1"))
+    await gateway.receive(order())
+    await asyncio.gather(*gateway.rejoined)
+    assert [reason for _, reason, _ in await gateway.quarantined()] == ["unknown_word"]
+
+
+@pytest.mark.parametrize(
+    ("location", "answer"), [("DC01", (202, "quarantined", "provider_cancelled")), ("DC03", (200, "applied", ""))]
+)
+async def test_a_cancellation_means_what_the_location_says(
+    gateway: Served, location: str, answer: tuple[int, str, str]
+) -> None:
+    await gateway.receive(order(), location)
+    assert await told(gateway, event("cancelled", "e1")) == answer
+
+
+async def test_an_early_cancellation_means_what_the_location_says(gateway: Served) -> None:
+    await gateway.say(event("cancelled", "e1"))
+    await gateway.receive(order(), "DC03")
+    await asyncio.gather(*gateway.rejoined)
+    units = (await (await gateway.ask("/v1/requests/r-1")).json())["units"]
+    assert {unit["said"] for unit in units} == {"cancelled"}
+
+
+async def test_a_callback_over_the_limit_closes_the_connection(gateway: Served) -> None:
+    answer = await gateway.public.post("/providers/acme/callbacks", data=io.BytesIO(b" " * 1_048_577), headers=ACME)
+    assert (answer.status, answer.headers["Connection"]) == (413, "close")
+
+
+async def test_a_request_that_arrives_while_its_callback_is_being_kept_misses_nothing(gateway: Served) -> None:
+    async with gateway.pool.acquire() as other, other.transaction():
+        await other.execute("LOCK TABLE quarantine IN EXCLUSIVE MODE")
+        early = asyncio.create_task(told(gateway, event("accepted", "e1")))
+        while not await gateway.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            pass
+        await gateway.receive(order())
+        await asyncio.gather(*gateway.rejoined)  # it looked, and the callback was not kept yet
+    assert await early == (202, "quarantined", "unknown_request")
+    assert await gateway.pool.fetchval("SELECT accepted_at FROM requests") is not None

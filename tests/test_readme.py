@@ -1,8 +1,12 @@
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from gateway.domain.requests import STATUS_NEXT
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT
+
+if TYPE_CHECKING:
+    from enum import StrEnum
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 DRAWN = {
@@ -12,5 +16,7 @@ DRAWN = {
 
 
 def test_the_readme_draws_the_state_machines_of_the_code() -> None:
-    machines = {**SAID_NEXT, **CONFIRMED_NEXT, **STATUS_NEXT}
+    machines: dict[StrEnum, frozenset[StrEnum]] = {}
+    for machine in (SAID_NEXT, CONFIRMED_NEXT, STATUS_NEXT):
+        machines.update(cast("dict[StrEnum, frozenset[StrEnum]]", machine))
     assert {str(before): {str(state) for state in after} for before, after in machines.items() if after} == DRAWN

@@ -18,7 +18,7 @@ class Word(StrEnum):
 
 
 class RejectionReason(StrEnum):
-    """NewStore's two reasons: `no_inventory` also sets the DC's stock to zero, `cannot_fulfill` only excludes the DC."""
+    """NewStore's two reasons: `no_inventory` also sets the DC's stock to zero, `cannot_fulfill` only excludes it."""
 
     NO_INVENTORY = "no_inventory"
     CANNOT_FULFILL = "cannot_fulfill"

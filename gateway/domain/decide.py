@@ -91,22 +91,7 @@ def _provider_said(request: Request, said: ProviderSaid) -> list[Fact]:
         return [CallbackQuarantined("unknown_word", said.problem)]
     if refusal := _impossible(request, said):
         return [refusal]
-    word = said.word
-    if word is Word.CANCELLED:
-        if said.on_cancel is OnProviderCancel.QUARANTINE:
-            return [
-                CallbackQuarantined("provider_cancelled", "the location leaves a provider's cancellation to a person")
-            ]
-        if said.on_cancel is OnProviderCancel.REJECT:
-            return _reject(request, said, RejectionReason.CANNOT_FULFILL)
-        return _cancel(request, said)
-    if word is Word.ACCEPTED:
-        return _accept(request, said)
-    if word is Word.REJECTED:
-        if said.reason is None:
-            return [CallbackQuarantined("unknown_reason", said.problem or "a rejection without a reason")]
-        return _reject(request, said, said.reason)
-    return _ship(request, said)
+    return _SAY[said.word](request, said)
 
 
 def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
@@ -145,6 +130,12 @@ def _ship(request: Request, said: ProviderSaid) -> list[Fact]:
     return [*implied, UnitsShipped(units, said.parcel)]
 
 
+def _rejected(request: Request, said: ProviderSaid) -> list[Fact]:
+    if said.reason is None:
+        return [CallbackQuarantined("unknown_reason", said.problem or "a rejection without a reason")]
+    return _reject(request, said, said.reason)
+
+
 def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> list[Fact]:
     units = _pick(request, said, prefer_accepted=False)
     if short := _shortage(request, said, units):
@@ -155,7 +146,13 @@ def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> li
     return [rejected, UnitsWithdrawn(units, reason, "provider_said")] if said.is_proof else [rejected]
 
 
-def _cancel(request: Request, said: ProviderSaid) -> list[Fact]:
+def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:
+    """NewStore has no word for why a provider cancels: the location decides what it means."""
+    if said.on_cancel is OnProviderCancel.QUARANTINE:
+        detail = "the location leaves a provider's cancellation to a person"
+        return [CallbackQuarantined("provider_cancelled", detail)]
+    if said.on_cancel is OnProviderCancel.REJECT:
+        return _reject(request, said, RejectionReason.CANNOT_FULFILL)
     units = _pick(request, said, prefer_accepted=False)
     if short := _shortage(request, said, units):
         return [_not_open(said, next(iter(short)))]
@@ -211,14 +208,16 @@ def _is_owed(request: Request, operation: Operation, seq: int) -> bool:
     return any(owed.operation is operation and owed.seq == seq for owed in request.owed)
 
 
-def _read_back(request: Request, shown: ReadBack) -> list[Fact]:
-    return compare(request, shown)
-
-
+_SAY: dict[Word, Callable[[Request, ProviderSaid], list[Fact]]] = {
+    Word.ACCEPTED: _accept,
+    Word.REJECTED: _rejected,
+    Word.CANCELLED: _cancelled,
+    Word.SHIPPED: _ship,
+}
 _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     Assign: _assign,
     ProviderSaid: _provider_said,
     CallTaken: _call_taken,
     CallEnded: _call_ended,
-    ReadBack: _read_back,
+    ReadBack: compare,
 }

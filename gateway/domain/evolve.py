@@ -72,22 +72,24 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
 
 def owe(request: Request, event: Event) -> list[Delivery]:
     """Say which outgoing calls an event owes; `request` is the state after it."""
-    seq = event.version
-    match event.fact:
+    seq, fact = event.version, event.fact
+    match fact:
         case RequestReceived(provider=str(provider)) | ProviderAssigned(provider=provider):
             return [Delivery(provider, Operation.CREATE, seq)]
         case UnitsAccepted() if all(unit.accepted in {0, seq} for unit in request.units):
             return [Delivery(NEWSTORE, Operation.ACKNOWLEDGE, seq)]
-        case UnitsShipped():
-            return [Delivery(NEWSTORE, Operation.SHIP, seq)]
-        case UnitsWithdrawn():
-            return [Delivery(NEWSTORE, Operation.REJECT, seq)]
-        case UnitsCancelled():
-            return [Delivery(NEWSTORE, Operation.CANCEL, seq)]
         case Reported(operation=operation, verifiable=True):
             read = Delivery(NEWSTORE, READ_BACK[operation], 0)
             return [] if read in request.owed else [read]
-    return []
+    report = _OWES.get(type(fact))
+    return [Delivery(NEWSTORE, report, seq)] if report else []
+
+
+_OWES: dict[type[Any], Operation] = {
+    UnitsShipped: Operation.SHIP,
+    UnitsWithdrawn: Operation.REJECT,
+    UnitsCancelled: Operation.CANCEL,
+}
 
 
 def _settles(fact: Any, delivery: Delivery) -> bool:

@@ -22,42 +22,50 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
     """Prove or refuse the units that were sent; those proved before use up what is shown first."""
     taken = Counter(shown.taken)
     refused = Counter({each: count for each, (count, _) in shown.refused.items()})
-    waiting: dict[Key, list[int]] = {}
-    for index, unit in enumerate(request.units):
-        if REPORT.get(unit.said) is not shown.operation:
-            continue
-        if unit.confirmed is Confirmed.PROVED:
-            taken[key(unit, shown.operation, shown.parcels)] -= 1
-        elif unit.confirmed is Confirmed.REFUSED:
-            refused[key(unit, shown.operation, shown.parcels)] -= 1
-        elif unit.confirmed in {Confirmed.SENT, Confirmed.UNVERIFIED}:
-            waiting.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
+    taken.subtract(_count(request, shown, Confirmed.PROVED))
+    refused.subtract(_count(request, shown, Confirmed.REFUSED))
 
     proved: list[int] = []
-    unverified: list[int] = []
+    silent: list[int] = []
     by_reason: dict[str, list[int]] = {}
-    for each, indices in waiting.items():
+    for each, indices in _waiting(request, shown).items():
         shows, fails = max(0, taken[each]), max(0, refused[each])
         taken[each] -= min(shows, len(indices))
         proved += indices[:shows]
-        if fails:
-            by_reason.setdefault(shown.refused[each][1], []).extend(indices[shows : shows + fails])
-        unverified += [i for i in indices[shows + fails :] if request.units[i].confirmed is Confirmed.SENT]
+        if failed := indices[shows : shows + fails]:
+            by_reason.setdefault(shown.refused[each][1], []).extend(failed)
+        silent += [i for i in indices[shows + fails :] if request.units[i].confirmed is Confirmed.SENT]
 
-    facts: list[Fact] = []
-    if proved:
-        facts.append(UnitsProved(shown.operation, tuple(sorted(proved))))
-    facts += [UnitsRefused(shown.operation, tuple(units), reason) for reason, units in by_reason.items() if units]
-    if unverified and shown.overdue:
-        facts.append(UnitsUnverified(shown.operation, tuple(sorted(unverified))))
+    facts: list[Fact] = [UnitsProved(shown.operation, tuple(sorted(proved)))] if proved else []
+    facts += [UnitsRefused(shown.operation, tuple(units), reason) for reason, units in by_reason.items()]
+    if silent and shown.overdue:
+        facts.append(UnitsUnverified(shown.operation, tuple(sorted(silent))))
     if not request.surplus:
-        sent_keys = _sent_elsewhere(request, shown)
-        facts += [
-            SurplusShown(shown.operation, each[0], count - sent_keys[each])
-            for each, count in taken.items()
-            if count > sent_keys[each]
-        ]
+        # A report whose outcome is not settled here may be at NewStore already: its units are no surplus.
+        taken.subtract(_count(request, shown, Confirmed.NOT_SENT))
+        facts += [SurplusShown(shown.operation, each[0], count) for each, count in taken.items() if count > 0]
     return facts
+
+
+def _waiting(request: Request, shown: ReadBack) -> dict[Key, list[int]]:
+    """The units that this read-back can still prove or refuse, by what NewStore counts them by."""
+    waiting: dict[Key, list[int]] = {}
+    for index, unit in enumerate(request.units):
+        if _is_reported(unit, shown) and unit.confirmed in {Confirmed.SENT, Confirmed.UNVERIFIED}:
+            waiting.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
+    return waiting
+
+
+def _count(request: Request, shown: ReadBack, confirmed: Confirmed) -> Counter[Key]:
+    return Counter(
+        key(unit, shown.operation, shown.parcels)
+        for unit in request.units
+        if _is_reported(unit, shown) and unit.confirmed is confirmed
+    )
+
+
+def _is_reported(unit: Unit, shown: ReadBack) -> bool:
+    return unit.by > 0 and REPORT.get(unit.said) is shown.operation
 
 
 def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | None:
@@ -68,7 +76,7 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | No
     expected: Counter[Key] = Counter()
     ours: dict[Key, list[int]] = {}
     for index, unit in enumerate(request.units):
-        if REPORT.get(unit.said) is not shown.operation or not unit.by:
+        if not _is_reported(unit, shown):
             continue
         if unit.by == seq:
             ours.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
@@ -81,12 +89,3 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | No
             return None
         absent += indices[seen:]
     return tuple(absent)
-
-
-def _sent_elsewhere(request: Request, shown: ReadBack) -> Counter[Key]:
-    """Units whose report may be at NewStore although its outcome is not settled here: they are no surplus."""
-    return Counter(
-        key(unit, shown.operation, shown.parcels)
-        for unit in request.units
-        if REPORT.get(unit.said) is shown.operation and unit.by and unit.confirmed is Confirmed.NOT_SENT
-    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .deliveries import NEWSTORE, Operation
+from .deliveries import NEWSTORE
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -34,7 +34,7 @@ def waiting_for(request: Request) -> Waiting | None:
     return Waiting(who, request.changed_at, sentence) if who else None
 
 
-def _who_and_what(request: Request) -> tuple[str, str]:  # noqa: PLR0911 - one line for each answer
+def _who_and_what(request: Request) -> tuple[str, str]:
     if request.failure:
         return "operations", _FAILED[request.failure]
     if not request.is_pending:
@@ -44,17 +44,20 @@ def _who_and_what(request: Request) -> tuple[str, str]:  # noqa: PLR0911 - one l
     if request.quarantined:
         return "operations", f"{request.quarantined} message(s) of {request.provider} lie in quarantine: decide on them"
     for owed in request.owed:
-        if owed.operation is Operation.CREATE:
-            return "gateway", f"the request is on its way to {request.provider}"
-        if owed.destination == NEWSTORE and not owed.is_read:
-            return "gateway", f"NewStore is being told: {owed.operation}"
+        if not owed.is_read:
+            return "gateway", f"the gateway has to {owed.operation} the request at {owed.destination}"
+    return _outside(request, request.provider)
+
+
+def _outside(request: Request, provider: str) -> tuple[str, str]:
+    """Nothing is owed by the gateway: the provider or NewStore has to move."""
     said = [unit.said for unit in request.units]
     still_open = said.count(Said.OPEN)
+    if still_open == len(said) and not request.accepted_at:
+        return provider, f"{provider} has not accepted the request yet"
     if still_open:
-        if not request.accepted_at and still_open == len(said):
-            return request.provider, f"{request.provider} has not accepted the request yet"
         waits = " (rejected units wait for them at NewStore)" if Said.REJECTED in said else ""
-        return request.provider, f"{request.provider} has {still_open} of {len(said)} units to ship or reject{waits}"
+        return provider, f"{provider} has {still_open} of {len(said)} units to ship or reject{waits}"
     sent = sum(unit.confirmed is Confirmed.SENT for unit in request.units)
     if sent:
         return NEWSTORE, f"NewStore has not shown {sent} of {len(said)} reported units yet"

@@ -173,7 +173,9 @@ class Client:
             raise NotSent(f"no token: {error.detail}") from error  # asking for a token changes nothing
         if status != 200:
             code, text = explain(body)
-            raise Unauthorized(f"no token: {code} {text}: check newstore.client_id and client_secret", status, body)
+            raise Unauthorized(
+                f"no token: {code} {text}: check newstore.client_id and newstore.client_secret", status, body
+            )
         try:
             told = orjson.loads(body)
             return str(told["access_token"]), float(told["expires_in"])

@@ -183,6 +183,7 @@ async def test_acceptance_shows_in_the_listing_until_units_are_final(caller: Cal
 
 
 async def test_an_unknown_order_lists_nothing_and_an_unknown_request_is_404(caller: Caller) -> None:
+    await caller.placed("A")
     assert await caller.listed("nobody") == []
     assert (await caller.post("nobody", "acknowledgement"))[0] == 404
 
@@ -218,7 +219,10 @@ async def test_a_shipment_of_a_closed_unit_is_taken_and_fails_later(caller: Call
     await caller.counted(request_id, rejected={"A": 1}, shipped={"B": 1})
     await caller.newstore.until(lambda: len(caller.newstore.requests[request_id].results["shipment"][1]) == 2)
     _, answer = await caller.read(request_id, "shipment")
-    assert [entry["error_code"] for entry in answer["failed_shipments"]] == ["already_rejected", "unknown_product"]
+    first, second = answer["failed_shipments"]
+    assert (first["product_id"], first["tracking_code"], first["error_code"]) == ("A", "1Z1", "already_rejected")
+    assert (second["product_id"], second["error_code"]) == ("C", "unknown_product")
+    assert set(first) == {*("product_id", "carrier", "tracking_code", "received_at", "error_code", "error_description")}
     assert [entry["product_id"] for entry in answer["successful_shipments"]] == ["B"]
 
 

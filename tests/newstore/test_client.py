@@ -1,0 +1,210 @@
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.domain.deliveries import Operation, Parcel
+from gateway.newstore.client import Client, Shown
+from gateway.newstore.errors import (
+    Blocked,
+    CallError,
+    NotSent,
+    Refused,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unreadable,
+    explain,
+)
+from gateway.settings import NewStore as Settings
+from gateway.settings import Secret
+from gateway.simulator.newstore import NewStore
+
+PARCEL = Parcel("UPS", "1Z1")
+TOKEN = "/token"
+
+
+def settings(url: str, token_url: str, secret: str = "made-up-secret") -> Settings:
+    return Settings(url, token_url, "gateway", Secret(secret), timeout=1.0)
+
+
+@dataclass
+class Tenant:
+    newstore: NewStore
+    client: Client
+
+    async def shown(self, operation: Operation) -> Shown:
+        await self.newstore.until(lambda: any(r.results for r in self.newstore.requests.values()))
+        found = await self.client.read_back(operation, "r-1")
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def tenant() -> AsyncIterator[Tenant]:
+    newstore = NewStore(apply_after=0.0, webhook_backoff=())
+    async with newstore.running(), aiohttp.ClientSession() as session:
+        url = newstore.url
+        client = Client(session, settings(url, f"{url}/auth/realms/acme/protocol/openid-connect/token"))
+        newstore.configure("DC01", f"{url}/nowhere")
+        items = [{"product_id": product} for product in ("A", "A", "B")]
+        await newstore.place({"id": "r-1", "order_id": "SO-1", "items": items}, "DC01")
+        yield Tenant(newstore, client)
+
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+@pytest.fixture
+async def answering() -> AsyncIterator[Callable[[Answer], Awaitable[Client]]]:
+    """A client of a server that gives tokens, and this answer to everything else."""
+    servers: list[TestServer] = []
+    async with aiohttp.ClientSession() as session:
+
+        async def make(answer: Answer) -> Client:
+            async def token(_: web.Request) -> web.Response:
+                return web.json_response({"access_token": "t", "expires_in": 300})
+
+            app = web.Application()
+            app.router.add_post(TOKEN, token)
+            app.router.add_route("*", "/v0/{rest:.*}", answer)
+            server = TestServer(app)
+            await server.start_server()
+            servers.append(server)
+            url = f"http://127.0.0.1:{server.port}"
+            return Client(session, settings(url, url + TOKEN))
+
+        yield make
+    for server in servers:
+        await server.close()
+
+
+Answering = Callable[[Answer], Awaitable[Client]]
+
+
+def always(status: int, body: str = "", **headers: str) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body, headers=headers)
+
+    return answer
+
+
+async def test_a_shipment_is_read_back_by_product_carrier_and_tracking_code(tenant: Tenant) -> None:
+    await tenant.client.ship("r-1", ["A", "A"], PARCEL)
+    await tenant.newstore.until(lambda: len(tenant.newstore.requests["r-1"].with_status("shipped")) == 2)
+    shown = await tenant.shown(Operation.SHIP)
+    assert shown.taken == Counter({("A", "UPS", "1Z1"): 2})
+
+
+async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> None:
+    tenant.newstore.fail_next("shipment", "refuse")
+    await tenant.client.ship("r-1", ["B"], PARCEL)
+    shown = await tenant.shown(Operation.SHIP)
+    assert shown.refused == {("B", "UPS", "1Z1"): (1, "refused")}
+
+
+async def test_rejections_and_cancellations_are_read_back_by_product(tenant: Tenant) -> None:
+    await tenant.client.reject("r-1", ["B"], "no_inventory")
+    assert (await tenant.shown(Operation.REJECT)).taken == Counter({("B", None, None): 1})
+    await tenant.client.cancel("r-1", ["A"])
+    await tenant.newstore.until(lambda: tenant.newstore.requests["r-1"].with_status("cancelled"))
+    assert (await tenant.shown(Operation.CANCEL)).taken == Counter({("A", None, None): 1})
+
+
+async def test_nothing_shown_yet_is_none(tenant: Tenant) -> None:
+    assert await tenant.client.read_back(Operation.SHIP, "r-1") is None
+
+
+async def test_a_token_is_kept_until_it_is_refused_and_then_got_once(tenant: Tenant) -> None:
+    await tenant.client.acknowledge("r-1")
+    await tenant.client.acknowledge("r-1")
+    assert tenant.client.calls["token"] == 1
+    tenant.newstore.expire_tokens()
+    await tenant.client.acknowledge("r-1")
+    assert tenant.client.calls["token"] == 2
+
+
+async def test_an_acceptance_after_a_shipment_is_done(tenant: Tenant) -> None:
+    await tenant.client.ship("r-1", ["A"], PARCEL)
+    await tenant.newstore.until(lambda: tenant.newstore.requests["r-1"].with_status("shipped"))
+    assert await tenant.client.acknowledge("r-1") == 400
+
+
+@pytest.mark.parametrize("how", ["break_after", "500_after", "500_before", "502"])
+async def test_what_may_have_happened_is_unknown(tenant: Tenant, how: str) -> None:
+    tenant.newstore.fail_next("shipment", how)  # type: ignore[arg-type]
+    with pytest.raises(Unknown):
+        await tenant.client.ship("r-1", ["A"], PARCEL)
+
+
+async def test_wrong_credentials_name_their_settings() -> None:
+    async with NewStore().running() as newstore, aiohttp.ClientSession() as session:
+        token_url = f"{newstore.url}/auth/realms/acme/protocol/openid-connect/token"
+        client = Client(session, settings(newstore.url, token_url, "another-secret"))
+        with pytest.raises(Unauthorized, match=r"newstore\.client_secret"):
+            await client.check()
+
+
+async def test_a_newstore_that_cannot_be_reached_was_sent_nothing() -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(NotSent):
+            await Client(session, settings("http://127.0.0.1:9", "http://127.0.0.1:9")).acknowledge("r-1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (always(400, '{"error_code":"already_rejected","error_description":"no"}'), Refused),
+        (always(403, "<html>"), Blocked),
+        (always(403, "{}"), Unauthorized),
+        (always(401, "{}"), Unauthorized),
+        (always(429, "", **{"Retry-After": "9"}), Throttled),
+        (always(503), Unknown),
+    ],
+)
+async def test_an_answer_is_named_by_what_to_do_with_it(
+    answering: Answering, answer: Answer, error: type[CallError]
+) -> None:
+    client = await answering(answer)
+    with pytest.raises(error) as raised:
+        await client.cancel("r-1", ["A"])
+    assert type(raised.value) is error
+    if isinstance(raised.value, Refused):
+        assert raised.value.code == "already_rejected"
+
+
+async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering) -> None:
+    client = await answering(always(200, '{"shipments": []}'))
+    with pytest.raises(Unreadable):
+        await client.read_back(Operation.SHIP, "r-1")
+
+
+async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> None:
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.raw_path)
+        return web.Response(status=201)
+
+    await (await answering(answer)).acknowledge("a/b?c d")
+    assert seen == ["/v0/d/fulfillment_requests/a%2Fb%3Fc%20d/acknowledgement"]
+
+
+@pytest.mark.parametrize(
+    ("body", "explained"),
+    [
+        (b'{"error_code":"c","error_description":"text"}', ("c", "text")),
+        (b'{"error_code":"c","message":"text","request_id":"r"}', ("c", "text")),
+        (b'{"messages":["text"],"request_id":"r"}', ("", "text")),
+        (b'{"type":"about:blank","title":"t","status":400,"detail":"text"}', ("", "text")),
+        (b'{"error":"invalid_client","error_description":"text"}', ("invalid_client", "text")),
+        (b"<html>", ("", "")),
+        (b"[]", ("", "")),
+    ],
+)
+def test_every_shape_of_an_error_body_is_understood(body: bytes, explained: tuple[str, str]) -> None:
+    assert explain(body) == explained

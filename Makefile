@@ -5,7 +5,7 @@ READY  := $(VENV)/.ready
 PG     ?= embedded
 ARGS   ?=
 
-.PHONY: demo test lint constraints clean
+.PHONY: demo test lint bench constraints clean
 
 demo: $(READY)
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -18,6 +18,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+bench: $(READY)
+	$(VENV)/bin/python -m tests.bench $(ARGS)
 
 # The versions we develop with: names and numbers only, from whichever registry you use.
 constraints: $(READY)

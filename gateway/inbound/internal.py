@@ -95,8 +95,6 @@ async def show_request(request: web.Request) -> web.Response:
     story = None if "\0" in request_id else await listing.story(request.app[DESK].pool, request_id)
     if story is None:
         raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
-    for event in story["events"]:
-        event["fact"] = orjson.Fragment(event["fact"])
     return _json(story)
 
 

@@ -53,6 +53,15 @@ class UnitStory(msgspec.Struct, forbid_unknown_fields=True):
     reported_by: int | None
 
 
+class ParcelStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One parcel; units with the same `reported_by` are in it."""
+
+    reported_by: int
+    carrier: str
+    tracking_code: str
+    tracking_url: str | None
+
+
 class EventStory(msgspec.Struct, forbid_unknown_fields=True):
     """One entry of the log."""
 
@@ -91,6 +100,7 @@ class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
     """One request whole."""
 
     units: list[UnitStory]
+    parcels: list[ParcelStory]
     events: list[EventStory]
     attempts: list[AttemptStory]
     owed: list[OwedCall]

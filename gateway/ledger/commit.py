@@ -24,7 +24,7 @@ WITH incoming AS (
         version, provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at,
         pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead)
     SELECT * FROM incoming ORDER BY id
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id
 ), wanted AS (
     SELECT * FROM unnest($28::text[], $29::int[],

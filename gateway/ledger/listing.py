@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from asyncpg import Pool, Record
 
 from gateway.domain.waiting import waiting_for
@@ -99,7 +100,12 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
             }
             for unit in request.units
         ],
-        "events": [dict(event) for event in events],
+        "parcels": [
+            {"reported_by": event["version"], **orjson.loads(event["fact"])["parcel"]}
+            for event in events
+            if event["kind"] == "units_shipped"
+        ],
+        "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
         "owed": [dict(each) for each in owed],
     }

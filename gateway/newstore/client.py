@@ -102,6 +102,8 @@ class Client:
         status, body = await self._call("GET", f"read_{operation}", request_id, resource.path, None)
         if status == 404:
             return None
+        if 300 <= status < 500:
+            raise Unreadable(f"the read-back of {operation} answered {status}", status, body)
         _raise_for(status, body)
         try:
             told = orjson.loads(body)
@@ -121,6 +123,14 @@ class Client:
         self, method: str, name: str, request_id: str, resource: str, body: bytes | None
     ) -> tuple[int, bytes]:
         url = f"{self._settings.url.rstrip('/')}/v0/d/fulfillment_requests/{quote(request_id, safe='')}/{resource}"
+        try:
+            # The claim of a delivery outlives one call's time-out, with whatever tokens that call needs.
+            async with asyncio.timeout(self._settings.timeout):
+                return await self._authorized(method, name, url, body)
+        except TimeoutError as error:
+            raise Unknown("no answer in time") from error
+
+    async def _authorized(self, method: str, name: str, url: str, body: bytes | None) -> tuple[int, bytes]:
         token = await self._bearer(None)
         status, answer = await self._send(method, name, url, token, body)
         if _is_auth_failure(status, answer):
@@ -171,6 +181,8 @@ class Client:
             status, body = await self._request("POST", "token", self._settings.token_url, data=form)
         except Unknown as error:
             raise NotSent(f"no token: {error.detail}") from error  # asking for a token changes nothing
+        if status >= 500:
+            raise NotSent(f"no token: the token endpoint answered {status}", status, body)
         if status != 200:
             code, text = explain(body)
             raise Unauthorized(
@@ -178,9 +190,12 @@ class Client:
             )
         try:
             told = orjson.loads(body)
-            return str(told["access_token"]), float(told["expires_in"])
+            token, lifetime = str(told["access_token"]), float(told["expires_in"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise Unauthorized("the token endpoint answered something else than a token", status) from error
+        if not (token.isascii() and token.isprintable()):
+            raise Unauthorized("the token endpoint gave a token that no header can carry", status)
+        return token, lifetime
 
 
 def _raise_for(status: int, body: bytes) -> None:
@@ -188,8 +203,10 @@ def _raise_for(status: int, body: bytes) -> None:
         return
     code, text = explain(body)
     detail = f"{status} {code} {text}".strip()
-    if status >= 500:
+    if status >= 500 or status == 408:
         raise Unknown(detail, status, body)
+    if status < 400:
+        raise NotSent(f"{detail}: a redirect is not followed, check newstore.url", status, body)
     raise Refused(detail, status, body, code)
 
 

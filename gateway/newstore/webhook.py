@@ -42,6 +42,8 @@ def read_request(body: bytes) -> Incoming:
     try:
         read = msgspec.json.decode(body, type=_Body)
         _check_text("$.id", read.id)
+        if read.id in {".", ".."}:
+            raise Malformed("$.id", "can't be part of a URL: send another id")
         for number, item in enumerate(read.items):
             _check_text(f"$.items[{number}].product_id", item.product_id)
     except msgspec.MsgspecError as error:

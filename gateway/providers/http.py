@@ -31,6 +31,7 @@ REASONS = {
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
 _MOST_SECONDS = 600.0
+_MOST_BYTES = 65_536  # of an answer; what comes after is not read
 
 
 class Http:
@@ -84,7 +85,11 @@ class Http:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as answer:
-                body = await answer.content.read(65_536)
+                body = b""
+                async for chunk in answer.content.iter_any():
+                    body += chunk
+                    if len(body) > _MOST_BYTES:
+                        break
         except aiohttp.ClientConnectorError as error:
             raise NotSent(f"can't be reached ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

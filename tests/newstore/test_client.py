@@ -164,6 +164,8 @@ async def test_a_newstore_that_cannot_be_reached_was_sent_nothing() -> None:
         (always(401, "{}"), Unauthorized),
         (always(429, "", **{"Retry-After": "9"}), Throttled),
         (always(503), Unknown),
+        (always(408), Unknown),
+        (always(302, "", Location="/elsewhere"), NotSent),
     ],
 )
 async def test_an_answer_is_named_by_what_to_do_with_it(
@@ -177,8 +179,9 @@ async def test_an_answer_is_named_by_what_to_do_with_it(
         assert raised.value.code == "already_rejected"
 
 
-async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering) -> None:
-    client = await answering(always(200, '{"shipments": []}'))
+@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405)])
+async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, answer: Answer) -> None:
+    client = await answering(answer)
     with pytest.raises(Unreadable):
         await client.read_back(Operation.SHIP, "r-1")
 

@@ -174,3 +174,12 @@ def test_a_signature_of_the_standard_webhooks_library_is_authentic_until_it_is_o
     assert not is_authentic(signed, headers, b'{"a":2}', now)
     assert not is_authentic(signed, headers, b'{"a":1}', now + 301)
     assert not is_authentic(signed, {**headers, "webhook-signature": "v1,!"}, b'{"a":1}', now)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"webhook-id": "\udcff"}, {"webhook-timestamp": "9" * 5_000}, {"webhook-timestamp": "9" * 400}]
+)
+def test_headers_that_no_sender_means_are_a_wrong_signature(changes: dict[str, str]) -> None:
+    signed = provider(callback_key=None, callback_secret=Secret(SECRET))
+    headers = {"webhook-id": "m", "webhook-timestamp": str(int(NOW.timestamp())), "webhook-signature": "v1,AAAA"}
+    assert not is_authentic(signed, headers | changes, b"{}", NOW.timestamp())

@@ -195,6 +195,15 @@ async def test_shipping_twice_ships_the_second_unit_too(caller: Caller) -> None:
     await caller.counted(request_id, shipped={"A": 2})
 
 
+async def test_of_equal_units_the_first_is_shipped_and_the_last_rejected(caller: Caller) -> None:
+    request_id = await caller.placed("A", "A", "A")
+    await caller.reject(request_id, "A")
+    await caller.ship(request_id, "A")
+    await caller.counted(request_id, shipped={"A": 1}, dispatched={"A": 1}, rejected={"A": 1})
+    units = caller.newstore.requests[request_id].units
+    assert [unit.status for unit in units] == ["shipped", "dispatched", "rejected"]
+
+
 async def test_a_shipment_is_404_until_applied_and_then_one_entry_a_unit() -> None:
     async with calling(apply_after=3600) as caller:
         request_id = await caller.placed("A", "A")

@@ -1,0 +1,70 @@
+import pytest
+
+from gateway.newstore.webhook import Incoming, Malformed, read_request
+
+ITEMS = b'"items":[{"product_id":"A"}]'
+
+
+def body(more: bytes) -> bytes:
+    return b'{"id":"r-1",' + ITEMS + b"," + more + b"}"
+
+
+def test_a_request_is_read_with_one_product_for_each_unit() -> None:
+    items = b'[{"product_id":"A"},{"product_id":"A"},{"product_id":"B"}]'
+    sent = b'{"id":"r-1","order_id":"SO-1","shipping_options":{"service_level":"GROUND"},"items":' + items + b"}"
+    assert read_request(sent) == Incoming("r-1", "SO-1", "GROUND", ("A", "A", "B"))
+
+
+def test_id_and_items_are_enough() -> None:
+    assert read_request(b'{"id":"r-1",' + ITEMS + b"}") == Incoming("r-1", None, None, ("A",))
+
+
+def test_an_order_id_that_is_a_number_becomes_its_text() -> None:
+    assert read_request(body(b'"order_id":1563362')).order_id == "1563362"
+
+
+@pytest.mark.parametrize("options", [b"null", b"[1]", b'"GROUND"', b"7", b"{}"])
+def test_shipping_options_of_another_type_tell_no_service_level(options: bytes) -> None:
+    assert read_request(body(b'"shipping_options":' + options)).service_level is None
+
+
+def test_a_nul_in_an_optional_field_is_replaced() -> None:
+    read = read_request(body(b'"order_id":"a\\u0000b","shipping_options":{"service_level":"c\\u0000"}'))
+    assert (read.order_id, read.service_level) == ("a\ufffdb", "c\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [
+        (b'{"id":4,' + ITEMS + b"}", "$.id"),
+        (b'{"id":"",' + ITEMS + b"}", "$.id"),
+        (b'{"id":"' + b"a" * 256 + b'",' + ITEMS + b"}", "$.id"),
+        (b'{"id":"a\\u0000",' + ITEMS + b"}", "$.id"),
+        (b'{"id":"r-1","items":[]}', "$.items"),
+        (b'{"id":"r-1","items":[{"product_id":"A"},{"product_id":""}]}', "$.items[1].product_id"),
+        (b'{"id":"r-1","items":[{"product_id":"A"},{"product_id":"a\\u0000"}]}', "$.items[1].product_id"),
+        (b"[]", "$"),
+    ],
+)
+def test_what_is_demanded_and_unfit_is_named_by_its_path(sent: bytes, path: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        read_request(sent)
+    assert raised.value.path == path
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"[" * 100_000,
+        body(b'"z":' + b"[" * 100_000),
+        body(b'"z":' + b"[" * 100_000 + b"]" * 100_000),
+        b"\xff\xfe",
+        b'{"id":"\xff",' + ITEMS + b"}",
+        b'{"id":"\\ud800",' + ITEMS + b"}",
+        body(b'"order_id":"\\udc00"'),
+    ],
+)
+def test_no_body_raises_anything_but_malformed(sent: bytes) -> None:
+    with pytest.raises(Malformed):
+        read_request(sent)

@@ -26,7 +26,6 @@ cli = typer.Typer(
 )
 _console = Console()
 _errors = Console(stderr=True)
-_DATABASE = "SELECT provider, count(*) AS open FROM requests WHERE pending AND provider IS NOT NULL GROUP BY provider"
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="GATEWAY_CONFIG")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -102,7 +101,11 @@ def migrate(config: Config = _HERE) -> None:
 
 
 @cli.command("check-config")
-def check_config(config: Config = _HERE, as_json: Json = False) -> None:
+def check_config(
+    config: Config = _HERE,
+    online: Annotated[bool, typer.Option("--online", help="Get a NewStore token and reach each provider.")] = False,
+    as_json: Json = False,
+) -> None:
     """Check the settings and print the URL to give NewStore for each location, and where its requests go."""
     try:
         loaded = settings.load(config, os.environ)
@@ -110,9 +113,11 @@ def check_config(config: Config = _HERE, as_json: Json = False) -> None:
         _errors.print(str(error), markup=False, highlight=False)
         raise typer.Exit(2) from error
     told = settings.describe(loaded)
+    strangers = _run(app.open_work_without_provider(loaded)) if loaded.database.url else {}
+    reached = _run(app.reach(loaded)) if online else {}
     if as_json:
-        _print_json(told)
-        return
+        _print_json({**told, "open_work_without_provider": strangers, "reached": reached})
+        raise typer.Exit(any(reached.values()))
     table = Table("location", "give NewStore this URL", "provider", "adapter", "provider's URL")
     for location in loaded.locations.values():
         provider = loaded.providers[location.provider] if location.provider else None
@@ -126,6 +131,11 @@ def check_config(config: Config = _HERE, as_json: Json = False) -> None:
     _console.print(table)
     for provider in loaded.providers.values():
         _console.print(f"{provider.name} calls back at {loaded.public_url}/providers/{provider.name}/callbacks")
+    for name, count in strangers.items():
+        _console.print(f"[yellow]{count} open requests belong to {name}, which the settings do not name[/yellow]")
+    for name, fault in reached.items():
+        _console.print(f"{name}: {fault or 'reached'}", markup=False)
+    raise typer.Exit(any(reached.values()))
 
 
 @cli.command("list")

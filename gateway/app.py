@@ -17,6 +17,7 @@ from aiohttp import web
 from gateway import migrations, postgres
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.outcomes import CallError
 from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
@@ -133,6 +134,33 @@ async def assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Settin
             await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
             assigned += 1
     return assigned
+
+
+async def open_work_without_provider(settings: Settings) -> dict[str, int]:
+    """Count the open requests of providers that the settings do not name: nobody makes their calls."""
+    if settings.database.url is None:
+        return {}
+    connection = await asyncpg.connect(settings.database.url.reveal())
+    try:
+        return await stories.open_elsewhere(connection, list(settings.providers))
+    finally:
+        await connection.close()
+
+
+async def reach(settings: Settings) -> dict[str, str]:
+    """Get a NewStore token and reach each provider; what failed is said in words, an empty text means reached."""
+    found: dict[str, str] = {}
+    async with aiohttp.ClientSession() as session:
+        checks: dict[str, Awaitable[None]] = {"newstore": Client(session, settings.newstore).check()}
+        checks |= {each.name: ADAPTERS[each.adapter](session, each).check() for each in settings.providers.values()}
+        for name, check in checks.items():
+            try:
+                await check
+            except CallError as error:
+                found[name] = str(error)
+            else:
+                found[name] = ""
+    return found
 
 
 async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -> None:

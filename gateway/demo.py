@@ -64,6 +64,7 @@ class World:
     newstore: NewStore
     warehouses: dict[str, Warehouse]
     token: str
+    settings: settings.Settings
     placed: int = 0
 
     async def summary(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ async def world(
             warehouse.callback.url = f"{gateway.public_url}/providers/{warehouse.name}/callbacks"
             url = f"{gateway.public_url}/newstore/{location}/fulfillment_requests"
             newstore.configure(location, url, keys[f"{location}_API_KEY"])
-        yield World(gateway, newstore, warehouses, keys["DEMO_TOKEN"])
+        yield World(gateway, newstore, warehouses, keys["DEMO_TOKEN"], config)
 
 
 async def send(world: World, count: int, *, at_once: int = 16, seed: int = 0) -> None:

@@ -1,6 +1,6 @@
 """Read one request: its state, its events, and the body it came in."""
 
-from asyncpg import Pool
+from asyncpg import Connection, Pool
 
 from gateway.domain.events import Event
 from gateway.domain.requests import Request
@@ -19,6 +19,10 @@ SELECT body FROM payloads
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 AND hash = $3
 """
 
+_ELSEWHERE = """
+SELECT provider, count(*) FROM requests
+WHERE pending AND provider <> ALL($1::text[]) GROUP BY provider ORDER BY provider
+"""
 _UNROUTABLE = "SELECT id FROM requests WHERE provider IS NULL AND location = $1 ORDER BY received_at LIMIT 500"
 
 
@@ -50,3 +54,8 @@ async def location_of(pool: Pool, request_id: str) -> str | None:
     """Tell which location a request is for; None where nobody has the request."""
     found: str | None = await pool.fetchval(_LOCATION, request_id)
     return found
+
+
+async def open_elsewhere(connection: Connection, providers: list[str]) -> dict[str, int]:
+    """Count the open requests of every provider that is not among these."""
+    return {row["provider"]: row["count"] for row in await connection.fetch(_ELSEWHERE, providers)}

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from gateway import app, settings
+from gateway.__main__ import cli
+from gateway.demo import world
+from gateway.simulator.newstore_faults import NO_FAULTS
+from tests.ledger.conftest import writing
+from tests.requests import receive
+
+KEYS = {name: name.ljust(24, "k") for name in ("KEY", "SECRET", "CALLBACK", "DC")}
+CONFIG = """
+public_url = "http://127.0.0.1:8080"
+[newstore]
+url = "http://127.0.0.1:9"
+token_url = "http://127.0.0.1:9/token"
+client_id = "gateway"
+client_secret = "env:SECRET"
+[providers.wms]
+adapter = "http"
+url = "http://127.0.0.1:9/orders"
+api_key = "env:KEY"
+callback_key = "env:CALLBACK"
+[locations.DC01]
+provider = "wms"
+api_keys = ["env:DC"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_check_config_prints_the_url_to_give_newstore(config: Path) -> None:
+    done = CliRunner().invoke(cli, ["check-config", "-c", str(config), "--json"], env={**KEYS, "DATABASE_URL": ""})
+    assert done.exit_code == 0
+    assert "http://127.0.0.1:8080/newstore/DC01/fulfillment_requests" in done.stdout
+    assert not any(key in done.stdout for key in KEYS.values())
+
+
+def test_check_config_names_every_fault_and_fails(config: Path) -> None:
+    config.write_text(CONFIG.replace('provider = "wms"', 'provider = "wns"').replace("http://127.0.0.1:9/orders", "x"))
+    done = CliRunner().invoke(cli, ["check-config", "-c", str(config)], env={**KEYS, "DATABASE_URL": ""})
+    assert done.exit_code == 2
+    assert "locations.DC01.provider" in done.stderr
+    assert "providers.wms.url" in done.stderr
+
+
+async def test_online_says_what_could_not_be_reached(config: Path) -> None:
+    loaded = settings.load(config, KEYS)
+    found = await app.reach(loaded)
+    assert all("can't be reached" in found[name] for name in ("newstore", "wms"))
+
+
+async def test_online_reaches_newstore_and_every_provider_of_a_running_world(
+    tmp_path: Path, database: str, pool: asyncpg.Pool
+) -> None:
+    async with world(tmp_path, database, faults=NO_FAULTS) as running:
+        assert set((await app.reach(running.settings)).values()) == {""}
+
+
+async def test_open_work_of_a_provider_that_the_settings_do_not_name_is_counted(
+    config: Path, database: str, pool: asyncpg.Pool
+) -> None:
+    async with writing(database) as writer:
+        await writer.apply(receive(provider="former"))
+        await writer.apply(receive("r-2", provider="wms"))
+    loaded = settings.load(config, {**KEYS, "DATABASE_URL": database})
+    assert await app.open_work_without_provider(loaded) == {"former": 1}

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,24 @@ class World:
 
     async def summary(self) -> dict[str, Any]:
         """Ask the gateway what is open, as the dashboard does."""
+        return await self._ask("/v1/summary", {})
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """Ask the gateway for all its requests, page by page."""
+        found: list[dict[str, Any]] = []
+        query = {"limit": "200"}
+        while True:
+            page = await self._ask("/v1/requests", query)
+            found += page["requests"]
+            if page["next_page"] is None:
+                return found
+            query["after"] = page["next_page"]
+
+    async def _ask(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
-            session.get(f"{self.gateway.internal_url}/v1/summary") as answer,
+            session.get(f"{self.gateway.internal_url}{path}", params=query) as answer,
         ):
             answer.raise_for_status()
             found: dict[str, Any] = await answer.json()
@@ -159,8 +174,10 @@ async def faults_found(world: World) -> list[str]:
     return found
 
 
-def result(world: World) -> dict[str, Any]:
+async def result(world: World) -> dict[str, Any]:
     """Count per DC what NewStore's record shows, and time the road."""
+    kept = [each for each in await world.requests() if each["id"] in world.newstore.requests]
+    settling = sorted(_seconds(each) for each in kept if each["settled_at"])
     rows: dict[str, Counter[str]] = {location: Counter() for location in world.warehouses}
     for request in world.newstore.requests.values():
         row = rows[request.location]
@@ -168,14 +185,22 @@ def result(world: World) -> dict[str, Any]:
         row["rerouted"] += request.rerouted_to is not None
         for said, products in request.counts().items():
             row[f"units_{said}"] += sum(products.values())
+    for each in kept:
+        rows[each["location"]]["failed"] += each["failure"] is not None
     calls = sum(count for name, count in world.newstore.calls.items())
     acks = sorted(world.newstore.webhook.ack_ms)
     return {
         "per_dc": {location: dict(row) for location, row in rows.items()},
         "requests": len(world.newstore.requests),
+        "settle_seconds": {"p50": percentile(settling, 50), "p99": percentile(settling, 99)},
         "ack_ms": {"p50": percentile(acks, 50), "p99": percentile(acks, 99)},
         "newstore_calls_per_request": round(calls / max(1, len(world.newstore.requests)), 2),
     }
+
+
+def _seconds(request: dict[str, Any]) -> float:
+    settled, received = (datetime.fromisoformat(request[name]) for name in ("settled_at", "received_at"))
+    return (settled - received).total_seconds()
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -185,11 +210,11 @@ def percentile(values: list[float], percent: int) -> float:
     return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)
 
 
-def show(console: Console, world: World) -> None:
+async def show(console: Console, world: World) -> None:
     """Print what happened as a table."""
-    told = result(world)
+    told = await result(world)
     table = Table(title=f"{told['requests']} fulfillment requests")
-    columns = ("received", "units_shipped", "units_rejected", "units_cancelled", "rerouted")
+    columns = ("received", "units_shipped", "units_rejected", "units_cancelled", "failed", "rerouted")
     table.add_column("DC")
     for column in columns:
         table.add_column(column.replace("_", " "), justify="right")
@@ -197,6 +222,7 @@ def show(console: Console, world: World) -> None:
         table.add_row(location, *(str(row.get(column, 0)) for column in columns))
     console.print(table)
     console.print(
+        f"settled p50 {told['settle_seconds']['p50']} s, p99 {told['settle_seconds']['p99']} s; "
         f"ack p50 {told['ack_ms']['p50']} ms, p99 {told['ack_ms']['p99']} ms; "
         f"{told['newstore_calls_per_request']} NewStore calls per settled request"
     )
@@ -236,7 +262,7 @@ async def run(
             await sending
             progress.update(sent, completed=running.placed)
             progress.update(settled, completed=len(running.newstore.requests), total=len(running.newstore.requests))
-        show(console, running)
+        await show(console, running)
         faults = await faults_found(running)
         for fault in faults:
             console.print(f"[red]{fault}[/red]")

@@ -17,7 +17,7 @@ from .commands import (
     RejectionReason,
     Word,
 )
-from .deliveries import Operation
+from .deliveries import READS, Operation
 from .events import (
     Acknowledged,
     CallbackQuarantined,
@@ -100,6 +100,8 @@ def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
     for product, quantity in (said.items or {}).items():
         if product not in asked:
             return CallbackRefused(said.word or "", "unknown_product", f"{product!r} is not in the request")
+        if quantity < 0:
+            return CallbackRefused(said.word or "", "negative_quantity", f"{quantity} of {product!r}")
         if quantity > asked[product]:
             detail = f"{quantity} of {product!r}, and {asked[product]} were ever asked for"
             return CallbackRefused(said.word or "", "too_many_units", detail)
@@ -114,15 +116,13 @@ def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
     for product, missing in short.items():
         if known[product] < missing:
             return [_not_open(said, product)]
-    return [UnitsAccepted(free)] if free else [CallbackWithoutEffect(Word.ACCEPTED)]
+    return [UnitsAccepted(free)] if free else [_nothing_new(said, is_so=bool(known))]
 
 
 def _ship(request: Request, said: ProviderSaid) -> list[Fact]:
     units = _pick(request, said, prefer_accepted=True)
-    if short := _shortage(request, said, units):
-        return [_not_open(said, next(iter(short)))]
-    if not units:
-        return [CallbackWithoutEffect(Word.SHIPPED)]
+    if fact := _not_applicable(request, said, units, Said.SHIPPED):
+        return [fact]
     if said.parcel is None:
         return [CallbackQuarantined("no_parcel", "shipped without a carrier and tracking number")]
     unaccepted = tuple(index for index in units if not request.units[index].accepted)
@@ -138,10 +138,8 @@ def _rejected(request: Request, said: ProviderSaid) -> list[Fact]:
 
 def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> list[Fact]:
     units = _pick(request, said, prefer_accepted=False)
-    if short := _shortage(request, said, units):
-        return [_not_open(said, next(iter(short)))]
-    if not units:
-        return [CallbackWithoutEffect(said.word or "")]
+    if fact := _not_applicable(request, said, units, Said.REJECTED):
+        return [fact]
     rejected = UnitsRejected(units, reason)
     return [rejected, UnitsWithdrawn(units, reason, "provider_said")] if said.is_proof else [rejected]
 
@@ -154,9 +152,7 @@ def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:
     if said.on_cancel is OnProviderCancel.REJECT:
         return _reject(request, said, RejectionReason.CANNOT_FULFILL)
     units = _pick(request, said, prefer_accepted=False)
-    if short := _shortage(request, said, units):
-        return [_not_open(said, next(iter(short)))]
-    return [UnitsCancelled(units)] if units else [CallbackWithoutEffect(Word.CANCELLED)]
+    return [_not_applicable(request, said, units, Said.CANCELLED) or UnitsCancelled(units)]
 
 
 def _pick(request: Request, said: ProviderSaid, *, prefer_accepted: bool, only_new: bool = False) -> tuple[int, ...]:
@@ -181,12 +177,27 @@ def _shortage(request: Request, said: ProviderSaid, units: Iterable[int]) -> Cou
     return Counter(said.items or {}) - Counter(request.units[index].product for index in units)
 
 
+def _not_applicable(
+    request: Request, said: ProviderSaid, units: tuple[int, ...], meant: Said
+) -> CallbackRefused | CallbackWithoutEffect | None:
+    if short := _shortage(request, said, units):
+        return _not_open(said, next(iter(short)))
+    return None if units else _nothing_new(said, is_so=any(unit.said is meant for unit in request.units))
+
+
+def _nothing_new(said: ProviderSaid, *, is_so: bool) -> CallbackRefused | CallbackWithoutEffect:
+    """A repetition, or a contradiction: "all of it shipped" of what was rejected means two parcels."""
+    if said.items is None and not is_so:
+        return CallbackRefused(said.word or "", "units_not_open", "every unit is final already, and in another way")
+    return CallbackWithoutEffect(said.word or "")
+
+
 def _not_open(said: ProviderSaid, product: str) -> CallbackRefused:
     return CallbackRefused(said.word or "", "units_not_open", f"not enough units of {product!r} are still open")
 
 
 def _call_taken(request: Request, call: CallTaken) -> list[Fact]:
-    if not _is_owed(request, call.operation, call.seq):
+    if call.operation in READS or not _is_owed(request, call.operation, call.seq):
         return []
     if call.operation is Operation.CREATE:
         return [Submitted(call.seq, call.provider_order, call.found)]

@@ -8,6 +8,8 @@ from .deliveries import NEWSTORE, READ_BACK, REPORT, Delivery, Operation
 from .events import (
     Acknowledged,
     CallbackQuarantined,
+    CallbackRefused,
+    CallbackWithoutEffect,
     ConflictingBody,
     ConflictingCallback,
     ConflictingLocation,
@@ -35,7 +37,7 @@ from .units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, Said, Unit
 def evolve(request_id: str, request: Request | None, event: Event) -> Request:
     """Apply one event: the state after it, its owed calls included."""
     fact = event.fact
-    if isinstance(fact, RequestReceived):
+    if request is None and isinstance(fact, RequestReceived):
         after = Request(
             id=request_id,
             version=event.version,
@@ -52,22 +54,25 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
             causes={event.cause: event.fingerprint},
         )
         return replace(after, owed=tuple(owe(after, event)))
-    if request is None or event.version != request.version + 1:
+    if request is None or isinstance(fact, RequestReceived) or event.version != request.version + 1:
         raise ValueError(f"event {event.version} does not follow {request and request.version}")
     apply = _APPLY.get(type(fact))
     changed = apply(request, fact, event) if apply else request
     changed = replace(
         changed,
         version=event.version,
-        changed_at=event.at,
+        changed_at=request.changed_at if isinstance(fact, _CHANGES_NOTHING) else event.at,
         causes={**request.causes, event.cause: event.fingerprint},
     )
     owed = (*(d for d in changed.owed if not _settles(fact, d) and _still_needed(changed, d)), *owe(changed, event))
     changed = replace(changed, owed=owed)
-    is_settled = not changed.is_pending
-    if is_settled and changed.settled_at is None:
+    if not changed.is_pending and changed.settled_at is None:
         changed = replace(changed, settled_at=event.at)
     return changed
+
+
+# Whoever has to move has waited since before such a message.
+_CHANGES_NOTHING = (CallbackRefused, CallbackWithoutEffect)
 
 
 def owe(request: Request, event: Event) -> list[Delivery]:
@@ -171,6 +176,10 @@ def _without_create(request: Request) -> tuple[tuple[Operation, int], ...]:
     return tuple(each for each in request.dead if each[0] is not Operation.CREATE)
 
 
+def _is_known_to_provider(request: Request) -> bool:
+    return any(unit.accepted or unit.said is not Said.OPEN for unit in request.units)
+
+
 def _reported(request: Request, fact: Reported, _: Event) -> Request:
     confirmed = Confirmed.SENT if fact.verifiable else Confirmed.UNVERIFIABLE
     return _confirm_all(request, _of_report(request, fact.seq), confirmed)
@@ -205,6 +214,8 @@ def _quarantined(request: Request, _: CallbackQuarantined, __: Event) -> Request
 
 
 def _died(request: Request, fact: DeliveryDied, _: Event) -> Request:
+    if fact.operation is Operation.CREATE and _is_known_to_provider(request):
+        return request
     return replace(request, dead=(*request.dead, (fact.operation, fact.seq)))
 
 

@@ -1,13 +1,14 @@
 """Compare what NewStore shows with everything we sent: cumulative counts, never "appears in the list"."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import chain
 
 from .commands import Key, ReadBack
 from .deliveries import REPORT, Operation, Parcel
 from .events import Fact, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
 from .requests import Request
-from .units import Confirmed, Unit
+from .units import SETTLED, Confirmed, Unit
 
 
 def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
@@ -19,14 +20,15 @@ def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
 
 
 def compare(request: Request, shown: ReadBack) -> list[Fact]:
-    """Prove or refuse the units that were sent; those proved before use up what is shown first."""
+    """Prove or refuse the units that were sent; those settled before use up what is shown first."""
+    if not shown.taken and not shown.refused:  # also of a read-back that failed, whose parcels nobody looked up
+        return _silent(request, shown, heard=())
     taken = Counter(shown.taken)
     refused = Counter({each: count for each, (count, _) in shown.refused.items()})
-    taken.subtract(_count(request, shown, Confirmed.PROVED))
-    refused.subtract(_count(request, shown, Confirmed.REFUSED))
+    taken.subtract(_count(request, shown, SETTLED))
+    refused.subtract(_count(request, shown, {Confirmed.REFUSED}))
 
     proved: list[int] = []
-    silent: list[int] = []
     by_reason: dict[str, list[int]] = {}
     for each, indices in _waiting(request, shown).items():
         shows, fails = max(0, taken[each]), max(0, refused[each])
@@ -34,17 +36,25 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
         proved += indices[:shows]
         if failed := indices[shows : shows + fails]:
             by_reason.setdefault(shown.refused[each][1], []).extend(failed)
-        silent += [i for i in indices[shows + fails :] if request.units[i].confirmed is Confirmed.SENT]
 
     facts: list[Fact] = [UnitsProved(shown.operation, tuple(sorted(proved)))] if proved else []
-    facts += [UnitsRefused(shown.operation, tuple(units), reason) for reason, units in by_reason.items()]
-    if silent and shown.overdue:
-        facts.append(UnitsUnverified(shown.operation, tuple(sorted(silent))))
+    facts += [UnitsRefused(shown.operation, tuple(sorted(units)), reason) for reason, units in by_reason.items()]
+    facts += _silent(request, shown, heard={*proved, *chain.from_iterable(by_reason.values())})
     if not request.surplus:
-        # A report whose outcome is not settled here may be at NewStore already: its units are no surplus.
-        taken.subtract(_count(request, shown, Confirmed.NOT_SENT))
+        # What was reported and is not settled here, or was answered with a refusal, may be at NewStore all the same.
+        taken.subtract(_count(request, shown, {Confirmed.NOT_SENT, Confirmed.REFUSED}))
         facts += [SurplusShown(shown.operation, each[0], count) for each, count in taken.items() if count > 0]
     return facts
+
+
+def _silent(request: Request, shown: ReadBack, heard: Collection[int]) -> list[Fact]:
+    """The units that NewStore took and never showed, once the time-box for showing them has passed."""
+    units = tuple(
+        index
+        for index, unit in enumerate(request.units)
+        if _is_reported(unit, shown) and unit.confirmed is Confirmed.SENT and index not in heard
+    )
+    return [UnitsUnverified(shown.operation, units)] if units and shown.overdue else []
 
 
 def _waiting(request: Request, shown: ReadBack) -> dict[Key, list[int]]:
@@ -56,11 +66,11 @@ def _waiting(request: Request, shown: ReadBack) -> dict[Key, list[int]]:
     return waiting
 
 
-def _count(request: Request, shown: ReadBack, confirmed: Confirmed) -> Counter[Key]:
+def _count(request: Request, shown: ReadBack, confirmed: Collection[Confirmed]) -> Counter[Key]:
     return Counter(
         key(unit, shown.operation, shown.parcels)
         for unit in request.units
-        if _is_reported(unit, shown) and unit.confirmed is confirmed
+        if _is_reported(unit, shown) and unit.confirmed in confirmed
     )
 
 
@@ -73,19 +83,19 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | No
 
     Writes to NewStore go one at a time, so what is shown beyond the earlier reports can only be this one.
     """
-    expected: Counter[Key] = Counter()
     ours: dict[Key, list[int]] = {}
     for index, unit in enumerate(request.units):
-        if not _is_reported(unit, shown):
-            continue
-        if unit.by == seq:
+        if _is_reported(unit, shown) and unit.by == seq:
             ours.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
-        elif unit.confirmed is not Confirmed.NOT_SENT:
-            expected[key(unit, shown.operation, shown.parcels)] += 1
+    earlier = _count(request, shown, {Confirmed.SENT, Confirmed.UNVERIFIED, *SETTLED})
+    refused_before = _count(request, shown, {Confirmed.REFUSED})
     absent: list[int] = []
     for each, indices in ours.items():
-        seen = shown.taken.get(each, 0) + shown.refused.get(each, (0, ""))[0] - expected[each]
-        if not 0 <= seen <= len(indices):
+        fails = shown.refused.get(each, (0, ""))[0]
+        seen = shown.taken.get(each, 0) + fails - earlier[each]
+        # A report refused by its own answer is never shown, one refused later is: whose these are can't be told.
+        is_unclear = fails > 0 and refused_before[each] > 0
+        if is_unclear or not 0 <= seen <= len(indices):
             return None
         absent += indices[seen:]
     return tuple(absent)

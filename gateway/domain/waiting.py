@@ -16,6 +16,9 @@ _FAILED = {
     "dead_ship": "the shipment may not be at NewStore: look the request up there before anything is sent again",
     "dead_reject": "the rejection may not be at NewStore: look the request up there before anything is sent again",
     "dead_cancel": "the cancellation may not be at NewStore: look the request up there before anything is sent again",
+    "dead_read_shipment": "NewStore's list of shipments can't be read: look there whether it took them",
+    "dead_read_rejection": "NewStore's list of rejections can't be read: look there whether it took them",
+    "dead_read_cancellation": "NewStore's list of cancellations can't be read: look there whether it took them",
 }
 
 

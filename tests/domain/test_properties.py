@@ -3,10 +3,11 @@
 from collections import Counter
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.commands import (
+    Assign,
     CallEnded,
     CallTaken,
     Command,
@@ -19,12 +20,23 @@ from gateway.domain.commands import (
     Word,
 )
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel
-from gateway.domain.events import Event, UnitsShipped
+from gateway.domain.events import (
+    Event,
+    UnitsAccepted,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+    UnitsWithdrawn,
+)
 from gateway.domain.evolve import evolve
 from gateway.domain.handle import handle
-from gateway.domain.requests import Request
+from gateway.domain.proof import missing
+from gateway.domain.requests import STATUS_NEXT, Request
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, from_text, to_text
-from tests.requests import AT, receive
+from gateway.domain.waiting import waiting_for
+from tests.requests import AT, receive, said
+
+from .steps import after, ended, parcel_of, ship, shown, taken
 
 PRODUCTS = ("A", "B", "C")
 PARCELS = (Parcel("UPS", "1Z1"), Parcel("UPS", "1Z2"))
@@ -93,41 +105,124 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
     )
 
 
+@st.composite
+def late_outcomes(draw: st.DrawFn, number: int) -> Command:
+    """The outcome of a call that may be settled already, or never was owed."""
+    operation, seq = draw(st.sampled_from(Operation)), draw(st.integers(0, 9))
+    at = AT + timedelta(seconds=number)
+    if draw(st.booleans()):
+        return CallTaken(request_id="r-1", at=at, operation=operation, seq=seq, attempt=number)
+    end = draw(st.sampled_from(End))
+    return CallEnded(request_id="r-1", at=at, operation=operation, seq=seq, attempt=number, end=end, detail="")
+
+
+def commands(request: Request, story: list[Event], number: int) -> st.SearchStrategy[Command]:
+    assign = Assign(request_id="r-1", at=AT + timedelta(seconds=number), provider="acme")
+    happens: list[st.SearchStrategy[Command]] = [messages(number), messages(number), late_outcomes(number)]
+    if request.ready:
+        happens += [settlements(request, story, number)] * 3
+    return st.one_of(*happens, st.just(assign))
+
+
 def check_step(before: Request, after: Request) -> None:
     for was, now in zip(before.units, after.units, strict=True):
         assert was.product == now.product
         assert was.said is now.said or now.said in SAID_NEXT[was.said]
-        allowed, reached = {was.confirmed}, CONFIRMED_NEXT[was.confirmed]
-        assert now.confirmed in allowed | reached
-        assert not (was.accepted and was.accepted != now.accepted)
-    assert Counter(unit.product for unit in after.units) == Counter(unit.product for unit in before.units)
+        assert was.confirmed is now.confirmed or now.confirmed in CONFIRMED_NEXT[was.confirmed]
+        assert was.accepted in {0, now.accepted}
+        assert was.by in {0, now.by}
+    assert before.status is after.status or after.status in STATUS_NEXT[before.status]
     assert before.settled_at is None or after.settled_at == before.settled_at
-    reads = [owed.operation for owed in after.owed if owed.is_read]
+    check_state(after)
+
+
+def check_state(request: Request) -> None:
+    reads = [owed.operation for owed in request.owed if owed.is_read]
     assert len(reads) == len(set(reads))
-    writes = Counter(owed.destination for owed in after.ready if not owed.is_read)
-    assert all(count == 1 for count in writes.values())
+    assert len(request.owed) == len(set(request.owed))
+    heads = Counter(owed.destination for owed in request.ready if not owed.is_read)
+    assert all(count == 1 for count in heads.values())
+    assert set(heads) == {owed.destination for owed in request.owed if not owed.is_read}
+    assert request.is_pending is (request.settled_at is None)
+    assert (waiting_for(request) is not None) is (request.is_pending or request.failure is not None)
+    assert from_text([unit.product for unit in request.units], to_text(request.units)) == request.units
 
 
+def check_story(products: list[str], story: list[Event], owed: Counter[Operation]) -> None:
+    """What was told of units and what that owed, counted from the log alone."""
+    told = Counter(
+        index
+        for e in story
+        if isinstance(e.fact, UnitsShipped | UnitsRejected | UnitsCancelled)
+        for index in e.fact.units
+    )
+    assert set(told) <= set(range(len(products)))
+    assert all(count == 1 for count in told.values())
+    facts = Counter(type(event.fact) for event in story)
+    assert owed[Operation.SHIP] == facts[UnitsShipped]
+    assert owed[Operation.REJECT] == facts[UnitsWithdrawn]
+    assert owed[Operation.CANCEL] == facts[UnitsCancelled]
+    assert owed[Operation.ACKNOWLEDGE] == min(1, facts[UnitsAccepted])
+
+
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_happens_the_state_is_the_fold_of_legal_moves(data: st.DataObject) -> None:
     products = data.draw(st.lists(st.sampled_from(PRODUCTS), min_size=1, max_size=5))
-    request, story = handle(None, receive("r-1", *products))
+    request, story = handle(
+        None, receive("r-1", *products, provider=data.draw(st.sampled_from(["acme", "acme", None])))
+    )
     assert request is not None
-    acknowledged = 0
+    owed: Counter[Operation] = Counter()
     for number in range(data.draw(st.integers(1, 25))):
-        command: Command
-        settles: bool = bool(request.ready) and data.draw(st.booleans())
-        command = data.draw(settlements(request, story, number)) if settles else data.draw(messages(number))
+        command = data.draw(commands(request, story, number))
         after, events = handle(request, command)
         assert after is not None
         check_step(request, after)
-        assert handle(after, command)[1] == []
-        acknowledged += sum(owed.operation is Operation.ACKNOWLEDGE for owed in set(after.owed) - set(request.owed))
+        assert handle(after, command) == (after, [])
+        if isinstance(command, ProviderSaid) and command.provider != request.provider:
+            assert (after.units, after.owed) == (request.units, request.owed)
+        owed.update(each.operation for each in set(after.owed) - set(request.owed))
         story += events
         request = after
-    assert acknowledged <= 1
-    assert from_text(products, to_text(request.units)) == request.units
+    check_story(products, story, owed)
     folded: Request | None = None
     for event in story:
         folded = evolve("r-1", folded, event)
     assert folded == request
+
+
+@settings(deadline=None)
+@given(
+    earlier=st.lists(st.sampled_from(["proved", "refused by its answer", "refused later"]), max_size=3),
+    units=st.integers(1, 3),
+    data=st.data(),
+)
+def test_what_is_sent_again_is_never_more_than_what_did_not_arrive(
+    earlier: list[str], units: int, data: st.DataObject
+) -> None:
+    """Every report carries the same product and parcel; the outcome of the last is unknown."""
+    request = taken(after(receive("r-1", *["A"] * (len(earlier) + units)), said(Word.ACCEPTED)), Operation.ACKNOWLEDGE)
+    at_newstore, not_there = 0, 0
+    for number, outcome in enumerate(earlier):
+        request = after(ship(f"s-{number}", A=1), start=request)
+        if outcome == "refused by its answer":
+            request = ended(request, Operation.SHIP, End.REFUSED)
+            continue
+        request = taken(request, Operation.SHIP)
+        at_newstore += outcome == "proved"
+        not_there += outcome == "refused later"
+        request = after(look(request, at_newstore, not_there), start=request)
+    request = after(ship("last", A=units), start=request)
+    arrived = data.draw(st.integers(0, units))
+    failed = data.draw(st.integers(0, units - arrived))
+    absent = missing(request, request.version, look(request, at_newstore + arrived, not_there + failed))
+    assert absent is None or len(absent) == units - arrived - failed
+    if "refused by its answer" not in earlier and "refused later" not in earlier:
+        assert absent is not None
+
+
+def look(request: Request, took: int, refused: int) -> ReadBack:
+    return shown(
+        request, {parcel_of("A"): took} if took else {}, {parcel_of("A"): (refused, "no")} if refused else None
+    )

@@ -1,86 +1,22 @@
 """The rules of a fulfillment request, one test each."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from gateway.domain.commands import (
-    Assign,
-    CallEnded,
-    CallTaken,
-    Command,
-    End,
-    Key,
-    OnProviderCancel,
-    ReadBack,
-    RejectionReason,
-    Word,
-)
-from gateway.domain.deliveries import NEWSTORE, READ_BACK, READS, Operation, Parcel
-from gateway.domain.events import CallbackQuarantined, CallbackRefused, Event, UnitsShipped
+from gateway.domain.commands import Assign, CallEnded, End, OnProviderCancel, ReadBack, Word
+from gateway.domain.deliveries import NEWSTORE, READ_BACK, READS, Operation
+from gateway.domain.events import CallbackQuarantined, CallbackRefused, UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import missing
-from gateway.domain.requests import Request, Status
+from gateway.domain.requests import Status
 from gateway.domain.retry import PROVIDER, delay
 from gateway.domain.routing import provider_reference, reference
 from gateway.domain.units import Confirmed, Said
 from gateway.domain.waiting import waiting_for
-from tests.requests import AT, PARCEL, receive, said
+from tests.requests import AT, receive, said
 
-NO_STOCK = RejectionReason.NO_INVENTORY
-
-
-def after(*commands: Command) -> Request:
-    request: Request | None = None
-    for command in commands:
-        request, _ = handle(request, command)
-    assert request is not None
-    return request
-
-
-def events(request: Request, command: Command) -> list[Event]:
-    return handle(request, command)[1]
-
-
-def names(request: Request, command: Command) -> list[str]:
-    return [type(event.fact).__name__ for event in events(request, command)]
-
-
-def taken(request: Request, operation: Operation) -> Request:
-    owed = next(each for each in request.owed if each.operation is operation)
-    call = CallTaken(request_id=request.id, at=AT, operation=operation, seq=owed.seq, attempt=1)
-    done, _ = handle(request, call)
-    assert done is not None
-    return done
-
-
-def reject(*products: str, event: str = "rejected") -> Command:
-    return said(Word.REJECTED, event=event, items=dict.fromkeys(products, 1), reason=NO_STOCK)
-
-
-def ship(event: str = "shipped", parcel: Parcel = PARCEL, **items: int) -> Command:
-    return said(Word.SHIPPED, event=event, items=items or None, parcel=parcel)
-
-
-def shown(
-    request: Request, taken: dict[Key, int], refused: dict[Key, tuple[int, str]] | None = None, **changes: bool
-) -> ReadBack:
-    parcels = {unit.by: PARCEL for unit in request.units if unit.said is Said.SHIPPED}
-    return ReadBack(
-        request_id=request.id,
-        at=AT + timedelta(seconds=request.version),
-        operation=Operation.SHIP,
-        attempt=1,
-        taken=taken,
-        refused=refused or {},
-        parcels=parcels,
-        overdue=changes.get("overdue", False),
-    )
-
-
-def parcel_of(product: str) -> Key:
-    return (product, PARCEL.carrier, PARCEL.tracking_code)
+from .steps import NO_STOCK, after, events, names, parcel_of, reject, ship, shown, taken
 
 
 def test_a_request_is_owed_to_its_provider_once_received() -> None:

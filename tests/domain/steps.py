@@ -1,0 +1,81 @@
+"""Short ways to bring a request somewhere and to see what one more command does."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, RejectionReason, Word
+from gateway.domain.deliveries import Operation, Parcel
+from gateway.domain.events import Event
+from gateway.domain.handle import handle
+from gateway.domain.requests import Request
+from gateway.domain.units import Said
+from tests.requests import AT, PARCEL, said
+
+NO_STOCK = RejectionReason.NO_INVENTORY
+
+
+def after(*commands: Command, start: Request | None = None) -> Request:
+    request = start
+    for command in commands:
+        request, _ = handle(request, command)
+    assert request is not None
+    return request
+
+
+def events(request: Request | None, command: Command) -> list[Event]:
+    return handle(request, command)[1]
+
+
+def names(request: Request, command: Command) -> list[str]:
+    return [type(event.fact).__name__ for event in events(request, command)]
+
+
+def operations(request: Request) -> list[Operation]:
+    return [each.operation for each in request.owed]
+
+
+def taken(request: Request, operation: Operation, *, verifiable: bool = True) -> Request:
+    """The first owed call of this operation is answered with a yes."""
+    owed = next(each for each in request.owed if each.operation is operation)
+    call = CallTaken(request_id=request.id, at=AT, operation=operation, seq=owed.seq, attempt=1, verifiable=verifiable)
+    return after(call, start=request)
+
+
+def ended(request: Request, operation: Operation, end: End) -> Request:
+    """The first owed call of this operation is given up."""
+    owed = next(each for each in request.owed if each.operation is operation)
+    call = CallEnded(request_id=request.id, at=AT, operation=operation, seq=owed.seq, attempt=9, end=end, detail="503")
+    return after(call, start=request)
+
+
+def reject(*products: str, event: str = "rejected") -> Command:
+    return said(Word.REJECTED, event=event, items=dict.fromkeys(products, 1), reason=NO_STOCK)
+
+
+def ship(event: str = "shipped", parcel: Parcel = PARCEL, **items: int) -> Command:
+    return said(Word.SHIPPED, event=event, items=items or None, parcel=parcel)
+
+
+def shown(
+    request: Request,
+    taken: Mapping[Key, int],
+    refused: Mapping[Key, tuple[int, str]] | None = None,
+    *,
+    operation: Operation = Operation.SHIP,
+    overdue: bool = False,
+) -> ReadBack:
+    """What NewStore shows; every shipment went as the one parcel of these tests."""
+    return ReadBack(
+        request_id=request.id,
+        at=AT + timedelta(seconds=request.version),
+        operation=operation,
+        attempt=1,
+        taken=taken,
+        refused=refused or {},
+        parcels={unit.by: PARCEL for unit in request.units if unit.said is Said.SHIPPED},
+        overdue=overdue,
+    )
+
+
+def parcel_of(product: str) -> Key:
+    return (product, PARCEL.carrier, PARCEL.tracking_code)

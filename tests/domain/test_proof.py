@@ -1,0 +1,140 @@
+"""What NewStore's read-back proves, and what it can't decide."""
+
+from dataclasses import replace
+
+from gateway.domain.commands import End
+from gateway.domain.deliveries import Operation, Parcel
+from gateway.domain.events import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
+from gateway.domain.proof import compare, missing
+from gateway.domain.requests import Request
+from gateway.domain.units import Confirmed
+from tests.requests import PARCEL, receive
+
+from .steps import after, ended, names, parcel_of, reject, ship, shown, taken
+
+OTHER = Parcel("UPS", "1Z999AA10123456785")
+
+
+def two_shipments_of_a() -> Request:
+    """Acknowledged; both reports are owed and carry the same parcel."""
+    request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", A=1))
+    return taken(request, Operation.ACKNOWLEDGE)
+
+
+def both_sent() -> Request:
+    return taken(taken(two_shipments_of_a(), Operation.SHIP), Operation.SHIP)
+
+
+def test_a_unit_refused_is_told_with_newstores_reason() -> None:
+    request = both_sent()
+    facts = compare(request, shown(request, {parcel_of("A"): 1}, {parcel_of("A"): (1, "already_cancelled")}))
+    assert facts == [
+        UnitsProved(Operation.SHIP, (0,)),
+        UnitsRefused(Operation.SHIP, (1,), "already_cancelled"),
+    ]
+
+
+def test_a_parcel_proves_only_the_units_that_were_sent_with_it() -> None:
+    request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", parcel=OTHER, A=1))
+    request = taken(taken(request, Operation.SHIP), Operation.SHIP)
+    parcels = {request.units[0].by: PARCEL, request.units[1].by: OTHER}
+    read = replace(shown(request, {("A", OTHER.carrier, OTHER.tracking_code): 1}), parcels=parcels)
+    assert compare(request, read) == [UnitsProved(Operation.SHIP, (1,))]
+
+
+def test_a_rejection_is_counted_by_product_alone() -> None:
+    request = taken(after(receive(), reject("TEE")), Operation.REJECT)
+    read = shown(request, {("TEE", None, None): 1}, operation=Operation.REJECT)
+    assert compare(request, read) == [UnitsProved(Operation.REJECT, (0,))]
+
+
+def test_only_units_in_time_out_are_unverified_and_only_once() -> None:
+    request = both_sent()
+    late = shown(request, {parcel_of("A"): 1}, overdue=True)
+    assert compare(request, late) == [UnitsProved(Operation.SHIP, (0,)), UnitsUnverified(Operation.SHIP, (1,))]
+    again = after(late, start=request)
+    assert compare(again, shown(again, {parcel_of("A"): 1}, overdue=True)) == []
+
+
+def test_an_unverified_unit_can_still_be_refused() -> None:
+    request = both_sent()
+    request = after(shown(request, {}, overdue=True), start=request)
+    request = after(shown(request, {}, {parcel_of("A"): (2, "no")}), start=request)
+    assert [unit.confirmed for unit in request.units] == [Confirmed.REFUSED, Confirmed.REFUSED]
+
+
+def test_a_read_back_that_failed_for_good_needs_no_parcels_to_be_overdue() -> None:
+    request = both_sent()
+    failed = replace(shown(request, {}, overdue=True), parcels={})
+    assert compare(request, failed) == [UnitsUnverified(Operation.SHIP, (0, 1))]
+
+
+def test_a_report_in_flight_is_no_surplus() -> None:
+    request = taken(two_shipments_of_a(), Operation.SHIP)
+    assert compare(request, shown(request, {parcel_of("A"): 2})) == [UnitsProved(Operation.SHIP, (0,))]
+
+
+def test_a_report_that_was_refused_and_is_shown_all_the_same_is_no_surplus() -> None:
+    request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
+    request = taken(request, Operation.SHIP)
+    assert compare(request, shown(request, {parcel_of("A"): 2})) == [UnitsProved(Operation.SHIP, (1,))]
+
+
+def test_a_unit_that_nobody_sent_is_a_surplus_told_once() -> None:
+    request = both_sent()
+    read = shown(request, {parcel_of("A"): 3})
+    assert compare(request, read) == [UnitsProved(Operation.SHIP, (0, 1)), SurplusShown(Operation.SHIP, "A", 1)]
+    told = after(read, start=request)
+    assert compare(told, shown(told, {parcel_of("A"): 3})) == []
+
+
+def test_an_unverifiable_unit_lends_its_proof_to_no_other() -> None:
+    request = taken(two_shipments_of_a(), Operation.SHIP, verifiable=False)
+    request = taken(request, Operation.SHIP)
+    assert compare(request, shown(request, {parcel_of("A"): 1})) == []
+    assert compare(request, shown(request, {parcel_of("A"): 2})) == [UnitsProved(Operation.SHIP, (1,))]
+
+
+def test_a_second_read_back_of_a_kind_is_not_taken_for_the_first() -> None:
+    request = after(receive("r-1", "A", "A"), ship("s-1", A=1))
+    request = taken(request, Operation.SHIP)
+    request = after(shown(request, {parcel_of("A"): 1}), start=request)
+    request = taken(after(ship("s-2", A=1), start=request), Operation.SHIP)
+    assert names(request, shown(request, {parcel_of("A"): 2})) == ["UnitsProved"]
+
+
+def test_of_two_equal_units_only_the_one_that_never_arrived_is_sent_again() -> None:
+    request = after(receive("r-1", "A", "A"), ship(A=1))
+    seq = request.units[0].by
+    assert missing(request, seq, shown(request, {})) == (0,)
+    assert missing(request, seq, shown(request, {parcel_of("A"): 1})) == ()
+    assert missing(request, seq, shown(request, {}, {parcel_of("A"): (1, "no")})) == ()
+    assert missing(request, seq, shown(request, {parcel_of("A"): 2})) is None
+
+
+def test_a_report_that_arrived_in_part_is_sent_again_in_part() -> None:
+    request = after(receive("r-1", "A", "A", "B"), ship())
+    seq = request.units[0].by
+    assert missing(request, seq, shown(request, {parcel_of("A"): 1, parcel_of("B"): 1})) == (1,)
+
+
+def test_units_of_an_earlier_report_refused_by_its_answer_do_not_hide_what_arrived() -> None:
+    request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
+    seq = request.units[1].by
+    assert missing(request, seq, shown(request, {parcel_of("A"): 1})) == ()
+    assert missing(request, seq, shown(request, {})) == (1,)
+
+
+def test_a_refusal_that_may_be_of_this_report_or_of_an_earlier_one_decides_nothing() -> None:
+    request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
+    assert missing(request, request.units[1].by, shown(request, {}, {parcel_of("A"): (1, "no")})) is None
+
+
+def test_a_refusal_already_counted_refuses_no_other_unit() -> None:
+    request = taken(two_shipments_of_a(), Operation.SHIP)
+    request = after(shown(request, {}, {parcel_of("A"): (1, "no")}), start=request)
+    request = taken(request, Operation.SHIP)
+    assert compare(request, shown(request, {}, {parcel_of("A"): (1, "no")})) == []
+    assert compare(request, shown(request, {}, {parcel_of("A"): (2, "no")})) == [
+        UnitsRefused(Operation.SHIP, (1,), "no")
+    ]

@@ -15,9 +15,9 @@ import asyncpg
 from aiohttp import web
 
 from gateway import migrations, postgres
+from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.dispatch.outcomes import CallError
 from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.calls import CallError
 from gateway.domain.commands import Command
 from gateway.domain.deliveries import NEWSTORE
 from gateway.ledger.claims import claim as claim_calls
@@ -15,7 +16,7 @@ from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
 
 from . import calls
-from .outcomes import CallError, Undecidable, after, name
+from .outcomes import Undecidable, after, name
 
 _log = logging.getLogger(__name__)
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
@@ -135,7 +136,7 @@ class Dispatcher:
         at, started = datetime.now(UTC), loop.time()
         try:
             command = await calls.make(self._road, claim)
-        except (*CallError, Undecidable) as error:
+        except (CallError, Undecidable) as error:
             seconds = loop.time() - started
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name(error), getattr(error, "status", None), str(error)[:500], response)

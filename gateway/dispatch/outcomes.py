@@ -3,17 +3,11 @@
 from datetime import datetime
 from random import random
 
+from gateway.calls import Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, End
 from gateway.domain.deliveries import Operation
 from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
-from gateway.newstore import errors as newstore
-from gateway.providers import contract as provider
-
-CallError = (provider.CallError, newstore.CallError)
-_THROTTLED = (provider.Throttled, newstore.Throttled)
-_REFUSED = (provider.Refused, newstore.Refused)
-_UNKNOWN = (provider.Unknown, newstore.Unknown)
 
 _HARMLESS = frozenset({Operation.ACKNOWLEDGE})
 """Writes that may be repeated whatever became of them: they change nothing the second time."""
@@ -25,13 +19,13 @@ class Undecidable(Exception):
 
 def name(error: Exception) -> str:
     """Name the class of an outcome, for attempts and metrics."""
-    if isinstance(error, _THROTTLED):
+    if isinstance(error, Throttled):
         return "wait"
-    if isinstance(error, _REFUSED):
+    if isinstance(error, Refused):
         return "refused"
     if isinstance(error, Undecidable):
         return "undecidable"
-    return "unknown" if isinstance(error, _UNKNOWN) else "retry"
+    return "unknown" if isinstance(error, Unknown) else "retry"
 
 
 def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again | CallEnded:
@@ -48,13 +42,13 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
             detail=str(error)[:500],
         )
 
-    if isinstance(error, provider.Throttled | newstore.Throttled):
+    if isinstance(error, Throttled):
         return Again(error.retry_after, doubt=claim.doubt, counts=False)
-    if isinstance(error, _REFUSED):
+    if isinstance(error, Refused):
         return ended(End.REFUSED)
     if isinstance(error, Undecidable):
         return ended(End.UNDECIDABLE)
-    doubt = claim.operation not in _HARMLESS and (claim.doubt or isinstance(error, _UNKNOWN))
+    doubt = claim.operation not in _HARMLESS and (claim.doubt or isinstance(error, Unknown))
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:
         return ended(End.UNDECIDABLE if doubt else End.EXHAUSTED)

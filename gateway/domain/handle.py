@@ -13,7 +13,7 @@ def handle(request: Request | None, command: Command) -> tuple[Request | None, l
     for fact in decide(request, command):
         cause = command.cause
         if isinstance(fact, ConflictingCallback):
-            cause = f"{cause}!{command.fingerprint[:16]}"
+            cause = conflict_cause(command)
             if request is not None and cause in request.causes:
                 break
         version = request.version + 1 if request else 1
@@ -21,3 +21,8 @@ def handle(request: Request | None, command: Command) -> tuple[Request | None, l
         request = evolve(command.request_id, request, event)
         events.append(event)
     return request, events
+
+
+def conflict_cause(command: Command) -> str:
+    """Name a message that repeats an id with other content, so that it too is stored once."""
+    return f"{command.cause}!{command.fingerprint[:16]}"

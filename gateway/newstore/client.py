@@ -11,14 +11,14 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from gateway.calls import NotSent, Throttled, Unknown, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
 
-from .errors import Blocked, NotSent, Refused, Throttled, Unauthorized, Unknown, Unreadable, explain
+from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
 
 _BLOCKED_SECONDS = 300.0
-_MOST_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"no answer ({type(error).__name__})") from error
         if answer.status == 429:
-            raise Throttled(_retry_after(answer.headers.get("Retry-After", "")), 429, body)
+            raise Throttled(retry_after(answer.headers.get("Retry-After", "")), 429, body)
         if answer.status == 403 and not _is_json(body):
             raise Blocked(_BLOCKED_SECONDS, 403, body)
         return answer.status, body
@@ -216,10 +216,6 @@ def _is_json(body: bytes) -> bool:
 
 def _is_auth_failure(status: int, body: bytes) -> bool:
     return status == 401 or (status == 403 and _is_json(body))
-
-
-def _retry_after(text: str) -> float:
-    return min(max(float(text), 1.0), _MOST_SECONDS) if text.isascii() and text.isdigit() else 5.0
 
 
 def _key(entry: Mapping[str, Any], operation: Operation) -> Key:

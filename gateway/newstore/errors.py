@@ -1,60 +1,37 @@
-"""How a call to NewStore can fail, named by what to do about it.
+"""What NewStore adds to the ways a call can fail (see `gateway/calls.py`).
 
 CallError
-├── NotSent           it never left: try again
-├── Throttled         429: try again after `retry_after` seconds
-│   └── Blocked       403 without JSON: this address is blocked for five minutes
-├── Unauthorized      the credentials or the token endpoint are wrong: mend the settings, then try again
-├── Refused           NewStore said no, for good
-├── Unreadable        a read-back of a shape that we do not know
-└── Unknown           it may have happened: read back before anything else
+├── NotSent
+│   └── Throttled
+│       └── Blocked     403 without JSON: this address is blocked for five minutes
+├── Unauthorized        the credentials or the token endpoint are wrong: mend the settings, then try again
+├── Unreadable          a read-back of a shape that we do not know
+└── Refused             with NewStore's `error_code`
 """
 
 import orjson
 
-
-class CallError(Exception):
-    """A call that was not taken; `status` and `body` are NewStore's answer, where there was one."""
-
-    def __init__(self, detail: str, status: int | None = None, body: bytes | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.status = status
-        self.body = body
+from gateway import calls
 
 
-class NotSent(CallError):
+class Blocked(calls.Throttled):
     pass
 
 
-class Throttled(CallError):
-    def __init__(self, retry_after: float, status: int, body: bytes | None = None) -> None:
-        super().__init__(f"not before {retry_after:g} s from now", status, body)
-        self.retry_after = retry_after
-
-
-class Blocked(Throttled):
+class Unauthorized(calls.CallError):
     pass
 
 
-class Unauthorized(CallError):
+class Unreadable(calls.CallError):
     pass
 
 
-class Refused(CallError):
+class Refused(calls.Refused):
     """`code` is NewStore's `error_code`, empty where it gave none."""
 
     def __init__(self, detail: str, status: int, body: bytes, code: str) -> None:
         super().__init__(detail, status, body)
         self.code = code
-
-
-class Unreadable(CallError):
-    pass
-
-
-class Unknown(CallError):
-    pass
 
 
 def explain(body: bytes) -> tuple[str, str]:

@@ -1,42 +1,7 @@
-"""What the gateway asks of a provider's adapter.
-
-CallError
-├── NotSent      it never left, or the provider said "not now": try again
-│   └── Throttled    … not before `retry_after` seconds
-├── Unknown      it may have happened: look it up before anything else
-└── Refused      the provider said no, for good: a person must look
-"""
+"""What the gateway asks of a provider's adapter; its calls fail as `gateway/calls.py` says."""
 
 from dataclasses import dataclass
 from typing import Protocol
-
-
-class CallError(Exception):
-    """A call that was not taken; `status` and `body` are the provider's answer, where there was one."""
-
-    def __init__(self, detail: str, status: int | None = None, body: bytes | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.status = status
-        self.body = body
-
-
-class NotSent(CallError):
-    pass
-
-
-class Throttled(NotSent):
-    def __init__(self, retry_after: float, status: int, body: bytes | None = None) -> None:
-        super().__init__(f"not before {retry_after:g} s from now", status, body)
-        self.retry_after = retry_after
-
-
-class Unknown(CallError):
-    pass
-
-
-class Refused(CallError):
-    pass
 
 
 class Malformed(Exception):

@@ -12,11 +12,12 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from gateway.calls import NotSent, Refused, Throttled, Unknown, retry_after
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.settings import Provider
 
-from .contract import Malformed, NotSent, Order, Refused, Taken, Throttled, Unknown
+from .contract import Malformed, Order, Taken
 
 WORDS = {
     "accepted": Word.ACCEPTED,
@@ -30,7 +31,6 @@ REASONS = {
 }
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
-_MOST_SECONDS = 600.0
 _MOST_BYTES = 65_536  # of an answer; what comes after is not read
 
 
@@ -95,12 +95,8 @@ class Http:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"no answer ({type(error).__name__})") from error
         if answer.status in _THROTTLED and (answer.status == 429 or "Retry-After" in answer.headers):
-            raise Throttled(_retry_after(answer.headers.get("Retry-After", "")), answer.status, body)
+            raise Throttled(retry_after(answer.headers.get("Retry-After", "")), answer.status, body)
         return answer.status, body
-
-
-def _retry_after(text: str) -> float:
-    return min(max(float(text), 1.0), _MOST_SECONDS) if text.isascii() and text.isdigit() else 5.0
 
 
 class _Answer(msgspec.Struct):

@@ -7,19 +7,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from gateway.calls import CallError, NotSent, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.newstore.client import Client, Shown
-from gateway.newstore.errors import (
-    Blocked,
-    CallError,
-    NotSent,
-    Refused,
-    Throttled,
-    Unauthorized,
-    Unknown,
-    Unreadable,
-    explain,
-)
+from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, explain
 from gateway.settings import NewStore as Settings
 from gateway.settings import Secret
 from gateway.simulator.newstore import NewStore

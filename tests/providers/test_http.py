@@ -7,9 +7,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
+from gateway.calls import NotSent, Refused, Throttled, Unknown
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
-from gateway.providers.contract import Malformed, NotSent, Order, Refused, Throttled, Unknown
+from gateway.providers.contract import Malformed, Order
 from gateway.providers.http import Http, read_callback
 from gateway.providers.signatures import is_authentic
 from gateway.settings import Provider, Secret

@@ -1,0 +1,44 @@
+"""How a call to the outside can fail, named by what to do about it; who is called adds what only it knows.
+
+CallError
+├── NotSent          it never left, or was answered with "not now": try again
+│   └── Throttled    … not before `retry_after` seconds
+├── Unknown          it may have happened: find out before anything else
+└── Refused          the answer is no, for good: a person must look
+"""
+
+_MOST_SECONDS = 600.0
+_SECONDS = 5.0  # where a 429 does not say how long
+
+
+class CallError(Exception):
+    """A call that was not taken; `status` and `body` are the answer, where there was one."""
+
+    def __init__(self, detail: str, status: int | None = None, body: bytes | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.body = body
+
+
+class NotSent(CallError):
+    pass
+
+
+class Throttled(NotSent):
+    def __init__(self, retry_after: float, status: int, body: bytes | None = None) -> None:
+        super().__init__(f"not before {retry_after:g} s from now", status, body)
+        self.retry_after = retry_after
+
+
+class Unknown(CallError):
+    pass
+
+
+class Refused(CallError):
+    pass
+
+
+def retry_after(text: str) -> float:
+    """Read a `Retry-After` header: seconds, from 1 to 600."""
+    return min(max(float(text), 1.0), _MOST_SECONDS) if text.isascii() and text.isdigit() else _SECONDS

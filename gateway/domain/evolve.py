@@ -38,7 +38,7 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
     """Apply one event: the state after it, its owed calls included."""
     fact = event.fact
     if request is None and isinstance(fact, RequestReceived):
-        after = Request(
+        return Request(
             id=request_id,
             version=event.version,
             location=fact.location,
@@ -51,9 +51,9 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
             received_at=event.at,
             changed_at=event.at,
             units=tuple(Unit(product) for product in fact.products),
+            owed=(Delivery(fact.provider, Operation.CREATE, event.version),) if fact.provider else (),
             causes={event.cause: event.fingerprint},
         )
-        return replace(after, owed=tuple(owe(after, event)))
     if request is None or isinstance(fact, RequestReceived) or event.version != request.version + 1:
         raise ValueError(f"event {event.version} does not follow {request and request.version}")
     apply = _APPLY.get(type(fact))
@@ -79,7 +79,7 @@ def owe(request: Request, event: Event) -> list[Delivery]:
     """Say which outgoing calls an event owes; `request` is the state after it."""
     seq, fact = event.version, event.fact
     match fact:
-        case RequestReceived(provider=str(provider)) | ProviderAssigned(provider=provider):
+        case ProviderAssigned(provider=provider):
             return [Delivery(provider, Operation.CREATE, seq)]
         case UnitsAccepted() if all(unit.accepted in {0, seq} for unit in request.units):
             return [Delivery(NEWSTORE, Operation.ACKNOWLEDGE, seq)]

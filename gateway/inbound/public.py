@@ -31,7 +31,7 @@ from .rejoin import with_location_rule
 
 Rejoin = Callable[[list[str]], Awaitable[None]]
 
-_COMMIT_SECONDS = 5.0
+_STORE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +88,23 @@ async def receive(request: web.Request) -> web.Response:
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
     came = _Message(f"newstore:{location.id}", body, sha256(body).hexdigest(), datetime.now(UTC))
-    async with asyncio.timeout(_COMMIT_SECONDS):
-        try:
-            incoming = webhook.read_request(body)
-            command = Receive(
-                request_id=incoming.id,
-                at=came.at,
-                location=location.id,
-                provider=location.provider,
-                order_id=incoming.order_id,
-                service_level=incoming.service_level,
-                products=tuple(incoming.products),
-                fingerprint=came.fingerprint,
-            )
-            applied = await doors.writer.apply(command, body)
-        except webhook.Malformed as error:
-            raise await _bad(doors, came, "malformed", error) from error
-        except Unstorable as error:
-            raise await _bad(doors, came, "unstorable", error) from error
+    try:
+        incoming = webhook.read_request(body)
+        command = Receive(
+            request_id=incoming.id,
+            at=came.at,
+            location=location.id,
+            provider=location.provider,
+            order_id=incoming.order_id,
+            service_level=incoming.service_level,
+            products=tuple(incoming.products),
+            fingerprint=came.fingerprint,
+        )
+        applied = await doors.writer.apply(command, body)
+    except webhook.Malformed as error:
+        raise await _bad(doors, came, "malformed", error) from error
+    except Unstorable as error:
+        raise await _bad(doors, came, "unstorable", error) from error
     assert applied.request is not None  # noqa: S101 - Receive begins one
     return _json(200, receipt(command, applied.request, applied.events))
 
@@ -120,7 +119,7 @@ async def call_back(request: web.Request) -> web.Response:
     if not is_authentic(provider, request.headers, body, time.time()):
         raise Problem(401, "the key or signature is not this provider's; check it and the clock")
     came = _Message(provider.name, body, sha256(body).hexdigest(), datetime.now(UTC))
-    async with asyncio.timeout(_COMMIT_SECONDS):
+    async with asyncio.timeout(_STORE_SECONDS):
         try:
             said = http.read_callback(body, provider.name, came.at, OnProviderCancel.QUARANTINE)
             said = await with_location_rule(doors.pool, doors.settings, said)
@@ -162,7 +161,8 @@ async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> P
     """Keep the raw bytes of what can't be read, and give the 400 that says why."""
     detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     kept = Kept(came.source, came.fingerprint, came.fingerprint, None, reason, detail, came.at, came.body)
-    await quarantine.keep(doors.pool, kept)
+    async with asyncio.timeout(_STORE_SECONDS):
+        await quarantine.keep(doors.pool, kept)
     return Problem(400, detail)
 
 

@@ -21,11 +21,6 @@ _KINDS = {
 _BY_KIND = {kind: fact for fact, kind in _KINDS.items()}
 
 
-def kind(fact: Fact) -> str:
-    """Name a fact as the log does: `units_shipped`."""
-    return _KINDS[type(fact)]
-
-
 def encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
@@ -48,28 +43,57 @@ def month_of(request: Request) -> date:
     return request.received_at.date().replace(day=1)
 
 
-def changing(request: Request) -> tuple[Any, ...]:
-    """Give the columns that change, in the order of `commit.CHANGING`."""
-    return (
-        request.version,
-        request.provider,
-        request.assignment,
-        to_text(request.units),
-        request.changed_at,
-        request.submitted_at,
-        request.accepted_at,
-        request.shipped_at,
-        request.settled_at,
-        request.is_pending,
-        request.failure,
-        request.is_rejected,
-        request.has_settled(Said.SHIPPED),
-        request.has_settled(Said.CANCELLED),
-        request.surplus,
-        request.conflicts,
-        request.quarantined,
-        " ".join(f"{operation}@{seq}" for operation, seq in request.dead),
-    )
+def written_once(request: Request, month: date) -> dict[str, Any]:
+    """Give the columns that never change."""
+    return {
+        "id": request.id,
+        "month": month,
+        "location": request.location,
+        "order_id": request.order_id,
+        "service_level": request.service_level,
+        "reference": request.reference,
+        "fingerprint": request.fingerprint,
+        "products": [unit.product for unit in request.units],
+        "received_at": request.received_at,
+    }
+
+
+def changing(request: Request) -> dict[str, Any]:
+    """Give the columns that change."""
+    return {
+        "version": request.version,
+        "provider": request.provider,
+        "assignment": request.assignment,
+        "units": to_text(request.units),
+        "changed_at": request.changed_at,
+        "submitted_at": request.submitted_at,
+        "accepted_at": request.accepted_at,
+        "shipped_at": request.shipped_at,
+        "settled_at": request.settled_at,
+        "pending": request.is_pending,
+        "failure": request.failure,
+        "rejected": request.is_rejected,
+        "shipped": request.has_settled(Said.SHIPPED),
+        "cancelled": request.has_settled(Said.CANCELLED),
+        "surplus": request.surplus,
+        "conflicts": request.conflicts,
+        "quarantined": request.quarantined,
+        "dead": " ".join(f"{operation}@{seq}" for operation, seq in request.dead),
+    }
+
+
+def encode_event(request_id: str, month: date, event: Event) -> dict[str, Any]:
+    """Give the row of an event."""
+    return {
+        "month": month,
+        "request_id": request_id,
+        "version": event.version,
+        "kind": _KINDS[type(event.fact)],
+        "at": event.at,
+        "cause": event.cause,
+        "fingerprint": event.fingerprint,
+        "fact": event.fact,
+    }
 
 
 def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[str, str] | None = None) -> Request:

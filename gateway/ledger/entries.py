@@ -76,7 +76,7 @@ class Entry:
     again: Again | None = None
     is_late: bool = False
     optimistic: bool = False  # a new id: written without a read, and read when that conflicts
-    rounds: int = 0  # how often its row was held by somebody else
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     done: asyncio.Future[Applied] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property

@@ -1,5 +1,7 @@
 """Turn decided commands into the rows of one statement."""
 
+from collections.abc import Mapping
+from datetime import date
 from hashlib import sha256
 from random import random
 
@@ -11,8 +13,8 @@ from gateway.domain.requests import Request
 from gateway.domain.retry import delay
 
 from . import codec
-from .commit import Batch
-from .entries import Again, Applied, Claim, Entry
+from .commit import Batch, Row
+from .entries import Again, Applied, Attempt, Claim, Entry
 
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
 
@@ -30,7 +32,9 @@ class Plan:
         batch = self.batch
         return bool(batch.incoming or batch.wanted or batch.fences)
 
-    def add(self, before: Request | None, group: list[Entry], owners: dict[tuple[str, str, int], str | None]) -> None:
+    def add(
+        self, before: Request | None, group: list[Entry], claims: Mapping[tuple[str, str, int], tuple[str | None, int]]
+    ) -> None:
         """Fold one request's commands in order and add what they change."""
         request = before
         events: list[Event] = []
@@ -38,7 +42,8 @@ class Plan:
         for entry in group:
             claim, command = entry.claim, entry.command
             late = claim is not None and command is not None and (
-                request is None or owners.get((claim.request_id, claim.operation, claim.seq)) != claim.owner
+                request is None
+                or claims.get((claim.request_id, claim.operation, claim.seq)) != (claim.owner, claim.attempt)
             )  # fmt: skip
             if command is None or late or (request is None and not isinstance(command, Receive)):
                 self._outside(entry, request)
@@ -69,18 +74,38 @@ class Plan:
             if delivery in request.owed:  # a read-back that has not seen everything yet
                 again = Again(self._next_look(claim), doubt=False, counts=True)
         self.batch.fences.append(
-            (claim.request_id, claim.operation, claim.seq, claim.owner, guards, again is not None,
-             again.delay if again else 0.0, bool(again and again.doubt), bool(again and again.counts))
-        )  # fmt: skip
-        attempt = entry.attempt
-        if attempt is None:
-            return
+            {
+                **_key(claim),
+                "owner": claim.owner,
+                "attempt": claim.attempt,
+                "guards": guards,
+                "again": again is not None,
+                "delay": again.delay if again else 0.0,
+                "doubt": bool(again and again.doubt),
+                "counts": bool(again and again.counts),
+            }
+        )
+        if entry.attempt is not None:
+            self._attempt(claim, entry.attempt, guards=guards)
+
+    def _attempt(self, claim: Claim, attempt: Attempt, *, guards: bool) -> None:
         hashed = sha256(attempt.response).hexdigest() if attempt.response else None
         self.batch.attempts.append(
-            (claim.month, claim.request_id, claim.operation, claim.seq, claim.attempt, claim.destination, attempt.at,
-             attempt.seconds, attempt.outcome, attempt.status, attempt.detail, hashed, guards)
-        )  # fmt: skip
-        if hashed:
+            {
+                **_key(claim),
+                "month": claim.month,
+                "attempt": claim.attempt,
+                "destination": claim.destination,
+                "at": attempt.at,
+                "seconds": attempt.seconds,
+                "outcome": attempt.outcome,
+                "status": attempt.status,
+                "detail": attempt.detail,
+                "response": hashed,
+                "guards": guards,
+            }
+        )
+        if hashed and attempt.response:
             self.batch.payloads.append((claim.month, claim.request_id, hashed, attempt.at, attempt.response, guards))
 
     @staticmethod
@@ -90,41 +115,45 @@ class Plan:
     def _state(self, before: Request | None, after: Request, events: list[Event]) -> None:
         batch, month = self.batch, codec.month_of(after)
         if before is None:
-            batch.incoming.append(
-                (after.id, month, after.location, after.order_id, after.service_level, after.reference,
-                 after.fingerprint, codec.encode([unit.product for unit in after.units]), after.received_at,
-                 *codec.changing(after))
-            )  # fmt: skip
+            batch.incoming.append({**codec.written_once(after, month), **codec.changing(after)})
         else:
-            batch.wanted.append((after.id, before.version, *codec.changing(after)))
-        batch.events += [
-            (month, after.id, event.version, codec.kind(event.fact), event.at, event.cause, event.fingerprint,
-             codec.encode(event.fact))
-            for event in events
-        ]  # fmt: skip
-        self._deliveries(before.owed if before else (), before.ready if before else (), after, events)
+            batch.wanted.append({"id": after.id, "was": before.version, **codec.changing(after)})
         for event in events:
+            batch.events.append(codec.encode_event(after.id, month, event))
             if isinstance(event.fact, UnitsShipped):
-                batch.keys.append((after.id, "tracking_code", event.fact.parcel.tracking_code))
+                code = event.fact.parcel.tracking_code
+                batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
             elif isinstance(event.fact, Submitted) and event.fact.provider_order:
-                batch.keys.append((after.id, "provider_order", event.fact.provider_order))
+                order = event.fact.provider_order
+                batch.keys.append({"request_id": after.id, "kind": "provider_order", "value": order})
+        self._deliveries(before, after, month, events)
 
-    def _deliveries(
-        self, was_owed: tuple[Delivery, ...], was_ready: tuple[Delivery, ...], after: Request, events: list[Event]
-    ) -> None:
-        batch, month = self.batch, codec.month_of(after)
+    def _deliveries(self, before: Request | None, after: Request, month: date, events: list[Event]) -> None:
+        batch, was_owed, ready = self.batch, before.owed if before else (), after.ready
+        was_ready = before.ready if before else ()
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
         for owed in after.owed:
+            key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
             if owed not in was_owed or owed.operation in moved:
                 batch.owed.append(
-                    (after.id, owed.operation, owed.seq, owed.destination, after.location, month, owed.is_read,
-                     owed in after.ready, _FIRST_READ_BACK if owed.is_read else 0.0,
-                     self._verify_within if owed.is_read else None)
-                )  # fmt: skip
-            elif owed in after.ready and owed not in was_ready:
-                batch.readied.append((after.id, owed.operation, owed.seq))
-        gone = [owed for owed in was_owed if owed not in after.owed]
-        batch.gone += [(after.id, owed.operation, owed.seq) for owed in gone]
+                    {
+                        **key,
+                        "destination": owed.destination,
+                        "location": after.location,
+                        "month": month,
+                        "is_read": owed.is_read,
+                        "ready": owed in ready,
+                        "delay": _FIRST_READ_BACK if owed.is_read else 0.0,
+                        "within": self._verify_within if owed.is_read else None,
+                    }
+                )
+            elif owed in ready and owed not in was_ready:
+                batch.readied.append(key)
+        batch.gone += [
+            {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
+            for owed in was_owed
+            if owed not in after.owed
+        ]
 
     def _bodies(self, request: Request, entry: Entry, events: list[Event]) -> None:
         batch, month, command = self.batch, codec.month_of(request), entry.command
@@ -133,11 +162,24 @@ class Plan:
         for event in events:
             if isinstance(event.fact, DeliveryDied) and entry.claim is not None:
                 batch.dead.append(
-                    (request.id, event.fact.operation, event.fact.seq, entry.claim.destination, request.location,
-                     entry.claim.attempt, event.at, event.fact.end, event.fact.detail)
-                )  # fmt: skip
+                    {
+                        "request_id": request.id,
+                        "operation": event.fact.operation,
+                        "seq": event.fact.seq,
+                        "destination": entry.claim.destination,
+                        "location": request.location,
+                        "attempts": entry.claim.attempt,
+                        "died_at": event.at,
+                        "why": event.fact.end,
+                        "detail": event.fact.detail,
+                    }
+                )
             elif isinstance(event.fact, CallbackQuarantined) and isinstance(command, ProviderSaid):
                 batch.quarantine.append(
                     (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
                      event.fact.detail, command.at, entry.body or b"", codec.encode(command))
                 )  # fmt: skip
+
+
+def _key(claim: Claim) -> Row:
+    return {"request_id": claim.request_id, "operation": claim.operation, "seq": claim.seq}

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import asyncpg
+import orjson
 
 from gateway.domain.commands import Command, ReadBack, Receive
 from gateway.domain.deliveries import Delivery
@@ -20,7 +21,8 @@ from .plan import Plan
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
-_MOST_ROUNDS = 800  # of at least 5 ms each when nothing else is to be written
+_MOST_SECONDS = 5.0  # until a sender is told to come again
+_WATCH = 0.25
 
 DATABASE_AWAY = (
     OSError,
@@ -37,7 +39,8 @@ _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
-SELECT request_id, operation, seq, destination, owner FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+SELECT request_id, operation, seq, destination, owner, attempt FROM deliveries
+WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _READ_CAUSES = """
 SELECT e.request_id, e.cause, e.fingerprint
@@ -52,7 +55,7 @@ class _Read:
     """What the database held when a batch was decided."""
 
     requests: dict[str, Request]
-    owners: dict[tuple[str, str, int], str | None]
+    claims: dict[tuple[str, str, int], tuple[str | None, int]]  # who has a delivery, in which attempt
 
 
 class Writer:
@@ -69,6 +72,7 @@ class Writer:
         self._connection: asyncpg.Connection | None = None
         self._urgent: deque[Entry] = deque()
         self._settlements: deque[Entry] = deque()
+        self._writing: list[Entry] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -83,14 +87,15 @@ class Writer:
     async def apply(self, command: Command, body: bytes | None = None) -> Applied:
         """Decide and store a command with the bytes it came in.
 
-        Raises `LedgerUnavailable` when the queue is full or the database is away, `Unstorable` when it never can.
+        Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes longer than 5 s (it
+        may still come), `Unstorable` when it never can.
         """
         if self.waiting >= _MOST_WAITING:
             raise LedgerUnavailable("too many commands are waiting")
         entry = Entry(command.request_id, command, body=body, optimistic=isinstance(command, Receive))
         self._urgent.append(entry)
         self._wake.set()
-        return await asyncio.shield(entry.done)
+        return await entry.done
 
     async def settle(self, claim: Claim, attempt: Attempt, then: Command | Again) -> Applied:
         """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing."""
@@ -99,7 +104,7 @@ class Writer:
         entry = Entry(claim.request_id, command, claim=claim, attempt=attempt, again=again)
         self._settlements.append(entry)
         self._wake.set()
-        return await asyncio.shield(entry.done)
+        return await entry.done
 
     async def drained(self) -> None:
         """Wait until nothing is waiting for its commit."""
@@ -107,17 +112,30 @@ class Writer:
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled."""
+        watching = asyncio.create_task(self._watch())
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 self._idle.clear()
                 while batch := self._next():
+                    self._writing = batch
                     await self.run_once(batch)
+                self._writing = []
                 self._idle.set()
         finally:
+            watching.cancel()
             if self._connection is not None:
                 self._connection.terminate()
+
+    async def _watch(self) -> None:
+        """Tell senders to come again when a commit takes too long; what they sent stays in its place."""
+        while True:
+            await asyncio.sleep(_WATCH)
+            too_old = asyncio.get_running_loop().time() - _MOST_SECONDS
+            for entry in (*self._writing, *self._urgent):
+                if entry.claim is None and entry.since < too_old:
+                    _fail(entry, LedgerUnavailable("the commit takes too long"))
 
     def _next(self) -> list[Entry]:
         """Take the next batch: acks before settlements, bounded in number and bytes."""
@@ -136,7 +154,7 @@ class Writer:
             left = await self._write(batch)
         except DATABASE_AWAY as error:
             await self._give_back(batch, error)
-        except (asyncpg.PostgresError, ValueError, LookupError, OverflowError, UnicodeError) as error:
+        except (asyncpg.PostgresError, orjson.JSONEncodeError, ValueError, LookupError, OverflowError) as error:
             if len(batch) == 1:
                 _fail(batch[0], Unstorable(f"{type(error).__name__}: the command can't be stored"), error)
                 return
@@ -175,7 +193,7 @@ class Writer:
         for entry in now:
             by_request.setdefault(entry.request_id, []).append(entry)
         for request_id, group in by_request.items():
-            plan.add(read.requests.get(request_id), group, read.owners)
+            plan.add(read.requests.get(request_id), group, read.claims)
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
         self.on_batch(len(now), asyncio.get_running_loop().time() - started)
         return [*self._answer(plan, written), *later]
@@ -185,16 +203,12 @@ class Writer:
         for entry, applied, needs_write in plan.results:
             if needs_write and entry.request_id not in written:
                 entry.optimistic = False
-                entry.rounds += 1
-                if entry.rounds > _MOST_ROUNDS and entry.claim is None:
-                    _fail(entry, LedgerUnavailable("the request's row is held by somebody else"))
-                else:
-                    left.append(entry)
+                left.append(entry)
             elif not entry.done.done():
                 entry.done.set_result(applied)
         if plan.batch.owed or plan.batch.readied or plan.batch.gone:
             self.on_ready()
-        if new := [row[0] for row in plan.batch.incoming if row[0] in written]:
+        if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:
             self.on_received(new)
         return left
 
@@ -216,7 +230,7 @@ class Writer:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
         return _Read(
             {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
-            {(row["request_id"], row["operation"], row["seq"]): row["owner"] for row in deliveries},
+            {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
         )
 
 

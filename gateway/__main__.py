@@ -80,8 +80,11 @@ async def _serve(config: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     async with app.database(loaded) as dsn, app.running(loaded, dsn) as gateway:
         _console.print(f"public {gateway.public_url}  internal {gateway.internal_url}")
-        await stop.wait()
+        ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         _console.print("draining")
+    if gateway.broke.is_set():
+        raise typer.Exit(1)
 
 
 @cli.command()

@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -22,8 +20,9 @@ from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
-from gateway.ledger import stories
+from gateway.ledger import claims, holds, processes, stories
 from gateway.ledger.entries import LedgerUnavailable
+from gateway.ledger.processes import Membership
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
@@ -31,6 +30,9 @@ from gateway.settings import Listener, Settings
 
 _log = logging.getLogger(__name__)
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
+_WATCH = 0.5  # seconds between looks for claims of processes that are gone
+# A host that vanished is noticed by the server, which then frees its lock and its claims.
+_KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
 _CALL_TIME = 15.0  # seconds that a stop waits for calls in flight
 
 
@@ -43,6 +45,8 @@ class Gateway:
     writer: Writer
     dispatcher: Dispatcher
     newstore: Client
+    broke: asyncio.Event
+    """Set when a part that must always run has died of a fault of its own: the process should end."""
 
 
 @asynccontextmanager
@@ -68,17 +72,27 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         async with pool.acquire() as connection:
             await migrations.check(connection)
         await ensure_partitions(pool)
+        await holds.confirm_first(
+            pool, list(settings.locations), [each.confirm_first for each in settings.locations.values()]
+        )
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )
         newstore = Client(session, settings.newstore)
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
-        writer = Writer(lambda: asyncpg.connect(dsn, command_timeout=10), verify_within=settings.newstore.verify_within)
-        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        dispatcher = Dispatcher(Road(pool, newstore, adapters), writer, settings, owner)
+
+        async def connect() -> asyncpg.Connection:
+            return await asyncpg.connect(dsn, timeout=4, command_timeout=10, server_settings=_KEEP_ALIVE)
+
+        membership = Membership(connect)
+        await membership.join()
+        stack.push_async_callback(membership.leave)
+        broke = asyncio.Event()
+        _keep_running(stack, membership.run(), broke)
+        writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
+        dispatcher = Dispatcher(Road(pool, newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
-        writing = asyncio.create_task(writer.run())
-        stack.push_async_callback(_ended, writing)
+        _keep_running(stack, writer.run(), broke)
         stack.push_async_callback(writer.drained)
 
         async def join(request_ids: Sequence[str] | None) -> None:
@@ -92,14 +106,13 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
             task.add_done_callback(joins.discard)
 
         writer.on_received = received
-        sweeping = asyncio.create_task(_sweep(pool, writer, settings, dispatcher, join))
-        stack.push_async_callback(_ended, sweeping)
-        dispatching = asyncio.create_task(dispatcher.run())
+        _keep_running(stack, _sweep(pool, writer, settings, join), broke)
+        _keep_running(stack, _watch(pool, settings, dispatcher), broke)
         stack.push_async_callback(_drained, dispatcher)
-        stack.push_async_callback(_ended, dispatching)
+        _keep_running(stack, dispatcher.run(), broke)
         public_url = await _listen(stack, public_app(settings, writer, pool, join), settings.public)
         internal_url = await _listen(stack, internal_app(settings, pool), settings.internal)
-        yield Gateway(public_url, internal_url, writer, dispatcher, newstore)
+        yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
 
 
 async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
@@ -113,15 +126,27 @@ async def _sweep(
     pool: asyncpg.Pool,
     writer: Writer,
     settings: Settings,
-    dispatcher: Dispatcher,
     join: Callable[[Sequence[str] | None], Awaitable[None]],
 ) -> None:
     while True:
         await _quietly(ensure_partitions, pool)
-        await _quietly(dispatcher.free_lost)
         await _quietly(assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
         await asyncio.sleep(_SWEEP)
+
+
+async def _watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher) -> None:
+    """Look after the calls of processes that are gone, and after the brakes."""
+    while True:
+        await _quietly(_take_over, pool, dispatcher)
+        await _quietly(holds.trip, pool, settings.brake)
+        await asyncio.sleep(_WATCH)
+
+
+async def _take_over(pool: asyncpg.Pool, dispatcher: Dispatcher) -> None:
+    async with pool.acquire() as connection:
+        if await processes.take_over(connection) + await claims.free_lost(connection):
+            dispatcher.wake()
 
 
 async def assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Settings) -> int:
@@ -181,6 +206,19 @@ async def _listen(stack: AsyncExitStack, app: web.Application, at: Listener) -> 
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke: asyncio.Event) -> None:
+    """Run until the stack closes; whatever ends it earlier is a fault that the process must not outlive."""
+    task = asyncio.create_task(work)
+    stack.push_async_callback(_ended, task)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("process.broke", exc_info=error)
+            broke.set()
+
+    task.add_done_callback(ended)
+
+
 async def _drained(dispatcher: Dispatcher) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_CALL_TIME):
@@ -189,5 +227,4 @@ async def _drained(dispatcher: Dispatcher) -> None:
 
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])

@@ -35,6 +35,8 @@ url = "{newstore}"
 token_url = "{newstore}/auth/realms/acme/protocol/openid-connect/token"
 client_id = "gateway"
 client_secret = "env:NEWSTORE_SECRET"
+calls_per_second = 1_000_000
+calls_per_five_minutes = 1_000_000
 verify_within = 120
 unknown_grace = 2
 
@@ -50,6 +52,7 @@ url = "{url}/orders"
 api_key = "env:{name}_API_KEY"
 callback_key = "env:{name}_CALLBACK_KEY"
 timeout = 2
+calls_per_second = 1_000_000
 
 [locations.{location}]
 provider = "{name}"

@@ -573,5 +573,5 @@ def test_the_defaults_that_the_example_shows_in_comments_are_the_real_ones(folde
     text = EXAMPLE.read_text()
     environ = example_environ(text)
     spelled = re.sub(r"^# (\w+ = )(?!\"env:)", r"\1", text, flags=re.MULTILINE)
-    assert len(tomllib.loads(spelled)["newstore"]) == 8
+    assert len(tomllib.loads(spelled)["newstore"]) == 10
     assert describe(read(folder, spelled, **environ)) == describe(read(folder, text, **environ))

@@ -1,57 +1,63 @@
-"""The loop that makes owed calls: claim what is due, send it, settle it."""
+"""The loop that makes owed calls: reserve, claim what is due, send it, settle it."""
 
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import asyncpg
 
 from gateway.calls import CallError
 from gateway.domain.commands import Command
 from gateway.domain.deliveries import NEWSTORE
+from gateway.domain.destinations import Limits
+from gateway.ledger import destinations
 from gateway.ledger.claims import claim as claim_calls
-from gateway.ledger.claims import free_lost
+from gateway.ledger.connections import Connect
 from gateway.ledger.entries import Again, Attempt, Claim
+from gateway.ledger.processes import Membership
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
 
 from . import calls
-from .outcomes import Undecidable, after, name
+from .desks import Desk
+from .outcomes import Undecidable, after, outcome_of, success_of
 
 _log = logging.getLogger(__name__)
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One destination: how many calls at once, how long each may take, and which DCs it serves."""
-
-    destination: str
-    concurrency: int
-    seconds: float
-    locations: tuple[str, ...]
-
-
-def lanes(settings: Settings) -> list[Lane]:
+def desks(settings: Settings) -> dict[str, Desk]:
     """Say which calls this process can make; what belongs to others it leaves alone."""
-    every = tuple(settings.locations)
-    return [
-        Lane(NEWSTORE, settings.newstore.concurrency, settings.newstore.timeout, every),
-        *(Lane(each.name, each.concurrency, each.timeout, every) for each in settings.providers.values()),
-    ]
+    newstore = settings.newstore
+    limits = Limits(newstore.concurrency, newstore.calls_per_second, newstore.calls_per_five_minutes)
+    found = {NEWSTORE: Desk(NEWSTORE, limits, newstore.timeout)}
+    for each in settings.providers.values():
+        found[each.name] = Desk(each.name, Limits(each.concurrency, each.calls_per_second), each.timeout)
+    return found
 
 
 class Dispatcher:
-    """Make the owed calls of the destinations in `settings`, as `owner`."""
+    """Make the owed calls of the destinations in `settings`, as a member of all processes that do."""
 
-    def __init__(self, road: calls.Road, writer: Writer, settings: Settings, owner: str) -> None:
+    def __init__(
+        self,
+        road: calls.Road,
+        writer: Writer,
+        settings: Settings,
+        membership: Membership,
+        connect: Connect,
+    ) -> None:
         self._road = road
         self._writer = writer
-        self._owner = owner
+        self._membership = membership
+        self._connect = connect
+        self._connection: asyncpg.Connection | None = None
         self._grace = settings.newstore.unknown_grace
-        self._lanes = lanes(settings)
-        self._flying: Counter[str] = Counter()
+        self._brake = settings.brake
+        self._desks = desks(settings)
+        self._seconds = 2 * max(desk.seconds for desk in self._desks.values()) + _START_WITHIN  # a look-up and the call
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -61,66 +67,75 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Claim and send until cancelled; the calls in flight then go on until `drained`."""
-        while True:
-            self._wake.clear()
-            try:
-                found = await self.run_once()
-            except DATABASE_AWAY as error:
-                _log.warning("dispatch.database_away %s", type(error).__name__)
-                found = 0
-            if not found:
+        """Claim and send until cancelled; the calls in flight then go on until `settled`."""
+        try:
+            while True:
+                self._wake.clear()
                 try:
-                    async with asyncio.timeout(_POLL):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+                    found = await self.run_once()
+                except DATABASE_AWAY as error:
+                    _log.warning("dispatch.database_away %s", type(error).__name__)
+                    self._drop()
+                    found = 0
+                if not found:
+                    try:
+                        async with asyncio.timeout(_POLL):
+                            await self._wake.wait()
+                    except TimeoutError:
+                        continue
+        finally:
+            self._drop()
 
     async def run_once(self) -> int:
-        """Claim one batch for every destination with room, start the calls, and return how many."""
-        started = 0
-        async with self._road.pool.acquire() as connection:
-            for lane in self._lanes:
-                for reads in (False, True):
-                    free = lane.concurrency - self._flying[lane.destination]
-                    if free < max(1, lane.concurrency // 4) or (reads and lane.destination != NEWSTORE):
-                        continue
-                    claimed = await claim_calls(
-                        connection,
-                        [(lane.destination, location) for location in lane.locations],
-                        reads=reads,
-                        limit=free,
-                        owner=self._owner,
-                        seconds=lane.seconds * 2 + _START_WITHIN,  # a look-up and the call
-                    )
-                    started += len(claimed)
-                    for each in claimed:
-                        self._start(each)
-        return started
+        """Claim one batch over all destinations with room, start the calls, and return how many."""
+        if not self._membership.is_alive:
+            return 0
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        await self._visit(self._connection)
+        room = {desk.name: desk.room for desk in self._desks.values() if desk.room}
+        if not room:
+            return 0
+        claimed = await claim_calls(
+            self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake
+        )
+        for each in claimed:
+            self._start(each)
+        return len(claimed)
 
-    async def free_lost(self) -> None:
-        """Give back the claims of processes that died in a call."""
-        async with self._road.pool.acquire() as connection:
-            if await free_lost(connection):
-                self.wake()
+    async def _visit(self, connection: asyncpg.Connection) -> None:
+        """Go to the shared desks where something is to be reported or reserved."""
+        loop = asyncio.get_running_loop()
+        self._desks[NEWSTORE].made(self._road.newstore.calls.total())
+        for desk in self._desks.values():
+            if desk.is_due(loop.time()):
+                found = await destinations.visit(connection, desk.name, desk.decide(self._membership.owner))
+                desk.visited(*found, loop.time())
 
     async def settled(self) -> None:
         """Wait for the calls in flight."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
     def _start(self, claim: Claim) -> None:
-        self._flying[claim.destination] += 1
+        self._desks[claim.destination].start()
         task = asyncio.create_task(self._fly(claim, asyncio.get_running_loop().time()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _fly(self, claim: Claim, claimed_at: float) -> None:
-        loop = asyncio.get_running_loop()
+        desk = self._desks[claim.destination]
+        if not self._is_ours(claim, claimed_at):
+            desk.give_up()
+            return
+        error: Exception | None = None
         try:
-            if loop.time() - claimed_at > _START_WITHIN:
-                return  # this process stood still: the claim may be somebody else's by now
-            attempt, then = await self._try(claim)
+            attempt, then, error = await self._try(claim)
             self.outcomes[claim.destination, attempt.outcome] += 1
             await self._writer.settle(claim, attempt, then)
         except Exception:  # noqa: BLE001 - see below
@@ -128,21 +143,28 @@ class Dispatcher:
             # itself and is then taken as unknown.
             _log.exception("dispatch.call_broke operation=%s request=%s", claim.operation, claim.request_id)
         finally:
-            self._flying[claim.destination] -= 1
+            desk.end(error)
             self.wake()
 
-    async def _try(self, claim: Claim) -> tuple[Attempt, Command | Again]:
+    def _is_ours(self, claim: Claim, claimed_at: float) -> bool:
+        """Whether nobody can have taken the claim over: this process did not stand still, and is not buried."""
+        stood_still = asyncio.get_running_loop().time() - claimed_at > _START_WITHIN
+        return not stood_still and self._membership.is_alive and self._membership.owner == claim.owner
+
+    async def _try(self, claim: Claim) -> tuple[Attempt, Command | Again, Exception | None]:
         loop = asyncio.get_running_loop()
         at, started = datetime.now(UTC), loop.time()
         try:
             command = await calls.make(self._road, claim)
         except (CallError, Undecidable) as error:
-            seconds = loop.time() - started
+            seconds, name = loop.time() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
-            attempt = Attempt(at, seconds, name(error), getattr(error, "status", None), str(error)[:500], response)
-            then = after(error, claim, datetime.now(UTC), self._grace)
-            if claim.verify_by is None:
-                return attempt, then
-            overdue = calls.is_overdue(claim)
-            return attempt, then if isinstance(then, Again) and not overdue else calls.nothing_shown(claim)
-        return Attempt(at, loop.time() - started, "done", None, ""), command
+            attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
+            return attempt, self._after(error, claim), error
+        return Attempt(at, loop.time() - started, success_of(command), None, ""), command, None
+
+    def _after(self, error: Exception, claim: Claim) -> Command | Again:
+        then = after(error, claim, datetime.now(UTC), self._grace)
+        if claim.verify_by is None or (isinstance(then, Again) and not calls.is_overdue(claim)):
+            return then
+        return calls.nothing_shown(claim)

@@ -1,13 +1,15 @@
-"""What follows from how a call went: try again, and when, or leave it to a person."""
+"""What follows from how a call went: one table of outcomes, and what becomes of the delivery."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from random import random
 
-from gateway.calls import Refused, Throttled, Unknown
-from gateway.domain.commands import CallEnded, End
+from gateway.calls import NotSent, Refused, Throttled, Unknown
+from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import Operation
 from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
+from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
 
 _HARMLESS = frozenset({Operation.ACKNOWLEDGE})
 """Writes that may be repeated whatever became of them: they change nothing the second time."""
@@ -17,39 +19,70 @@ class Undecidable(Exception):
     """A write may have happened and nothing can tell: it is never sent again by itself."""
 
 
-def name(error: Exception) -> str:
-    """Name the class of an outcome, for attempts and metrics."""
-    if isinstance(error, Throttled):
-        return "wait"
-    if isinstance(error, Refused):
-        return "refused"
-    if isinstance(error, Undecidable):
-        return "undecidable"
-    return "unknown" if isinstance(error, Unknown) else "retry"
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A class of outcomes: whether it uses up a step of the schedule, leaves a doubt, or is the end."""
+
+    name: str
+    counts: bool = True
+    doubt: bool = False
+    end: End | None = None
+
+
+OUTCOMES: dict[type[Exception], Outcome] = {
+    NotSent: Outcome("retry"),  # it never left, or was answered with "not now"
+    Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
+    Blocked: Outcome("blocked", counts=False),  # NewStore's 403 without JSON: our address, for five minutes
+    Unauthorized: Outcome("auth"),  # refused with a fresh token: mend the settings
+    Unreadable: Outcome("unreadable"),  # a read-back of unknown shape: its time-box ends it
+    Unknown: Outcome("unknown", doubt=True),  # it may have happened
+    Refused: Outcome("refused", end=End.REFUSED),
+    Undecidable: Outcome("undecidable", end=End.UNDECIDABLE),
+}
+"""What went wrong -> what that is called and does; a subclass goes before its parent."""
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """Find the outcome of a failed call."""
+    return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+
+
+def success_of(command: Command) -> str:
+    """Name how a call went well: `done`, `found` by a look before a repeat, or `pending` where nothing shows yet."""
+    if isinstance(command, ReadBack) and not command.taken and not command.refused:
+        return "pending"
+    return "found" if isinstance(command, CallTaken) and command.found else "done"
+
+
+def is_failure(error: Exception) -> bool:
+    """Tell whether it speaks against the destination's health: no connection, a time-out, or 5xx."""
+    if isinstance(error, Throttled | Unauthorized | Unreadable | Refused | Undecidable):
+        return False
+    status = getattr(error, "status", None)
+    return status is None or status >= 500
 
 
 def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again | CallEnded:
     """Decide what becomes of a write that was not taken; `grace` is how long an unknown one is left to show up."""
-
-    def ended(end: End) -> CallEnded:
-        return CallEnded(
-            request_id=claim.request_id,
-            at=now,
-            operation=claim.operation,
-            seq=claim.seq,
-            attempt=claim.attempt,
-            end=end,
-            detail=str(error)[:500],
-        )
-
+    outcome = outcome_of(error)
+    if outcome.end is not None:
+        return _ended(claim, now, outcome.end, error)
     if isinstance(error, Throttled):
         return Again(error.retry_after, doubt=claim.doubt, counts=False)
-    if isinstance(error, Refused):
-        return ended(End.REFUSED)
-    if isinstance(error, Undecidable):
-        return ended(End.UNDECIDABLE)
-    doubt = claim.operation not in _HARMLESS and (claim.doubt or isinstance(error, Unknown))
+    doubt = claim.operation not in _HARMLESS and (claim.doubt or outcome.doubt)
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:
-        return ended(End.UNDECIDABLE if doubt else End.EXHAUSTED)
-    return Again(max(wait, grace) if doubt else wait, doubt=doubt, counts=True)
+        return _ended(claim, now, End.UNDECIDABLE if doubt else End.EXHAUSTED, error)
+    return Again(max(wait, grace) if doubt else wait, doubt=doubt, counts=outcome.counts)
+
+
+def _ended(claim: Claim, now: datetime, end: End, error: Exception) -> CallEnded:
+    return CallEnded(
+        request_id=claim.request_id,
+        at=now,
+        operation=claim.operation,
+        seq=claim.seq,
+        attempt=claim.attempt,
+        end=end,
+        detail=str(error)[:500],
+    )

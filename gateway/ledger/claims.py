@@ -1,36 +1,77 @@
-"""Claim owed calls, lane by lane, so that a long queue of one DC costs its neighbours nothing."""
+"""Claim owed calls, lane by lane, so that a long queue of one DC costs its neighbours nothing.
 
-from collections.abc import Sequence
+A lane is what waits at one destination for one location with one urgency. The lanes that exist are found by leaping
+through the index, so nobody has to list them, and held, shut or not yet due ones cost a leap each.
+"""
 
-from asyncpg import Connection
-from asyncpg.pool import PoolConnectionProxy
+from collections.abc import Mapping
 
+from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
+from gateway.domain.urgency import BRAKED, HEAD_START
 
+from .connections import Connection
 from .entries import Claim
 
 GRACE = 5.0
 """Seconds after `call_ends_at` from which a claim counts as lost: no call lives that long."""
 
 _CLAIM = """
-WITH picked AS (
-    SELECT d.request_id, d.operation, d.seq
-    FROM unnest($1::text[], $2::text[]) AS lane(destination, location)
-    CROSS JOIN LATERAL (
-        SELECT request_id, operation, seq
-        FROM deliveries
-        WHERE destination = lane.destination AND location = lane.location AND is_read = $3
-            AND ready AND owner IS NULL AND due_at <= now()
+WITH RECURSIVE room AS (
+    SELECT r.name, r.room FROM unnest($1::text[], $2::int[]) AS r(name, room)
+    LEFT JOIN destinations s USING (name)
+    WHERE r.room > 0 AND (s.name IS NULL OR NOT s.shut OR s.prober = $3)
+        AND (s.name IS NULL OR s.not_before <= clock_timestamp())
+), hold AS (
+    SELECT scope, name FROM holds
+    WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+), lane AS (
+    SELECT first.* FROM room CROSS JOIN LATERAL (
+        SELECT destination, location, urgency FROM deliveries
+        WHERE ready AND owner IS NULL AND destination = room.name
+        ORDER BY destination, location, urgency LIMIT 1
+    ) first
+    UNION ALL
+    SELECT next.* FROM lane CROSS JOIN LATERAL (
+        SELECT destination, location, urgency FROM deliveries
+        WHERE ready AND owner IS NULL AND destination = lane.destination
+            AND (location, urgency) > (lane.location, lane.urgency)
+        ORDER BY destination, location, urgency LIMIT 1
+    ) next
+), open_lane AS (
+    SELECT lane.*, room.room, head.start
+    FROM lane
+    JOIN room ON room.name = lane.destination
+    JOIN unnest($4::smallint[], $5::float8[]) AS head(urgency, start) ON head.urgency = lane.urgency
+    WHERE NOT EXISTS (
+        SELECT FROM hold
+        WHERE scope = 'everything' OR (scope = 'destination' AND name = lane.destination)
+            OR (scope = 'location' AND name = lane.location)
+            OR (scope = 'rejections' AND name = lane.location AND lane.urgency = ANY($6::smallint[])))
+        AND NOT (lane.urgency = ANY($6) AND is_braked(lane.location, $8, $9, $10))
+), waiting AS (
+    SELECT d.request_id, d.operation, d.seq, open_lane.room,
+        row_number() OVER (
+            PARTITION BY open_lane.destination ORDER BY d.due_at - make_interval(secs => open_lane.start)) AS place
+    FROM open_lane CROSS JOIN LATERAL (
+        SELECT request_id, operation, seq, due_at FROM deliveries
+        WHERE ready AND owner IS NULL AND destination = open_lane.destination AND location = open_lane.location
+            AND urgency = open_lane.urgency AND due_at <= clock_timestamp()
+            AND NOT EXISTS (SELECT FROM hold WHERE scope = 'request' AND name = request_id)
         ORDER BY due_at
-        LIMIT $4
-        FOR UPDATE SKIP LOCKED
+        LIMIT open_lane.room
     ) d
-    LIMIT $4
+), picked AS (
+    SELECT d.request_id, d.operation, d.seq
+    FROM deliveries d JOIN waiting w USING (request_id, operation, seq)
+    WHERE w.place <= w.room AND d.owner IS NULL AND d.ready
+    FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE deliveries d
-SET owner = $5, call_ends_at = clock_timestamp() + make_interval(secs => $6), attempt = d.attempt + 1
+SET owner = $3, call_ends_at = clock_timestamp() + make_interval(secs => $7), attempt = d.attempt + 1
 FROM picked p
 WHERE (d.request_id, d.operation, d.seq) = (p.request_id, p.operation, p.seq)
+    AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
     d.verify_by
 """
@@ -44,21 +85,19 @@ RETURNING request_id
 
 
 async def claim(
-    connection: Connection | PoolConnectionProxy,
-    lanes: Sequence[tuple[str, str]],
-    *,
-    reads: bool,
-    limit: int,
-    owner: str,
-    seconds: float,
+    connection: Connection, room: Mapping[str, int], *, owner: str, seconds: float, brake: Brake
 ) -> list[Claim]:
-    """Claim up to `limit` due calls over lanes of (destination, location), for at most `seconds` each."""
-    destinations = [destination for destination, _ in lanes]
-    locations = [location for _, location in lanes]
-    rows = await connection.fetch(_CLAIM, destinations, locations, reads, limit, owner, seconds)
+    """Claim due calls, the most urgent first, up to the room at each destination, for at most `seconds`.
+
+    Nothing is claimed for an owner whom the others have buried.
+    """
+    rows = await connection.fetch(
+        _CLAIM, list(room), list(room.values()), owner, list(HEAD_START), list(HEAD_START.values()), BRAKED, seconds,
+        brake.units, brake.share, brake.seconds,
+    )  # fmt: skip
     return [Claim(**{**row, "operation": Operation(row["operation"])}) for row in rows]
 
 
-async def free_lost(connection: Connection | PoolConnectionProxy) -> int:
-    """Give back the calls of processes that died in them; each write among them may have happened."""
+async def free_lost(connection: Connection) -> int:
+    """Give back the calls that their own process lost sight of; each write among them may have happened."""
     return len(await connection.fetch(_FREE_LOST, GRACE))

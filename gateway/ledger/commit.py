@@ -85,15 +85,20 @@ WITH incoming AS (
     SELECT k.* FROM json_to_recordset($5::json) AS k(request_id text, kind text, value text)
     JOIN written ON written.id = k.request_id
 ), new_deliveries AS (
-    INSERT INTO deliveries AS d (request_id, operation, seq, destination, location, month, is_read, ready, due_at,
-        verify_by)
-    SELECT o.request_id, o.operation, o.seq, o.destination, o.location, o.month, o.is_read, o.ready,
+    INSERT INTO deliveries AS d (request_id, operation, seq, destination, location, month, is_read, ready, urgency,
+        due_at, verify_by)
+    SELECT o.request_id, o.operation, o.seq, o.destination, o.location, o.month, o.is_read, o.ready, o.urgency,
         clock_timestamp() + make_interval(secs => o.delay), clock_timestamp() + make_interval(secs => o.within)
     FROM json_to_recordset($6::json) AS o(request_id text, operation text, seq int, destination text, location text,
-        month date, is_read bool, ready bool, delay float8, within float8)
+        month date, is_read bool, ready bool, urgency smallint, delay float8, within float8)
     JOIN written ON written.id = o.request_id
     ON CONFLICT (request_id, operation, seq)
     DO UPDATE SET due_at = excluded.due_at, verify_by = excluded.verify_by, tries = 0
+), new_finals AS (
+    INSERT INTO finals (location, at, said, units)
+    SELECT f.location, clock_timestamp(), f.said, f.units
+    FROM json_to_recordset($26::json) AS f(request_id text, location text, said text, units int)
+    JOIN written ON written.id = f.request_id
 ), gone AS (
     DELETE FROM deliveries d
     USING json_to_recordset($7::json) AS g(request_id text, operation text, seq int)
@@ -157,6 +162,7 @@ class Batch:
     readied: list[Row] = field(default_factory=list)
     dead: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
+    finals: list[Row] = field(default_factory=list)
     payloads: list[Payload] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -169,4 +175,5 @@ class Batch:
         payloads = zip(*self.payloads, strict=True) if self.payloads else [()] * 6
         quarantine = zip(*self.quarantine, strict=True) if self.quarantine else [()] * 9
         inputs = [orjson.dumps(rows).decode() for rows in documents]
-        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine)}
+        finals = orjson.dumps(self.finals).decode()
+        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, finals)}

@@ -1,16 +1,27 @@
 """Turn decided commands into the rows of one statement."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from hashlib import sha256
 from random import random
 
 from gateway.domain.commands import ProviderSaid, Receive
 from gateway.domain.deliveries import READ_BACK, Delivery
-from gateway.domain.events import CallbackQuarantined, DeliveryDied, Event, Reported, Submitted, UnitsShipped
+from gateway.domain.events import (
+    CallbackQuarantined,
+    DeliveryDied,
+    Event,
+    Reported,
+    Submitted,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+)
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
 from gateway.domain.retry import delay
+from gateway.domain.units import Said
+from gateway.domain.urgency import urgency
 
 from . import codec
 from .commit import Batch, Row
@@ -22,10 +33,11 @@ _FIRST_READ_BACK = 1.0  # seconds after a report was taken
 class Plan:
     """What one batch writes, and what each of its entries is answered."""
 
-    def __init__(self, verify_within: float) -> None:
+    def __init__(self, verify_within: float, express: Collection[str] = ()) -> None:
         self.batch = Batch()
         self.results: list[tuple[Entry, Applied, bool]] = []
         self._verify_within = verify_within
+        self._express = express
 
     @property
     def has_rows(self) -> bool:
@@ -120,6 +132,9 @@ class Plan:
             batch.wanted.append({"id": after.id, "was": before.version, **codec.changing(after)})
         for event in events:
             batch.events.append(codec.encode_event(after.id, month, event))
+            if said := _FINAL.get(type(event.fact)):
+                units = len(getattr(event.fact, "units", ()))
+                batch.finals.append({"request_id": after.id, "location": after.location, "said": said, "units": units})
             if isinstance(event.fact, UnitsShipped):
                 code = event.fact.parcel.tracking_code
                 batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
@@ -143,6 +158,7 @@ class Plan:
                         "month": month,
                         "is_read": owed.is_read,
                         "ready": owed in ready,
+                        "urgency": urgency(owed.operation, is_express=after.service_level in self._express),
                         "delay": _FIRST_READ_BACK if owed.is_read else 0.0,
                         "within": self._verify_within if owed.is_read else None,
                     }
@@ -179,6 +195,13 @@ class Plan:
                     (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
                      event.fact.detail, command.at, entry.body or b"", codec.encode(command))
                 )  # fmt: skip
+
+
+_FINAL: dict[type, Said] = {
+    UnitsShipped: Said.SHIPPED,
+    UnitsRejected: Said.REJECTED,
+    UnitsCancelled: Said.CANCELLED,
+}
 
 
 def _key(claim: Claim) -> Row:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 import asyncpg
@@ -66,9 +66,11 @@ class Writer:
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         *,
         verify_within: float = 900.0,
+        express: Collection[str] = (),
     ) -> None:
         self._connect = connect
         self._verify_within = verify_within
+        self._express = express
         self._connection: asyncpg.Connection | None = None
         self._urgent: deque[Entry] = deque()
         self._settlements: deque[Entry] = deque()
@@ -188,7 +190,7 @@ class Writer:
         started = asyncio.get_running_loop().time()
         now, later = _defer_reads(entries)
         read = await self._read(self._connection, now)
-        plan = Plan(self._verify_within)
+        plan = Plan(self._verify_within, self._express)
         by_request: dict[str, list[Entry]] = {}
         for entry in now:
             by_request.setdefault(entry.request_id, []).append(entry)

@@ -63,6 +63,27 @@ def seconds(longest: float) -> Callable[[object], float]:
     return kind
 
 
+def rate(highest: float) -> Callable[[object], float]:
+    def kind(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= highest:
+            raise Unfit(f"must be a number of calls; choose one above 0 and up to {highest:g}")
+        return float(value)
+
+    return kind
+
+
+def share(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
+        raise Unfit("must be a share; choose one between 0 and 1, as 0.3 for 30 %")
+    return float(value)
+
+
+def words(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise Unfit('must be a list of texts; write ["ONE", "TWO"]')
+    return tuple(text(each) for each in value)
+
+
 def one_of(words: tuple[Word, ...]) -> Callable[[object], Word]:
     def kind(value: object) -> Word:
         for word in words:

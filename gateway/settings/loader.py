@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.domain.brakes import Brake
 from gateway.settings import kinds
 from gateway.settings.kinds import SecretKinds
 from gateway.settings.secret import Secret
@@ -27,6 +28,7 @@ from gateway.settings.table import Table, place
 _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
 _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
+_MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
 _DAY: Final = 86_400.0
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
 
@@ -60,13 +62,16 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
     locations = {
         name: _location(name, table, secrets, providers.keys()) for name, table in root.named("locations").items()
     }
-    options: dict[str, Any] = root.given(body_limit=kinds.whole(1_024, _LARGEST_BODY))
+    options: dict[str, Any] = root.given(
+        body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words
+    )
     return Settings(
         public_url=root.need("public_url", kinds.base_url),
         public=_listener(root.table("public"), 8080),
         internal=_listener(root.table("internal"), 8081),
         database=_database(root.table("database"), folder, secrets),
         newstore=_newstore(root.table("newstore"), secrets),
+        brake=_brake(root.table("brake")),
         operators=tuple(_operator(table, secrets) for table in root.rows("operators")),
         providers=MappingProxyType(providers),
         locations=MappingProxyType(locations),
@@ -88,6 +93,13 @@ def _database(table: Table, folder: Path, secrets: SecretKinds) -> Database:
     )
 
 
+def _brake(table: Table) -> Brake:
+    options: dict[str, Any] = table.given(
+        units=kinds.whole(1, 1_000_000), share=kinds.share, seconds=kinds.seconds(_DAY)
+    )
+    return Brake(**options)
+
+
 def _newstore(table: Table, secrets: SecretKinds) -> NewStore:
     url, token_url = _newstore_urls(table)
     where = kinds.one_of(("endpoint", "off"))
@@ -95,6 +107,8 @@ def _newstore(table: Table, secrets: SecretKinds) -> NewStore:
     options: dict[str, Any] = table.given(
         timeout=kinds.seconds(_LONGEST_CALL),
         concurrency=kinds.whole(1, _MOST_CALLS),
+        calls_per_second=kinds.rate(_MOST_RATE),
+        calls_per_five_minutes=kinds.rate(300 * _MOST_RATE),
         verify_within=kinds.seconds(_DAY),
         unknown_grace=kinds.seconds(600),
     )
@@ -139,7 +153,10 @@ def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
     if "callback_key" not in table and "callback_secret" not in table:
         table.fault("callback_key", "is missing; add callback_key or callback_secret, so that callbacks can be checked")
     options: dict[str, Any] = table.given(
-        timeout=kinds.seconds(_LONGEST_CALL), concurrency=kinds.whole(1, _MOST_CALLS), look_up=kinds.flag
+        timeout=kinds.seconds(_LONGEST_CALL),
+        concurrency=kinds.whole(1, _MOST_CALLS),
+        calls_per_second=kinds.rate(_MOST_RATE),
+        look_up=kinds.flag,
     )
     return Provider(
         name=name,
@@ -154,7 +171,9 @@ def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
 
 def _location(location: str, table: Table, secrets: SecretKinds, providers: Iterable[str]) -> Location:
     options: dict[str, Any] = table.given(
-        time_zone=kinds.time_zone, on_provider_cancel=kinds.one_of(PROVIDER_CANCEL_POLICIES)
+        time_zone=kinds.time_zone,
+        confirm_first=kinds.whole(0, 1_000),
+        on_provider_cancel=kinds.one_of(PROVIDER_CANCEL_POLICIES),
     )
     return Location(
         id=location,

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
+from gateway.domain.brakes import Brake
 from gateway.settings.secret import Secret
 
 Role = Literal["viewer", "operator", "admin"]
@@ -53,6 +54,8 @@ class NewStore:
     client_secret: Secret
     timeout: float = 15.0
     concurrency: int = 32
+    calls_per_second: float = 180.0
+    calls_per_five_minutes: float = 4800.0
     verify_within: float = 900.0
     unknown_grace: float = 10.0
     read_back: Mapping[str, str] = field(default_factory=_read_back_everything)
@@ -79,6 +82,7 @@ class Provider:
     callback_secret: Secret | None
     timeout: float = 15.0
     concurrency: int = 16
+    calls_per_second: float = 50.0
     look_up: bool = True
 
 
@@ -90,6 +94,7 @@ class Location:
     provider: str | None
     api_keys: tuple[Secret, ...]
     time_zone: str = "UTC"
+    confirm_first: int = 0
     on_provider_cancel: ProviderCancelPolicy = "quarantine"
 
 
@@ -105,4 +110,6 @@ class Settings:
     operators: tuple[Operator, ...]
     providers: Mapping[str, Provider]
     locations: Mapping[str, Location]
+    brake: Brake = field(default_factory=Brake)
+    express_service_levels: tuple[str, ...] = ()
     body_limit: int = 1_048_576

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from gateway.domain.brakes import Brake
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.evolve import evolve
@@ -24,12 +25,12 @@ async def rows(pool: Pool, query: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await pool.fetch(query)]
 
 
-async def claimed(pool: Pool, destination: str = "acme", *, reads: bool = False, owner: str = "me") -> Claim:
+async def claimed(pool: Pool, destination: str = "acme", *, owner: str = "me") -> Claim:
     await pool.execute("UPDATE deliveries SET due_at = now() - interval '1 second'")
+    await pool.execute("INSERT INTO processes (owner, key) VALUES ($1, hashtext($1)) ON CONFLICT DO NOTHING", owner)
     async with pool.acquire() as connection:
-        found = await claim(connection, [(destination, "DC01")], reads=reads, limit=10, owner=owner, seconds=15)
-    assert len(found) == 1
-    return found[0]
+        (found,) = await claim(connection, {destination: 10}, owner=owner, seconds=15, brake=Brake())
+    return found
 
 
 def taken(call: Claim) -> CallTaken:
@@ -157,7 +158,7 @@ async def test_a_request_travels_from_receipt_to_proof(writer: Writer, pool: Poo
     ship = await claimed(pool, "newstore")
     assert ship.operation is Operation.SHIP
     await writer.settle(ship, TRY, taken(ship))
-    look = await claimed(pool, "newstore", reads=True)
+    look = await claimed(pool, "newstore")
     shown = ReadBack(
         request_id="r-1",
         at=datetime.now(UTC),
@@ -172,7 +173,7 @@ async def test_a_request_travels_from_receipt_to_proof(writer: Writer, pool: Poo
     half = await stored(pool)
     assert [unit.confirmed for unit in half.units] == [Confirmed.PROVED, Confirmed.SENT]
 
-    look = await claimed(pool, "newstore", reads=True)
+    look = await claimed(pool, "newstore")
     rest: dict[Key, int] = {
         ("TEE", PARCEL.carrier, PARCEL.tracking_code): 1,
         ("CAP", PARCEL.carrier, PARCEL.tracking_code): 1,

@@ -1,0 +1,141 @@
+"""What a destination can take: its budget and its circuit breaker, decided on a state that all processes share.
+
+closed ─▶ open      too many of the window's calls failed, or the destination blocked our address
+open ─▶ half-open   after a while one process may try one call
+half-open ─▶ closed | open   as that call went; open for twice as long
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+_WINDOW = 30.0  # seconds over which failures are counted
+_FEWEST = 20  # calls in a window before their failures mean anything
+_RATE = 0.5  # of them failed: open
+_SHUT_FOR = 10.0  # seconds until the first probe
+_SHUT_LONGEST = 300.0
+_PROBE_WITHIN = 60.0  # seconds after which a probe that never came back is given to another process
+_LONG = 300.0  # seconds of the long budget
+_BURST = 0.2  # of a budget may be spent at once; the rest comes evenly, so that no window ever sees more than all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a destination allows to all processes together; calls at once, per second, and in any five minutes."""
+
+    concurrency: int
+    per_second: float
+    per_five_minutes: float | None = None
+
+    @property
+    def slab(self) -> int:
+        """How many calls a process reserves at once."""
+        return max(1, int(self.per_second * _BURST / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The shared state of one destination."""
+
+    name: str
+    tokens: float
+    long_tokens: float
+    refilled_at: datetime | None  # None before the first visit
+    not_before: datetime | None = None
+    shut_at: datetime | None = None
+    probe_at: datetime | None = None
+    shut_for: float = 0.0
+    prober: str | None = None
+    calls: int = 0
+    failures: int = 0
+    window_at: datetime | None = None
+
+    @property
+    def is_shut(self) -> bool:
+        return self.shut_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a process saw of a destination since its last visit.
+
+    `failures` are calls that broke, timed out or were answered with 5xx. `extra` are calls that were made beyond the
+    ones reserved (a token, a read before a repeat). `wait`: seconds that the destination asked for. `blocked`: it
+    shut our address out for so many seconds.
+    """
+
+    calls: int = 0
+    failures: int = 0
+    extra: int = 0
+    wait: float = 0.0
+    blocked: float = 0.0
+
+
+def visit(
+    was: Destination, limits: Limits, seen: Seen, *, owner: str, wanted: int, now: datetime
+) -> tuple[Destination, int]:
+    """Report what was seen, and reserve up to `wanted` calls: the new state, and how many this process may start."""
+    state = _heed(_count(_refill(was, limits, now), seen, owner, now), seen, now)
+    if state.not_before and now < state.not_before:
+        return state, 0
+    if state.is_shut:
+        return _probe(state, owner, wanted, now)
+    granted = min(wanted, limits.slab, int(state.tokens))
+    if limits.per_five_minutes is not None:
+        granted = min(granted, int(state.long_tokens))
+    granted = max(0, granted)
+    return replace(state, tokens=state.tokens - granted, long_tokens=state.long_tokens - granted), granted
+
+
+def _refill(state: Destination, limits: Limits, now: datetime) -> Destination:
+    """Add what the time since the last visit has earned: `_BURST` of a budget at most is kept."""
+    since = (now - state.refilled_at).total_seconds() if state.refilled_at else _LONG
+    since = max(0.0, since)
+    burst = max(1.0, limits.per_second * _BURST)
+    tokens = min(burst, state.tokens + since * limits.per_second * (1 - _BURST))
+    long = limits.per_five_minutes or 0.0
+    long_tokens = min(long * _BURST, state.long_tokens + since * long * (1 - _BURST) / _LONG)
+    return replace(state, tokens=tokens, long_tokens=long_tokens, refilled_at=now)
+
+
+def _count(state: Destination, seen: Seen, owner: str, now: datetime) -> Destination:
+    state = replace(state, tokens=state.tokens - seen.extra, long_tokens=state.long_tokens - seen.extra)
+    if state.is_shut:
+        return _judge_probe(state, seen, now) if state.prober == owner and seen.calls else state
+    if state.window_at is None or (now - state.window_at).total_seconds() > _WINDOW:
+        state = replace(state, calls=0, failures=0, window_at=now)
+    calls, failures = state.calls + seen.calls, state.failures + seen.failures
+    if calls >= _FEWEST and failures >= _RATE * calls:
+        return _shut(state, _SHUT_FOR, now)
+    return replace(state, calls=calls, failures=failures)
+
+
+def _judge_probe(state: Destination, seen: Seen, now: datetime) -> Destination:
+    if seen.failures:
+        return _shut(state, min(_SHUT_LONGEST, 2 * state.shut_for), now)
+    return replace(
+        state, shut_at=None, probe_at=None, shut_for=0.0, prober=None, calls=0, failures=0, window_at=now
+    )  # fmt: skip
+
+
+def _shut(state: Destination, seconds: float, now: datetime) -> Destination:
+    return replace(
+        state, shut_at=state.shut_at or now, probe_at=now + timedelta(seconds=seconds), shut_for=seconds, prober=None,
+        calls=0, failures=0, window_at=now,
+    )  # fmt: skip
+
+
+def _heed(state: Destination, seen: Seen, now: datetime) -> Destination:
+    """Do what the destination itself asked for."""
+    if seen.blocked:
+        return _shut(state, seen.blocked, now)
+    until = now + timedelta(seconds=seen.wait)
+    if seen.wait and (state.not_before is None or state.not_before < until):
+        return replace(state, not_before=until)
+    return state
+
+
+def _probe(state: Destination, owner: str, wanted: int, now: datetime) -> tuple[Destination, int]:
+    """Let one process try one call; another may, when it never came back."""
+    if not wanted or state.probe_at is None or now < state.probe_at:
+        return state, 0
+    return replace(state, prober=owner, probe_at=now + timedelta(seconds=_PROBE_WITHIN)), 1

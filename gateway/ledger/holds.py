@@ -1,0 +1,96 @@
+"""What is kept from going out: holds by people, and brakes by the gateway itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import Pool
+
+from gateway.domain.brakes import Brake
+
+from .connections import Connection
+
+SCOPES = ("everything", "destination", "location", "request", "rejections")
+BRAKE = "gateway"
+"""Who puts a hold where a brake has tripped."""
+
+_PLACE = """
+INSERT INTO holds (scope, name, reason, who, expires_at)
+VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+RETURNING *
+"""
+_RELEASE = """
+UPDATE holds SET released_at = clock_timestamp(), released_by = $2
+WHERE id = $1 AND released_at IS NULL
+RETURNING *
+"""
+_ACTIVE = """
+SELECT * FROM holds
+WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+ORDER BY id
+"""
+_TRIP = """
+INSERT INTO holds (scope, name, reason, who)
+SELECT 'rejections', location, format(
+    '%s of %s units rejected or cancelled within %s minutes: release it, or settle them by hand',
+    sum(units) FILTER (WHERE said <> 'shipped'), sum(units), round($3 / 60)), $4
+FROM finals
+WHERE at > clock_timestamp() - make_interval(secs => $3) AND is_braked(location, $1, $2, $3) AND NOT EXISTS (
+    SELECT FROM holds WHERE scope = 'rejections' AND name = finals.location AND released_at IS NULL)
+GROUP BY location
+RETURNING *
+"""
+_FORGET = "DELETE FROM finals WHERE at < clock_timestamp() - make_interval(secs => $1)"
+_CONFIRM_FIRST = """
+INSERT INTO holds (scope, name, reason, who)
+SELECT 'rejections', location, format('a new location: look at its first %s rejections, then release it', most), $3
+FROM unnest($1::text[], $2::int[]) AS fresh(location, most)
+WHERE most > 0 AND NOT EXISTS (SELECT FROM holds WHERE scope = 'rejections' AND name = location)
+RETURNING *
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something is kept from going out until it is released or expires."""
+
+    id: int
+    scope: str
+    name: str
+    reason: str
+    who: str
+    at: datetime
+    expires_at: datetime | None
+    released_at: datetime | None
+    released_by: str | None
+
+
+async def place(
+    connection: Connection | Pool, scope: str, name: str, *, reason: str, who: str, seconds: float | None = None
+) -> Hold:
+    """Hold something back; several holds may lie on one thing."""
+    (row,) = await connection.fetch(_PLACE, scope, name, reason, who, seconds)
+    return Hold(**row)
+
+
+async def release(connection: Connection | Pool, hold_id: int, who: str) -> Hold | None:
+    """Release a hold; None where none of this id is active."""
+    row = await connection.fetchrow(_RELEASE, hold_id, who)
+    return Hold(**row) if row else None
+
+
+async def active(connection: Connection | Pool) -> list[Hold]:
+    """List what holds now, oldest first."""
+    return [Hold(**row) for row in await connection.fetch(_ACTIVE)]
+
+
+async def trip(connection: Connection | Pool, brake: Brake) -> list[Hold]:
+    """Put a hold where a brake has tripped, and forget what no brake looks at any more."""
+    tripped = await connection.fetch(_TRIP, brake.units, brake.share, brake.seconds, BRAKE)
+    await connection.execute(_FORGET, brake.seconds)
+    return [Hold(**row) for row in tripped]
+
+
+async def confirm_first(connection: Connection | Pool, locations: Sequence[str], most: Sequence[int]) -> list[Hold]:
+    """Hold the first rejections of locations that were never held before, where the settings ask for it."""
+    return [Hold(**row) for row in await connection.fetch(_CONFIRM_FIRST, locations, most, BRAKE)]

@@ -1,0 +1,109 @@
+"""Which processes live: each holds an advisory lock on a connection of its own, and writes a heartbeat."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+
+from .connections import Connect, Connection
+from .writer import DATABASE_AWAY
+
+_log = logging.getLogger(__name__)
+_BEAT = 1.0  # seconds
+_STALE = 8.0  # seconds without a heartbeat after which a process counts as dead, whatever its connection says
+_TRUSTED = 5.0  # seconds since the last heartbeat for which a process may believe that its claims are its own
+
+_LOCK = "SELECT pg_advisory_lock($1)"
+_REGISTER = "INSERT INTO processes (owner, key) VALUES ($1, $2)"
+_HEARTBEAT = "UPDATE processes SET heartbeat_at = clock_timestamp() WHERE owner = $1"
+_LEAVE = "DELETE FROM processes WHERE owner = $1"
+_BURY = """
+DELETE FROM processes p
+WHERE p.heartbeat_at < clock_timestamp() - make_interval(secs => $1) OR NOT EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (l.classid::bigint << 32) | l.objid::bigint = p.key)
+RETURNING p.owner
+"""
+_TAKE_OVER = """
+UPDATE deliveries d
+SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read, due_at = least(d.due_at, clock_timestamp())
+WHERE d.owner IS NOT NULL AND NOT EXISTS (SELECT FROM processes p WHERE p.owner = d.owner)
+RETURNING d.request_id
+"""
+
+
+class Membership:
+    """One process among the others. `run` must be running.
+
+    `owner` names the process on its claims; it is empty or another one after membership was lost.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._beat_at = 0.0
+        self.owner = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the others still count this process among the living, so that its claims are its own."""
+        return bool(self.owner) and asyncio.get_running_loop().time() - self._beat_at < _TRUSTED
+
+    async def join(self) -> None:
+        """Become a member, under a name that was never used before."""
+        connection = await self._connect()
+        key = secrets.randbits(63)
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        started = asyncio.get_running_loop().time()
+        await connection.execute(_LOCK, key)
+        await connection.execute(_REGISTER, owner, key)
+        self._connection, self._beat_at, self.owner = connection, started, owner
+
+    async def run(self) -> None:
+        """Show life until cancelled; join again whenever membership was lost."""
+        while True:
+            await asyncio.sleep(_BEAT)
+            try:
+                await self._beat()
+            except DATABASE_AWAY as error:
+                _log.warning("membership.lost %s", type(error).__name__)
+                self._drop()
+
+    async def _beat(self) -> None:
+        if self._connection is None:
+            await self.join()
+            return
+        started = asyncio.get_running_loop().time()
+        if await self._connection.execute(_HEARTBEAT, self.owner) == "UPDATE 1":
+            self._beat_at = started
+        else:
+            _log.warning("membership.buried owner=%s", self.owner)
+            self._drop()
+
+    async def leave(self) -> None:
+        """Go in peace: nothing is claimed any more."""
+        try:
+            if self._connection is not None:
+                await self._connection.execute(_LEAVE, self.owner)
+        except DATABASE_AWAY:
+            pass
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.owner = ""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+async def take_over(connection: Connection) -> int:
+    """Give back the claims of processes that died or stand still; each write among them may have happened.
+
+    A process that lives on in another place finds itself buried and joins again; what it brings then is late.
+    """
+    await connection.fetch(_BURY, _STALE)
+    return len(await connection.fetch(_TAKE_OVER))

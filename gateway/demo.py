@@ -50,6 +50,7 @@ url = "{url}/orders"
 api_key = "env:{name}_API_KEY"
 callback_key = "env:{name}_CALLBACK_KEY"
 timeout = 2
+withdraw = true
 
 [locations.{location}]
 provider = "{name}"

@@ -139,7 +139,10 @@ def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
     if "callback_key" not in table and "callback_secret" not in table:
         table.fault("callback_key", "is missing; add callback_key or callback_secret, so that callbacks can be checked")
     options: dict[str, Any] = table.given(
-        timeout=kinds.seconds(_LONGEST_CALL), concurrency=kinds.whole(1, _MOST_CALLS), look_up=kinds.flag
+        timeout=kinds.seconds(_LONGEST_CALL),
+        concurrency=kinds.whole(1, _MOST_CALLS),
+        look_up=kinds.flag,
+        withdraw=kinds.flag,
     )
     return Provider(
         name=name,

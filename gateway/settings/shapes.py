@@ -80,6 +80,7 @@ class Provider:
     timeout: float = 15.0
     concurrency: int = 16
     look_up: bool = True
+    withdraw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,16 @@ from hashlib import sha256
 from random import random
 
 from gateway.domain.commands import ProviderSaid, Receive
-from gateway.domain.deliveries import READ_BACK, Delivery
-from gateway.domain.events import CallbackQuarantined, DeliveryDied, Event, Reported, Submitted, UnitsShipped
+from gateway.domain.deliveries import READ_BACK, Delivery, Operation
+from gateway.domain.events import (
+    CallbackQuarantined,
+    DeliveryDied,
+    Event,
+    QuarantineLeft,
+    Reported,
+    Submitted,
+    UnitsShipped,
+)
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
 from gateway.domain.retry import delay
@@ -103,6 +111,12 @@ class Plan:
             for event in events
         ]  # fmt: skip
         self._deliveries(before.owed if before else (), before.ready if before else (), after, events)
+        still_dead = {(dead.operation, dead.seq) for dead in after.dead}
+        batch.alive += [
+            (after.id, dead.operation, dead.seq)
+            for dead in (before.dead if before else ())
+            if (dead.operation, dead.seq) not in still_dead
+        ]
         for event in events:
             if isinstance(event.fact, UnitsShipped):
                 batch.keys.append((after.id, "tracking_code", event.fact.parcel.tracking_code))
@@ -115,16 +129,22 @@ class Plan:
         batch, month = self.batch, codec.month_of(after)
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
         for owed in after.owed:
-            if owed not in was_owed or owed.operation in moved:
+            if owed not in was_owed or (owed.operation in moved and owed.seq == 0):
                 batch.owed.append(
                     (after.id, owed.operation, owed.seq, owed.destination, after.location, month, owed.is_read,
-                     owed in after.ready, _FIRST_READ_BACK if owed.is_read else 0.0,
-                     self._verify_within if owed.is_read else None)
+                     owed in after.ready, _FIRST_READ_BACK if owed.is_read and owed.seq == 0 else 0.0,
+                     self._verify_within if owed.is_read else None, owed.in_doubt)
                 )  # fmt: skip
             elif owed in after.ready and owed not in was_ready:
                 batch.readied.append((after.id, owed.operation, owed.seq))
         gone = [owed for owed in was_owed if owed not in after.owed]
         batch.gone += [(after.id, owed.operation, owed.seq) for owed in gone]
+        # What was decided of an order that nobody was sending is void once somebody does.
+        batch.fences += [
+            (after.id, owed.operation, owed.seq, None, True, False, 0.0, owed.in_doubt, False)
+            for owed in gone
+            if owed.operation is Operation.CREATE and not owed.in_flight
+        ]
 
     def _bodies(self, request: Request, entry: Entry, events: list[Event]) -> None:
         batch, month, command = self.batch, codec.month_of(request), entry.command
@@ -132,6 +152,8 @@ class Plan:
             batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
         for event in events:
             if isinstance(event.fact, DeliveryDied) and entry.claim is not None:
+                if not any((d.operation, d.seq) == (event.fact.operation, event.fact.seq) for d in request.dead):
+                    continue
                 batch.dead.append(
                     (request.id, event.fact.operation, event.fact.seq, entry.claim.destination, request.location,
                      entry.claim.attempt, event.at, event.fact.end, event.fact.detail)
@@ -141,3 +163,5 @@ class Plan:
                     (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
                      event.fact.detail, command.at, entry.body or b"", codec.encode(command))
                 )  # fmt: skip
+            elif isinstance(event.fact, QuarantineLeft):
+                batch.released.append((request.id, event.fact.message))

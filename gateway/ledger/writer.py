@@ -37,7 +37,8 @@ _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
-SELECT request_id, operation, seq, destination, owner FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+SELECT request_id, operation, seq, destination, owner, doubt
+FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _READ_CAUSES = """
 SELECT e.request_id, e.cause, e.fingerprint

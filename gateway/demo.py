@@ -53,6 +53,7 @@ api_key = "env:{name}_API_KEY"
 callback_key = "env:{name}_CALLBACK_KEY"
 timeout = 2
 calls_per_second = 1_000_000
+withdraw = true
 
 [locations.{location}]
 provider = "{name}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Applied = dict[int, asyncpg.Record]
 
-PROGRAM = 1
+PROGRAM = 2
 """This program's number: raise it when an older program could not run on the newest migration."""
 
 _LOCK = 0x6761_7465  # one migrator at a time

@@ -1,4 +1,4 @@
--- oldest program: 1
+-- oldest program: 2
 -- What all processes share about the calls that are owed: who is alive, what each destination can take, and what
 -- people hold back.
 

@@ -109,7 +109,7 @@ async def test_a_database_that_needs_a_newer_program_is_refused(
     await migrate(connection, folder)
     (folder / "0003_contract.sql").unlink()
 
-    with pytest.raises(SchemaMismatch, match=r"0003_contract\.sql needs program 2 and this is 1: upgrade the program"):
+    with pytest.raises(SchemaMismatch, match=r"0003_contract\.sql needs program 3 and this is 2: upgrade the program"):
         await act(connection, folder)
 
 

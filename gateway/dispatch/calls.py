@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 
 from asyncpg import Pool
 
+from gateway.calls import NotSent
 from gateway.domain.commands import CallTaken, Command, ReadBack
-from gateway.domain.deliveries import READ_BACK, Operation, Parcel
+from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
-from gateway.domain.proof import missing
+from gateway.domain.proof import Unclear, missing
+from gateway.domain.reports import parcels, reports
 from gateway.domain.requests import Request
 from gateway.domain.routing import idempotency_key, provider_reference
+from gateway.domain.units import Confirmed
 from gateway.ledger import stories
 from gateway.ledger.entries import Claim
 from gateway.newstore.client import Client, Shown
@@ -42,9 +45,7 @@ async def make(road: Road, claim: Claim) -> Command:
 
 async def _create(road: Road, claim: Claim, request: Request) -> Command:
     adapter = road.adapters[claim.destination]
-    reference = provider_reference(request.reference, request.assignment)
-    body = await stories.body(road.pool, request)
-    order = Order(request.id, reference, idempotency_key(request.reference, request.assignment, "create"), body)
+    order = _order(claim, request, await stories.body(road.pool, request))
     if claim.doubt:
         if adapter.can_look_up:
             if found := await adapter.look_up(order):
@@ -55,6 +56,26 @@ async def _create(road: Road, claim: Claim, request: Request) -> Command:
     return _taken(claim, provider_order=taken.provider_order)
 
 
+async def _look_up(road: Road, claim: Claim, request: Request) -> Command:
+    found = await road.adapters[claim.destination].look_up(_order(claim, request))
+    return _taken(claim, provider_order=found.provider_order if found else None, found=found is not None)
+
+
+async def _withdraw(road: Road, claim: Claim, request: Request) -> Command:
+    proof = await road.adapters[claim.destination].withdraw(_order(claim, request))
+    if proof is not None:
+        return _taken(claim, proof=f"{claim.destination}: {proof}")
+    if request.submitted_at or request.is_known_to_provider:
+        raise Undecidable("the provider took the order and does not know it any more: ask it whether it ships")
+    return _taken(claim, proof=f"{claim.destination} never had it")
+
+
+def _order(claim: Claim, request: Request, body: bytes = b"") -> Order:
+    reference = provider_reference(request.reference, request.assignment)
+    key = idempotency_key(request.reference, request.assignment, claim.operation, claim.seq)
+    return Order(request.id, reference, key, body)
+
+
 async def _acknowledge(road: Road, claim: Claim, request: Request) -> Command:
     await road.newstore.acknowledge(request.id)
     return _taken(claim)
@@ -62,20 +83,26 @@ async def _acknowledge(road: Road, claim: Claim, request: Request) -> Command:
 
 async def _report(road: Road, claim: Claim, request: Request) -> Command:
     story = await stories.events(road.pool, request)
-    units: Sequence[int] = [index for index, unit in enumerate(request.units) if unit.by == claim.seq]
+    units: Sequence[int] = [
+        index
+        for index, unit in enumerate(request.units)
+        if unit.by == claim.seq and unit.confirmed is Confirmed.NOT_SENT
+    ]
     verifiable = road.newstore.is_verifiable(claim.operation)
     if claim.doubt:
         if not verifiable:
             raise Undecidable("the report may be at NewStore, and the read-back that could tell is off")
         shown = await road.newstore.read_back(claim.operation, request.id)
         absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
-        if absent is None:
-            raise Undecidable("NewStore shows other units than were sent: only a person can tell what happened")
+        if absent is Unclear.NOT_YET:
+            raise NotSent(absent.value)
+        if absent is Unclear.NEVER:
+            raise Undecidable(absent.value)
         if not absent:
             return _taken(claim, found=True)
         units = absent
     products = [request.units[index].product for index in units]
-    fact = next(event.fact for event in story if event.version == claim.seq)
+    fact = reports(story)[claim.seq]
     if isinstance(fact, UnitsShipped):
         await road.newstore.ship(request.id, products, fact.parcel)
     elif isinstance(fact, UnitsWithdrawn):
@@ -94,7 +121,7 @@ async def _read_back(road: Road, claim: Claim, request: Request) -> Command:
 
 def nothing_shown(claim: Claim) -> ReadBack:
     """Stand for a read-back that brought no answer: it proves nothing, and its time-box may have passed."""
-    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=is_overdue(claim))
+    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=is_overdue(claim), answered=False)
 
 
 def is_overdue(claim: Claim) -> bool:
@@ -102,9 +129,15 @@ def is_overdue(claim: Claim) -> bool:
 
 
 def _read(
-    claim: Claim, request_id: str, operation: Operation, shown: Shown | None, story: Sequence[Event], *, overdue: bool
+    claim: Claim,
+    request_id: str,
+    operation: Operation,
+    shown: Shown | None,
+    story: Sequence[Event],
+    *,
+    overdue: bool,
+    answered: bool = True,
 ) -> ReadBack:
-    parcels: dict[int, Parcel] = {e.version: e.fact.parcel for e in story if isinstance(e.fact, UnitsShipped)}
     return ReadBack(
         request_id=request_id,
         at=datetime.now(UTC),
@@ -112,13 +145,15 @@ def _read(
         attempt=claim.attempt,
         taken=shown.taken if shown else Counter(),
         refused=shown.refused if shown else {},
-        parcels=parcels,
+        parcels=parcels(story),
         overdue=overdue,
+        seq=claim.seq if claim.operation in _READS else 0,
+        answered=answered,
     )
 
 
 def _taken(
-    claim: Claim, *, provider_order: str | None = None, found: bool = False, verifiable: bool = True
+    claim: Claim, *, provider_order: str | None = None, found: bool = False, verifiable: bool = True, proof: str = ""
 ) -> CallTaken:
     return CallTaken(
         request_id=claim.request_id,
@@ -129,11 +164,14 @@ def _taken(
         provider_order=provider_order,
         found=found,
         verifiable=verifiable,
+        proof=proof,
     )
 
 
 _CALLS: dict[Operation, Callable[[Road, Claim, Request], Awaitable[Command]]] = {
     Operation.CREATE: _create,
+    Operation.LOOK_UP: _look_up,
+    Operation.WITHDRAW: _withdraw,
     Operation.ACKNOWLEDGE: _acknowledge,
     Operation.SHIP: _report,
     Operation.REJECT: _report,

@@ -11,7 +11,7 @@ from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
 
-_HARMLESS = frozenset({Operation.ACKNOWLEDGE})
+_HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDRAW})
 """Writes that may be repeated whatever became of them: they change nothing the second time."""
 
 

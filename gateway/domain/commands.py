@@ -1,11 +1,12 @@
 """Everything that can happen to a request from outside, as one typed message each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
-from .deliveries import Operation, Parcel
+from .deliveries import READ_BACK, Operation, Parcel
 
 
 class Word(StrEnum):
@@ -70,6 +71,7 @@ class ProviderSaid:
 
     `word` is None when the adapter does not know the provider's word; `problem` then says which it was.
     `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so).
+    `replays` is the cause of the quarantined message that a person applies again by this one.
     """
 
     request_id: str
@@ -84,11 +86,16 @@ class ProviderSaid:
     problem: str = ""
     is_proof: bool = True
     on_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
+    replays: str = ""
+    replayed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTaken:
-    """The destination took an owed write. `found` when a look-up or read-back showed it, not the call's own answer."""
+    """The destination took an owed write. `found` when a look-up or read-back showed it, not the call's own answer.
+
+    Of a look-up that a person asked for it is the answer; of a withdrawal `proof` says how the provider stopped.
+    """
 
     request_id: str
     at: datetime
@@ -98,6 +105,7 @@ class CallTaken:
     provider_order: str | None = None
     found: bool = False
     verifiable: bool = True
+    proof: str = ""
     fingerprint: str = ""
 
     @property
@@ -111,6 +119,7 @@ class End(StrEnum):
     REFUSED = "refused"  # the destination said no, for good
     EXHAUSTED = "exhausted"  # the retry schedule is used up
     UNDECIDABLE = "undecidable"  # it may have happened, and nothing can tell
+    ABSENT = "absent"  # it could have happened, and a look-up that a person asked for found nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +149,8 @@ class ReadBack:
     """What NewStore shows for one kind of report: units taken and units refused (with the reason), by key.
 
     `parcels` gives the parcel of each shipment report by its seq. `overdue`: the time-box for a proof has passed.
+    `seq` is 0 for the regular read-back and else the recheck that a person asked for; `answered` is False where
+    NewStore gave no answer that can be read.
     """
 
     request_id: str
@@ -150,6 +161,8 @@ class ReadBack:
     refused: Mapping[Key, tuple[int, str]]
     parcels: Mapping[int, Parcel]
     overdue: bool
+    seq: int = 0
+    answered: bool = True
     fingerprint: str = ""
 
     @property
@@ -157,4 +170,114 @@ class ReadBack:
         return f"read:{self.operation}:{self.at.isoformat()}"
 
 
-Command = Receive | Assign | ProviderSaid | CallTaken | CallEnded | ReadBack
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a person commands. `action_id` is made once where it is given, so that a repeat changes nothing."""
+
+    action: ClassVar[str]
+    request_id: str
+    at: datetime
+    who: str
+    action_id: str
+    reason: str = ""
+    fingerprint: str = ""
+
+    @property
+    def cause(self) -> str:
+        return f"person:{self.action_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive(Act):
+    """Owe every dead delivery and every report that NewStore refused or never showed once more."""
+
+    action = "redrive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck(Act):
+    """Find out what became of what failed, and send nothing."""
+
+    action = "recheck"
+    can_look_up: bool  # its provider can be asked for our reference
+    read_backs: frozenset[Operation] = frozenset(READ_BACK)  # the reports that this tenant reads back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close(Act):
+    """Owe nothing more: what was left is settled elsewhere."""
+
+    action = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note(Act):
+    """Write something into the story, which also answers its conflicts."""
+
+    action = "note"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take(Act):
+    """Say who sees to the request."""
+
+    action = "take"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reroute(Act):
+    """Give the request to another provider, once the present one can't ship it any more.
+
+    `stopped` is how a person knows that it can't; `can_withdraw` tells that the gateway may ask the provider itself.
+    """
+
+    action = "reroute"
+    to: str
+    can_withdraw: bool
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectByHand(Act):
+    """Reject what is open, once the provider can't ship it any more; `no_inventory` also empties the DC's stock."""
+
+    action = "reject"
+    rejection_reason: RejectionReason
+    can_withdraw: bool
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discard(Act):
+    """Take a message out of quarantine without applying it; `message` is its cause."""
+
+    action = "discard"
+    message: str
+
+    @property
+    def cause(self) -> str:
+        return f"discard:{self.message}"
+
+
+def replayed(said: ProviderSaid, at: datetime, who: str) -> ProviderSaid:
+    """Make the command that applies a quarantined message again; given twice it is applied once."""
+    return replace(said, at=at, cause=f"{said.cause}~1", replays=said.cause, replayed_by=who)
+
+
+Command = (
+    Receive
+    | Assign
+    | ProviderSaid
+    | CallTaken
+    | CallEnded
+    | ReadBack
+    | Redrive
+    | Recheck
+    | Close
+    | Note
+    | Take
+    | Reroute
+    | RejectByHand
+    | Discard
+)

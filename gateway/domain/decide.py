@@ -2,47 +2,53 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from .commands import (
     Assign,
     CallEnded,
     CallTaken,
+    Close,
     Command,
-    End,
+    Discard,
+    Note,
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
     Receive,
+    Recheck,
+    Redrive,
+    RejectByHand,
     RejectionReason,
+    Reroute,
+    Take,
     Word,
 )
-from .deliveries import READS, Operation
 from .events import (
-    Acknowledged,
     CallbackQuarantined,
     CallbackRefused,
     CallbackWithoutEffect,
     ConflictingBody,
     ConflictingCallback,
     ConflictingLocation,
-    DeliveryDied,
     Fact,
     ProviderAssigned,
-    Reported,
-    ReportRefused,
+    QuarantineLeft,
     RequestReceived,
-    Submitted,
     UnitsAccepted,
     UnitsCancelled,
     UnitsRejected,
     UnitsShipped,
     UnitsWithdrawn,
 )
+from .exits import close, discard, note, recheck, redrive, take
+from .outcomes import ended, taken
 from .proof import compare
 from .requests import Request
 from .routing import reference
 from .units import Said
+from .withdrawal import leave, reject, reroute
 
 
 def decide(request: Request | None, command: Command) -> list[Fact]:
@@ -80,10 +86,19 @@ def _receive(request: Request | None, command: Receive) -> list[Fact]:
 
 
 def _assign(request: Request, command: Assign) -> list[Fact]:
-    return [ProviderAssigned(command.provider, 1)] if request.provider is None else []
+    is_parked = request.provider is None and request.open_units and not request.closed
+    return [ProviderAssigned(command.provider, 1)] if is_parked else []
 
 
 def _provider_said(request: Request, said: ProviderSaid) -> list[Fact]:
+    facts = _heard(request, said)
+    return [*facts, QuarantineLeft("replayed", said.replays, said.replayed_by, "")] if said.replays else facts
+
+
+def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
+    if request.closed:
+        detail = "the request is closed: see whether this fits what was settled by hand"
+        return [CallbackRefused(said.word or said.problem, "closed", detail)]
     if said.provider != request.provider:
         detail = f"{said.provider} is not the provider of this request: it may ship twice"
         return [CallbackRefused(said.word or said.problem, "other_provider", detail)]
@@ -122,6 +137,8 @@ def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
 def _ship(request: Request, said: ProviderSaid) -> list[Fact]:
     units = _pick(request, said, prefer_accepted=True)
     if fact := _not_applicable(request, said, units, Said.SHIPPED):
+        if request.withdrawn and isinstance(fact, CallbackRefused):
+            return [replace(fact, reason="withdrawn", detail="it was withdrawn there: it may ship twice")]
         return [fact]
     if said.parcel is None:
         return [CallbackQuarantined("no_parcel", "shipped without a carrier and tracking number")]
@@ -145,7 +162,11 @@ def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> li
 
 
 def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:
-    """NewStore has no word for why a provider cancels: the location decides what it means."""
+    """NewStore has no word for why a provider cancels: the location decides, unless we asked for it."""
+    if request.withdrawn:
+        return [CallbackWithoutEffect(said.word or "")]
+    if request.withdrawal and _pick(request, said, prefer_accepted=False) == request.open_units:
+        return leave(request, 0, f"{said.provider} said so: {said.cause}")
     if said.on_cancel is OnProviderCancel.QUARANTINE:
         detail = "the location leaves a provider's cancellation to a person"
         return [CallbackQuarantined("provider_cancelled", detail)]
@@ -196,29 +217,6 @@ def _not_open(said: ProviderSaid, product: str) -> CallbackRefused:
     return CallbackRefused(said.word or "", "units_not_open", f"not enough units of {product!r} are still open")
 
 
-def _call_taken(request: Request, call: CallTaken) -> list[Fact]:
-    if call.operation in READS or not _is_owed(request, call.operation, call.seq):
-        return []
-    if call.operation is Operation.CREATE:
-        return [Submitted(call.seq, call.provider_order, call.found)]
-    if call.operation is Operation.ACKNOWLEDGE:
-        return [Acknowledged(call.seq)]
-    return [Reported(call.operation, call.seq, call.found, call.verifiable)]
-
-
-def _call_ended(request: Request, call: CallEnded) -> list[Fact]:
-    if not _is_owed(request, call.operation, call.seq):
-        return []
-    is_report = call.operation in {Operation.SHIP, Operation.REJECT, Operation.CANCEL}
-    if is_report and call.end is End.REFUSED:
-        return [ReportRefused(call.operation, call.seq, call.detail)]
-    return [DeliveryDied(call.operation, call.seq, call.end, call.detail)]
-
-
-def _is_owed(request: Request, operation: Operation, seq: int) -> bool:
-    return any(owed.operation is operation and owed.seq == seq for owed in request.owed)
-
-
 _SAY: dict[Word, Callable[[Request, ProviderSaid], list[Fact]]] = {
     Word.ACCEPTED: _accept,
     Word.REJECTED: _rejected,
@@ -228,7 +226,15 @@ _SAY: dict[Word, Callable[[Request, ProviderSaid], list[Fact]]] = {
 _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     Assign: _assign,
     ProviderSaid: _provider_said,
-    CallTaken: _call_taken,
-    CallEnded: _call_ended,
+    CallTaken: taken,
+    CallEnded: ended,
     ReadBack: compare,
+    Redrive: redrive,
+    Recheck: recheck,
+    Close: close,
+    Note: note,
+    Take: take,
+    Reroute: reroute,
+    RejectByHand: reject,
+    Discard: discard,
 }

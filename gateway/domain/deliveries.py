@@ -1,6 +1,6 @@
 """The calls that a request owes to the outside: one delivery is one owed call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .units import Said
@@ -13,6 +13,8 @@ class Operation(StrEnum):
     """What a delivery does at its destination."""
 
     CREATE = "create"
+    LOOK_UP = "look_up"  # only when a person asks: whether the provider has the order
+    WITHDRAW = "withdraw"
     ACKNOWLEDGE = "acknowledge"
     SHIP = "ship"
     REJECT = "reject"
@@ -31,21 +33,34 @@ READ_BACK = {
 
 READS = frozenset(READ_BACK.values())
 
+AT_PROVIDER = frozenset({Operation.CREATE, Operation.LOOK_UP, Operation.WITHDRAW})
+"""What is asked of the provider; all else is told to NewStore."""
+
 REPORT = {Said.SHIPPED: Operation.SHIP, Said.REJECTED: Operation.REJECT, Said.CANCELLED: Operation.CANCEL}
 """Which report tells NewStore what was said of a unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One owed call; `seq` is the version of the event that owes it, 0 for a read-back (one per resource)."""
+    """One owed call; `seq` is the version of the event that owes it, 0 for the regular read-back of a resource.
+
+    How its tries went is no fact of the story: a state folded from events knows only the doubt it began with.
+    """
 
     destination: str
     operation: Operation
     seq: int
+    in_doubt: bool = field(default=False, compare=False)  # it may have happened: found out before it is sent
+    in_flight: bool = field(default=False, compare=False)
 
     @property
     def is_read(self) -> bool:
         return self.operation in READS
+
+    @property
+    def is_unsent(self) -> bool:
+        """No try of it can have been taken."""
+        return not (self.in_doubt or self.in_flight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,12 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAssigned:
+    """`who` and `reason` are given where a person rerouted the request."""
+
     provider: str
     assignment: int
+    who: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,12 @@ class UnitsShipped:
 
 @dataclass(frozen=True, slots=True)
 class UnitsRejected:
+    """`who` and `remark` are given where a person rejected them."""
+
     units: tuple[int, ...]
     reason: RejectionReason
+    who: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,98 @@ class DeliveryDied:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """A person owes a delivery once more. `units` are those of a report; `was_seq` is the delivery it repeats."""
+
+    operation: Operation
+    was_seq: int
+    units: tuple[int, ...]
+    in_doubt: bool
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckAsked:
+    """A person wants to know what became of a kind of call; `operation` is the read that tells."""
+
+    operation: Operation
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """That read was made; of a look-up `outcome` is "found" or "absent", else a count or what went wrong."""
+
+    operation: Operation
+    seq: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalAsked:
+    """The provider is asked to stop; then the request goes to `to`, or its units are rejected."""
+
+    to: str | None
+    rejection_reason: RejectionReason | None
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWithdrawn:
+    """The provider will do nothing more with the open units; `seq` is 0 where no call to it was needed."""
+
+    seq: int
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalRefused:
+    """The provider goes on with the order, and so does the gateway."""
+
+    seq: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLeft:
+    """A message left quarantine: `outcome` is "replayed" or "discarded", `message` its cause."""
+
+    outcome: str
+    message: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """What a person commanded can't be done; `why` says what to do instead."""
+
+    who: str
+    action: str
+    why: str
+
+
 Fact = (
     RequestReceived
     | ProviderAssigned
@@ -183,6 +283,17 @@ Fact = (
     | UnitsUnverified
     | SurplusShown
     | DeliveryDied
+    | Redriven
+    | RecheckAsked
+    | Rechecked
+    | Closed
+    | Noted
+    | TakenOver
+    | WithdrawalAsked
+    | OrderWithdrawn
+    | WithdrawalRefused
+    | QuarantineLeft
+    | Declined
 )
 
 

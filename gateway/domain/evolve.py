@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from .deliveries import NEWSTORE, READ_BACK, REPORT, Delivery, Operation
+from .commands import Word
+from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, READS, REPORT, Delivery, Operation
 from .events import (
     Acknowledged,
     CallbackQuarantined,
@@ -13,14 +14,21 @@ from .events import (
     ConflictingBody,
     ConflictingCallback,
     ConflictingLocation,
+    Declined,
     DeliveryDied,
     Event,
+    Noted,
+    OrderWithdrawn,
     ProviderAssigned,
+    RecheckAsked,
+    Rechecked,
+    Redriven,
     Reported,
     ReportRefused,
     RequestReceived,
     Submitted,
     SurplusShown,
+    TakenOver,
     UnitsAccepted,
     UnitsCancelled,
     UnitsProved,
@@ -29,9 +37,12 @@ from .events import (
     UnitsShipped,
     UnitsUnverified,
     UnitsWithdrawn,
+    WithdrawalAsked,
+    WithdrawalRefused,
 )
-from .requests import Request
-from .units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, Said, Unit
+from .evolve_exits import EXITS
+from .requests import Dead, Request
+from .units import Confirmed, Said, Unit, confirm, say
 
 
 def evolve(request_id: str, request: Request | None, event: Event) -> Request:
@@ -64,7 +75,10 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
         changed_at=request.changed_at if isinstance(fact, _CHANGES_NOTHING) else event.at,
         causes={**request.causes, event.cause: event.fingerprint},
     )
-    owed = (*(d for d in changed.owed if not _settles(fact, d) and _still_needed(changed, d)), *owe(changed, event))
+    owed = (
+        *(d for d in changed.owed if not _settles(fact, d) and _still_needed(changed, d)),
+        *owe(request, changed, event),
+    )
     changed = replace(changed, owed=owed)
     if not changed.is_pending and changed.settled_at is None:
         changed = replace(changed, settled_at=event.at)
@@ -72,28 +86,61 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
 
 
 # Whoever has to move has waited since before such a message.
-_CHANGES_NOTHING = (CallbackRefused, CallbackWithoutEffect)
+_CHANGES_NOTHING = (
+    CallbackRefused, CallbackWithoutEffect, Declined, Noted, TakenOver, RecheckAsked, Rechecked
+)  # fmt: skip
 
 
-def owe(request: Request, event: Event) -> list[Delivery]:
+def owe(before: Request | None, request: Request, event: Event) -> list[Delivery]:
     """Say which outgoing calls an event owes; `request` is the state after it."""
-    seq, fact = event.version, event.fact
-    match fact:
-        case ProviderAssigned(provider=provider):
-            return [Delivery(provider, Operation.CREATE, seq)]
-        case UnitsAccepted() if all(unit.accepted in {0, seq} for unit in request.units):
-            return [Delivery(NEWSTORE, Operation.ACKNOWLEDGE, seq)]
-        case Reported(operation=operation, verifiable=True):
-            read = Delivery(NEWSTORE, READ_BACK[operation], 0)
-            return [] if read in request.owed else [read]
-    report = _OWES.get(type(fact))
-    return [Delivery(NEWSTORE, report, seq)] if report else []
+    owes = _OWES.get(type(event.fact))
+    owed = owes(before, request, event) if owes else None
+    return [owed] if owed and owed not in request.owed and _still_needed(request, owed) else []
 
 
-_OWES: dict[type[Any], Operation] = {
-    UnitsShipped: Operation.SHIP,
-    UnitsWithdrawn: Operation.REJECT,
-    UnitsCancelled: Operation.CANCEL,
+def _owes_create(_: Request | None, request: Request, event: Event) -> Delivery | None:
+    return Delivery(request.provider, Operation.CREATE, event.version) if request.provider else None
+
+
+def _owes_acknowledgement(before: Request | None, _: Request, event: Event) -> Delivery | None:
+    is_first = before is None or before.accepted_at is None
+    return Delivery(NEWSTORE, Operation.ACKNOWLEDGE, event.version) if is_first else None
+
+
+def _owes_read_back(_: Request | None, __: Request, event: Event) -> Delivery | None:
+    fact: Any = event.fact
+    return Delivery(NEWSTORE, READ_BACK[fact.operation], 0) if fact.verifiable else None
+
+
+def _owes_again(_: Request | None, request: Request, event: Event) -> Delivery:
+    fact: Any = event.fact
+    seq = 0 if fact.operation in READS else event.version
+    return Delivery(_destination(request, fact.operation), fact.operation, seq, in_doubt=fact.in_doubt)
+
+
+def _owes(operation: Operation) -> Callable[[Request | None, Request, Event], Delivery]:
+    return lambda _, request, event: Delivery(_destination(request, operation), operation, event.version)
+
+
+def _owes_read(_: Request | None, request: Request, event: Event) -> Delivery:
+    fact: Any = event.fact
+    return Delivery(_destination(request, fact.operation), fact.operation, event.version)
+
+
+def _destination(request: Request, operation: Operation) -> str:
+    return (request.provider or "") if operation in AT_PROVIDER else NEWSTORE
+
+
+_OWES: dict[type[Any], Callable[[Request | None, Request, Event], Delivery | None]] = {
+    ProviderAssigned: _owes_create,
+    UnitsAccepted: _owes_acknowledgement,
+    UnitsShipped: _owes(Operation.SHIP),
+    UnitsWithdrawn: _owes(Operation.REJECT),
+    UnitsCancelled: _owes(Operation.CANCEL),
+    Reported: _owes_read_back,
+    Redriven: _owes_again,
+    RecheckAsked: _owes_read,
+    WithdrawalAsked: _owes(Operation.WITHDRAW),
 }
 
 
@@ -102,37 +149,31 @@ def _settles(fact: Any, delivery: Delivery) -> bool:
     return getattr(fact, "seq", None) == delivery.seq and operation is delivery.operation
 
 
-_SETTLES = {Submitted: Operation.CREATE, Acknowledged: Operation.ACKNOWLEDGE}
+_SETTLES: dict[type[Any], Operation] = {
+    Submitted: Operation.CREATE,
+    Acknowledged: Operation.ACKNOWLEDGE,
+    OrderWithdrawn: Operation.WITHDRAW,
+    WithdrawalRefused: Operation.WITHDRAW,
+}
 
 
 def _still_needed(request: Request, delivery: Delivery) -> bool:
-    return not delivery.is_read or any(
-        unit.confirmed is Confirmed.SENT and READ_BACK[REPORT[unit.said]] is delivery.operation
-        for unit in request.units
+    if request.closed:
+        return False
+    if delivery.operation in AT_PROVIDER:
+        return delivery.destination == request.provider and not request.withdrawn
+    return (
+        not delivery.is_read
+        or delivery.seq > 0
+        or any(
+            unit.confirmed is Confirmed.SENT and READ_BACK[REPORT[unit.said]] is delivery.operation
+            for unit in request.units
+        )
     )
 
 
-def _each(request: Request, indices: Iterable[int], change: Callable[[Unit], Unit]) -> Request:
-    units = list(request.units)
-    for index in indices:
-        units[index] = change(units[index])
-    return replace(request, units=tuple(units))
-
-
-def _say(unit: Unit, said: Said, by: int) -> Unit:
-    if said not in SAID_NEXT[unit.said]:
-        raise ValueError(f"a unit that is {unit.said} cannot become {said}")
-    return replace(unit, said=said, by=by)
-
-
-def _confirm(unit: Unit, confirmed: Confirmed) -> Unit:
-    if confirmed not in CONFIRMED_NEXT[unit.confirmed]:
-        raise ValueError(f"a unit that is {unit.confirmed} cannot become {confirmed}")
-    return replace(unit, confirmed=confirmed)
-
-
 def _confirm_all(request: Request, units: Iterable[int], confirmed: Confirmed) -> Request:
-    return _each(request, units, lambda unit: _confirm(unit, confirmed))
+    return request.with_each(units, lambda unit: confirm(unit, confirmed))
 
 
 def _of_report(request: Request, seq: int) -> list[int]:
@@ -140,49 +181,50 @@ def _of_report(request: Request, seq: int) -> list[int]:
 
 
 def _assigned(request: Request, fact: ProviderAssigned, _: Event) -> Request:
-    return replace(request, provider=fact.provider, assignment=fact.assignment)
+    """The new provider knows nothing of the request yet, whatever the one before it said and did."""
+    anew = request.with_each(range(len(request.units)), lambda unit: replace(unit, accepted=0))
+    return replace(
+        anew.without_dead(*AT_PROVIDER),
+        provider=fact.provider,
+        assignment=fact.assignment,
+        submitted_at=None,
+        withdrawal=None,
+        withdrawn=False,
+    )
 
 
 def _submitted(request: Request, _: Submitted, event: Event) -> Request:
-    return replace(request, submitted_at=request.submitted_at or event.at)
+    return replace(request.without_dead(Operation.CREATE), submitted_at=request.submitted_at or event.at)
 
 
 def _accepted(request: Request, fact: UnitsAccepted, event: Event) -> Request:
-    after = _each(request, fact.units, lambda unit: replace(unit, accepted=event.version))
-    return replace(after, accepted_at=request.accepted_at or event.at, dead=_without_create(request))
+    after = request.with_each(fact.units, lambda unit: replace(unit, accepted=event.version))
+    return replace(after, accepted_at=request.accepted_at or event.at).without_dead(Operation.CREATE)
 
 
 def _shipped(request: Request, fact: UnitsShipped, event: Event) -> Request:
-    after = _each(request, fact.units, lambda unit: _say(unit, Said.SHIPPED, event.version))
+    after = request.with_each(fact.units, lambda unit: say(unit, Said.SHIPPED, event.version))
     return replace(after, shipped_at=request.shipped_at or event.at)
 
 
 def _rejected(request: Request, fact: UnitsRejected, _: Event) -> Request:
-    after = _each(request, fact.units, lambda unit: _say(unit, Said.REJECTED, 0))
-    return replace(after, dead=_without_create(request))
+    after = request.with_each(fact.units, lambda unit: say(unit, Said.REJECTED, 0))
+    return after.without_dead(Operation.CREATE)
 
 
 def _withdrawn(request: Request, fact: UnitsWithdrawn, event: Event) -> Request:
-    return _each(request, fact.units, lambda unit: replace(unit, by=event.version))
+    return request.with_each(fact.units, lambda unit: replace(unit, by=event.version))
 
 
 def _cancelled(request: Request, fact: UnitsCancelled, event: Event) -> Request:
-    after = _each(request, fact.units, lambda unit: _say(unit, Said.CANCELLED, event.version))
-    return replace(after, dead=_without_create(request))
-
-
-def _without_create(request: Request) -> tuple[tuple[Operation, int], ...]:
-    """A provider that speaks of the request has it: the create that seemed dead is not missing."""
-    return tuple(each for each in request.dead if each[0] is not Operation.CREATE)
-
-
-def _is_known_to_provider(request: Request) -> bool:
-    return any(unit.accepted or unit.said is not Said.OPEN for unit in request.units)
+    after = request.with_each(fact.units, lambda unit: say(unit, Said.CANCELLED, event.version))
+    return after.without_dead(Operation.CREATE)
 
 
 def _reported(request: Request, fact: Reported, _: Event) -> Request:
     confirmed = Confirmed.SENT if fact.verifiable else Confirmed.UNVERIFIABLE
-    return _confirm_all(request, _of_report(request, fact.seq), confirmed)
+    after = _confirm_all(request, _of_report(request, fact.seq), confirmed)
+    return replace(after, dead=tuple(each for each in after.dead if each.seq != fact.seq))
 
 
 def _report_refused(request: Request, fact: ReportRefused, _: Event) -> Request:
@@ -194,7 +236,8 @@ def _proved(request: Request, fact: UnitsProved, _: Event) -> Request:
 
 
 def _refused(request: Request, fact: UnitsRefused, _: Event) -> Request:
-    return _confirm_all(request, fact.units, Confirmed.REFUSED)
+    refused = _confirm_all(request, fact.units, Confirmed.REFUSED)
+    return refused.with_each(fact.units, lambda unit: replace(unit, refusals=unit.refusals + 1))
 
 
 def _unverified(request: Request, fact: UnitsUnverified, _: Event) -> Request:
@@ -209,14 +252,23 @@ def _conflict(request: Request, _: Any, __: Event) -> Request:
     return replace(request, conflicts=request.conflicts + 1)
 
 
+def _callback_refused(request: Request, fact: CallbackRefused, event: Event) -> Request:
+    """One that may mean a second parcel counts as a conflict; a former provider that will not ship is welcome."""
+    is_harmless = fact.reason == "other_provider" and fact.word in {Word.REJECTED, Word.CANCELLED}
+    return request if is_harmless or fact.reason not in _ALARMING else _conflict(request, fact, event)
+
+
+_ALARMING = frozenset({"other_provider", "withdrawn", "closed"})
+
+
 def _quarantined(request: Request, _: CallbackQuarantined, __: Event) -> Request:
     return replace(request, quarantined=request.quarantined + 1)
 
 
 def _died(request: Request, fact: DeliveryDied, _: Event) -> Request:
-    if fact.operation is Operation.CREATE and _is_known_to_provider(request):
+    if fact.operation is Operation.CREATE and request.is_known_to_provider:
         return request
-    return replace(request, dead=(*request.dead, (fact.operation, fact.seq)))
+    return replace(request, dead=(*request.dead, Dead(fact.operation, fact.seq, fact.end)))
 
 
 _APPLY: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
@@ -230,6 +282,7 @@ _APPLY: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
     UnitsRejected: _rejected,
     UnitsWithdrawn: _withdrawn,
     UnitsCancelled: _cancelled,
+    CallbackRefused: _callback_refused,
     CallbackQuarantined: _quarantined,
     Reported: _reported,
     ReportRefused: _report_refused,
@@ -238,4 +291,5 @@ _APPLY: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
     UnitsUnverified: _unverified,
     SurplusShown: _surplus,
     DeliveryDied: _died,
+    **EXITS,
 }

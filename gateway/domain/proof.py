@@ -1,14 +1,22 @@
 """Compare what NewStore shows with everything we sent: cumulative counts, never "appears in the list"."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
 
 from .commands import Key, ReadBack
-from .deliveries import REPORT, Operation, Parcel
-from .events import Fact, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
+from .deliveries import READ_BACK, REPORT, Operation, Parcel
+from .events import Fact, Rechecked, Reported, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
 from .requests import Request
 from .units import SETTLED, Confirmed, Unit
+
+
+class Unclear(Enum):
+    """Why counts don't say which units of a report never arrived."""
+
+    NOT_YET = "an earlier report of the same units is not shown yet"
+    NEVER = "NewStore shows other units than were sent: only a person can tell what happened"
 
 
 def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
@@ -19,32 +27,96 @@ def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
     return (unit.product, parcel.carrier, parcel.tracking_code)
 
 
+@dataclass(slots=True)
+class _Unexplained:
+    """What is shown and belongs to none of the units looked at so far."""
+
+    taken: Counter[Key]
+    refused: Counter[Key]
+
+    def explain(self, each: Key) -> Confirmed | None:
+        for counts, confirmed in ((self.taken, Confirmed.PROVED), (self.refused, Confirmed.REFUSED)):
+            if counts[each] > 0:
+                counts[each] -= 1
+                return confirmed
+        return None
+
+
 def compare(request: Request, shown: ReadBack) -> list[Fact]:
-    """Prove or refuse the units that were sent; those settled before use up what is shown first."""
+    """Prove or refuse the units that were sent; those settled before use up what is shown first.
+
+    A recheck also looks at what is refused, and at reports that died: whole ones that are shown did arrive.
+    """
+    if request.closed or (shown.seq and not request.owes(READ_BACK[shown.operation], shown.seq)):
+        return []
     if not shown.taken and not shown.refused:  # also of a read-back that failed, whose parcels nobody looked up
-        return _silent(request, shown, heard=())
-    taken = Counter(shown.taken)
-    refused = Counter({each: count for each, (count, _) in shown.refused.items()})
-    taken.subtract(_count(request, shown, SETTLED))
-    refused.subtract(_count(request, shown, {Confirmed.REFUSED}))
+        return [*_silent(request, shown, heard=()), *_rechecked(shown, {})]
+    left = _Unexplained(Counter(shown.taken), Counter({each: count for each, (count, _) in shown.refused.items()}))
+    left.taken.subtract(_count(request, shown, SETTLED))
+    left.refused.subtract(_refusals(request, shown) + _answered(request, shown))
 
-    proved: list[int] = []
+    found: dict[int, Confirmed] = {}
+    for index, unit in _counted(request, shown, {Confirmed.SENT, Confirmed.UNVERIFIED}):
+        if confirmed := left.explain(key(unit, shown.operation, shown.parcels)):
+            found[index] = confirmed
+    arrived = _died_and_arrived(request, shown, left, found) if shown.seq else []
+
+    facts: list[Fact] = [Reported(shown.operation, seq, found=True, verifiable=True) for seq in arrived]
+    facts += _told(request, shown, found)
+    facts += _silent(request, shown, heard=found)
+    if not request.surplus and _knows_all(request, shown):
+        # What is refused or not sent, as far as we know, may be at NewStore all the same.
+        surplus = Counter(shown.taken) - _count(request, shown, frozenset(Confirmed))
+        facts += [SurplusShown(shown.operation, each[0], count) for each, count in surplus.items()]
+    return [*facts, *_rechecked(shown, found)]
+
+
+def _died_and_arrived(request: Request, shown: ReadBack, left: _Unexplained, found: dict[int, Confirmed]) -> list[int]:
+    """Explain the rest of what is shown by reports that died, then by units that were refused; adds to `found`."""
+    dead = [each.seq for each in request.dead if each.operation is shown.operation]
+    reports: dict[int, list[tuple[int, Key]]] = {seq: [] for seq in dead}
+    for index, unit in _counted(request, shown, {Confirmed.NOT_SENT}):
+        each = key(unit, shown.operation, shown.parcels)
+        if unit.by in reports:
+            reports[unit.by].append((index, each))
+        else:
+            left.taken[each] -= 1  # its report may be on the way right now
+    arrived = []
+    for seq, units in reports.items():
+        trial = _Unexplained(left.taken.copy(), left.refused.copy())
+        told = {index: trial.explain(each) for index, each in units}
+        explained = {index: confirmed for index, confirmed in told.items() if confirmed}
+        if units and len(explained) == len(units):
+            arrived.append(seq)
+            found |= explained
+            left.taken, left.refused = trial.taken, trial.refused
+    for index, unit in _counted(request, shown, {Confirmed.REFUSED}):
+        each = key(unit, shown.operation, shown.parcels)
+        if left.taken[each] > 0:
+            left.taken[each] -= 1
+            found[index] = Confirmed.PROVED
+    return arrived
+
+
+def _told(request: Request, shown: ReadBack, found: Mapping[int, Confirmed]) -> Iterator[Fact]:
+    proved = tuple(sorted(index for index, confirmed in found.items() if confirmed is Confirmed.PROVED))
+    if proved:
+        yield UnitsProved(shown.operation, proved)
     by_reason: dict[str, list[int]] = {}
-    for each, indices in _waiting(request, shown).items():
-        shows, fails = max(0, taken[each]), max(0, refused[each])
-        taken[each] -= min(shows, len(indices))
-        proved += indices[:shows]
-        if failed := indices[shows : shows + fails]:
-            by_reason.setdefault(shown.refused[each][1], []).extend(failed)
+    for index, confirmed in found.items():
+        if confirmed is Confirmed.REFUSED:
+            _, reason = shown.refused[key(request.units[index], shown.operation, shown.parcels)]
+            by_reason.setdefault(reason, []).append(index)
+    for reason, units in by_reason.items():
+        yield UnitsRefused(shown.operation, tuple(sorted(units)), reason)
 
-    facts: list[Fact] = [UnitsProved(shown.operation, tuple(sorted(proved)))] if proved else []
-    facts += [UnitsRefused(shown.operation, tuple(sorted(units)), reason) for reason, units in by_reason.items()]
-    facts += _silent(request, shown, heard={*proved, *chain.from_iterable(by_reason.values())})
-    if not request.surplus:
-        # What was reported and is not settled here, or was answered with a refusal, may be at NewStore all the same.
-        taken.subtract(_count(request, shown, {Confirmed.NOT_SENT, Confirmed.REFUSED}))
-        facts += [SurplusShown(shown.operation, each[0], count) for each, count in taken.items() if count > 0]
-    return facts
+
+def _rechecked(shown: ReadBack, found: Mapping[int, Confirmed]) -> list[Fact]:
+    if not shown.seq:
+        return []
+    counts = Counter(found.values())
+    outcome = f"{counts[Confirmed.PROVED]} proved, {counts[Confirmed.REFUSED]} refused"
+    return [Rechecked(READ_BACK[shown.operation], shown.seq, outcome if shown.answered else "no answer")]
 
 
 def _silent(request: Request, shown: ReadBack, heard: Collection[int]) -> list[Fact]:
@@ -54,48 +126,70 @@ def _silent(request: Request, shown: ReadBack, heard: Collection[int]) -> list[F
         for index, unit in enumerate(request.units)
         if _is_reported(unit, shown) and unit.confirmed is Confirmed.SENT and index not in heard
     )
-    return [UnitsUnverified(shown.operation, units)] if units and shown.overdue else []
+    is_over = shown.overdue and not shown.seq  # a recheck has a time-box of its own, which says nothing of the units
+    return [UnitsUnverified(shown.operation, units)] if units and is_over else []
 
 
-def _waiting(request: Request, shown: ReadBack) -> dict[Key, list[int]]:
-    """The units that this read-back can still prove or refuse, by what NewStore counts them by."""
-    waiting: dict[Key, list[int]] = {}
+def _counted(request: Request, shown: ReadBack, confirmed: Collection[Confirmed]) -> Iterator[tuple[int, Unit]]:
+    """The reported units of this kind; of shipments those whose parcel was known when NewStore was asked."""
     for index, unit in enumerate(request.units):
-        if _is_reported(unit, shown) and unit.confirmed in {Confirmed.SENT, Confirmed.UNVERIFIED}:
-            waiting.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
-    return waiting
+        is_known = shown.operation is not Operation.SHIP or unit.by in shown.parcels
+        if _is_reported(unit, shown) and unit.confirmed in confirmed and is_known:
+            yield index, unit
 
 
 def _count(request: Request, shown: ReadBack, confirmed: Collection[Confirmed]) -> Counter[Key]:
-    return Counter(
-        key(unit, shown.operation, shown.parcels)
-        for unit in request.units
-        if _is_reported(unit, shown) and unit.confirmed in confirmed
-    )
+    return Counter(key(unit, shown.operation, shown.parcels) for _, unit in _counted(request, shown, confirmed))
+
+
+def _refusals(request: Request, shown: ReadBack) -> Counter[Key]:
+    """What NewStore's list of failures has shown before, of units that were sent again since too."""
+    counts = Counter[Key]()
+    for _, unit in _counted(request, shown, frozenset(Confirmed)):
+        counts[key(unit, shown.operation, shown.parcels)] += unit.refusals
+    return counts
+
+
+def _answered(request: Request, shown: ReadBack) -> Counter[Key]:
+    """The units of reports that were refused by their own answer: as far as we know, those are never shown."""
+    units = (unit for _, unit in _counted(request, shown, {Confirmed.REFUSED}) if not unit.refusals)
+    return Counter(key(unit, shown.operation, shown.parcels) for unit in units)
+
+
+def _knows_all(request: Request, shown: ReadBack) -> bool:
+    """Tell whether no report of this kind is younger than the look at NewStore."""
+    counted = sum(1 for _ in _counted(request, shown, frozenset(Confirmed)))
+    return counted == sum(_is_reported(unit, shown) for unit in request.units)
 
 
 def _is_reported(unit: Unit, shown: ReadBack) -> bool:
     return unit.by > 0 and REPORT.get(unit.said) is shown.operation
 
 
-def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | None:
-    """Say which units of a report whose outcome is unknown never arrived, or None where counts can't decide.
+def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Unclear:
+    """Say which units of a report whose outcome is unknown never arrived, or why counts can't tell.
 
-    Writes to NewStore go one at a time, so what is shown beyond the earlier reports can only be this one.
+    Writes to NewStore go one at a time, so what is shown beyond the earlier reports can only be this one. While an
+    earlier one is not proved, fewer than all of them may mean either.
     """
     ours: dict[Key, list[int]] = {}
-    for index, unit in enumerate(request.units):
-        if _is_reported(unit, shown) and unit.by == seq:
+    for index, unit in _counted(request, shown, {Confirmed.NOT_SENT}):
+        if unit.by == seq:
             ours.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
-    earlier = _count(request, shown, {Confirmed.SENT, Confirmed.UNVERIFIED, *SETTLED})
-    refused_before = _count(request, shown, {Confirmed.REFUSED})
+    sent, unverified = _count(request, shown, {Confirmed.SENT}), _count(request, shown, {Confirmed.UNVERIFIED})
+    earlier = _count(request, shown, SETTLED) + sent + unverified
+    refusals, answered = _refusals(request, shown), _answered(request, shown)
     absent: list[int] = []
     for each, indices in ours.items():
-        fails = shown.refused.get(each, (0, ""))[0]
+        fails = shown.refused.get(each, (0, ""))[0] - refusals[each]
         seen = shown.taken.get(each, 0) + fails - earlier[each]
         # A report refused by its own answer is never shown, one refused later is: whose these are can't be told.
-        is_unclear = fails > 0 and refused_before[each] > 0
-        if is_unclear or not 0 <= seen <= len(indices):
-            return None
+        is_unclear = fails > 0 and answered[each] > 0
+        if is_unclear or seen > len(indices):
+            return Unclear.NEVER
+        if seen < len(indices) and (sent[each] or unverified[each]):
+            return Unclear.NEVER if unverified[each] else Unclear.NOT_YET
+        if seen < 0:
+            return Unclear.NEVER
         absent += indices[seen:]
     return tuple(absent)

@@ -1,10 +1,11 @@
 """A fulfillment request: one row, the fold of its events, and what is derived from it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from .commands import End, RejectionReason
 from .deliveries import Delivery, Operation
 from .units import Confirmed, Said, Unit
 
@@ -25,6 +26,25 @@ STATUS_NEXT: dict[Status, frozenset[Status]] = {
     Status.PARTIALLY_COMPLETED: frozenset({Status.COMPLETED}),
     Status.COMPLETED: frozenset(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A delivery that ended without being taken; it waits for a person."""
+
+    operation: Operation
+    seq: int
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A withdrawal that was asked of the provider, and what is to follow it: one of the two, never both."""
+
+    to: str | None  # reroute to this provider
+    rejection_reason: RejectionReason | None  # reject the open units
+    who: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,12 @@ class Request:
     conflicts: int = 0
     quarantined: int = 0
     owed: tuple[Delivery, ...] = ()
-    dead: tuple[tuple[Operation, int], ...] = ()
+    dead: tuple[Dead, ...] = ()
+    closed: bool = False
+    taken_by: str | None = None
+    withdrawal: Withdrawal | None = None
+    withdrawn: bool = False
+    """The provider will do nothing more with the open units."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
 
@@ -66,12 +91,15 @@ class Request:
 
     @property
     def is_pending(self) -> bool:
-        """A unit not said final, or said and not yet proved."""
-        return not all(unit.is_settled for unit in self.units)
+        """A unit not said final, or said and not yet proved; nothing once a person has closed the request."""
+        return not self.closed and not all(unit.is_settled for unit in self.units)
 
     @property
     def failure(self) -> str | None:
-        """Why a person must look: refused, unverified, a dead delivery, or more shown than sent."""
+        """Why a person must look: refused, unverified, a dead delivery, more shown than sent, or a contradiction."""
+        return ("conflict" if self.conflicts else None) if self.closed else self._failure()
+
+    def _failure(self) -> str | None:
         confirmed = {unit.confirmed for unit in self.units}
         if Confirmed.REFUSED in confirmed:
             return "refused"
@@ -80,20 +108,52 @@ class Request:
         if self.surplus:
             return "surplus"
         if self.dead and self.is_pending:
-            return f"dead_{self.dead[0][0]}"
-        return None
+            return f"dead_{self.dead[0].operation}"
+        if self.withdrawn and self.open_units:
+            return "withdrawn"
+        return "conflict" if self.conflicts else None
+
+    @property
+    def open_units(self) -> tuple[int, ...]:
+        """The units of which the provider has said nothing final."""
+        return tuple(index for index, unit in enumerate(self.units) if unit.said is Said.OPEN)
+
+    @property
+    def unproved_rejections(self) -> tuple[int, ...]:
+        """The rejected units of which nothing proves yet that the provider will not ship them."""
+        return tuple(index for index, unit in enumerate(self.units) if unit.said is Said.REJECTED and not unit.by)
+
+    @property
+    def is_known_to_provider(self) -> bool:
+        """Its provider has spoken of it."""
+        return any(unit.accepted or unit.said is not Said.OPEN for unit in self.units)
 
     @property
     def is_rejected(self) -> bool:
         """Rejected units not yet proved, or waiting at NewStore until their siblings are final."""
         rejected = [unit for unit in self.units if unit.said is Said.REJECTED]
-        return bool(rejected) and (
+        return (not self.closed and bool(rejected)) and (
             not all(unit.is_settled for unit in rejected) or any(unit.said is Said.OPEN for unit in self.units)
         )
 
     def has_settled(self, said: Said) -> bool:
         """Tell whether any unit of this kind is proved at NewStore."""
         return any(unit.said is said and unit.is_settled for unit in self.units)
+
+    def owes(self, operation: Operation, seq: int) -> bool:
+        """Tell whether this very delivery is still owed."""
+        return any(owed.operation is operation and owed.seq == seq for owed in self.owed)
+
+    def with_each(self, indices: Iterable[int], change: Callable[[Unit], Unit]) -> "Request":
+        """Give the request with these units changed."""
+        units = list(self.units)
+        for index in indices:
+            units[index] = change(units[index])
+        return replace(self, units=tuple(units))
+
+    def without_dead(self, *operations: Operation) -> "Request":
+        """Give the request without the dead deliveries of these kinds."""
+        return replace(self, dead=tuple(each for each in self.dead if each.operation not in operations))
 
     @property
     def ready(self) -> tuple[Delivery, ...]:

@@ -19,6 +19,6 @@ def provider_reference(reference: str, assignment: int) -> str:
     return reference if assignment == 1 else f"{reference}-{assignment}"
 
 
-def idempotency_key(reference: str, assignment: int, operation: str, redrive: int = 0) -> str:
-    """Name the intent, so that every automatic retry of it repeats the same key."""
-    return f"{reference}.{assignment}.{operation}.{redrive}"
+def idempotency_key(reference: str, assignment: int, operation: str, seq: int) -> str:
+    """Name the intent: a retry of a delivery repeats its key, a redrive is another delivery with a higher number."""
+    return f"{reference}.{assignment}.{operation}.{seq}"

@@ -1,7 +1,7 @@
 """One unit of a fulfillment request, and the two facts it holds: what was said, and what NewStore confirmed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -35,9 +35,9 @@ SAID_NEXT: dict[Said, frozenset[Said]] = {
 CONFIRMED_NEXT: dict[Confirmed, frozenset[Confirmed]] = {
     Confirmed.NOT_SENT: frozenset({Confirmed.SENT, Confirmed.UNVERIFIABLE, Confirmed.REFUSED}),
     Confirmed.SENT: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.UNVERIFIED}),
-    Confirmed.UNVERIFIED: frozenset({Confirmed.PROVED, Confirmed.REFUSED}),
+    Confirmed.UNVERIFIED: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.NOT_SENT}),
     Confirmed.PROVED: frozenset(),
-    Confirmed.REFUSED: frozenset(),
+    Confirmed.REFUSED: frozenset({Confirmed.NOT_SENT, Confirmed.PROVED}),
     Confirmed.UNVERIFIABLE: frozenset(),
 }
 SETTLED = frozenset({Confirmed.PROVED, Confirmed.UNVERIFIABLE})
@@ -52,10 +52,25 @@ class Unit:
     confirmed: Confirmed = Confirmed.NOT_SENT
     accepted: int = 0  # version of the event that accepted it; 0 until then
     by: int = 0  # version of the event whose report to NewStore carries it; 0 until one does
+    refusals: int = 0  # how often a read-back showed it refused: NewStore's list keeps each of them
 
     @property
     def is_settled(self) -> bool:
         return self.said is not Said.OPEN and self.confirmed in SETTLED
+
+
+def say(unit: Unit, said: Said, by: int) -> Unit:
+    """Move a unit to what the provider said of it. Raises `ValueError` for a move that is not legal."""
+    if said not in SAID_NEXT[unit.said]:
+        raise ValueError(f"a unit that is {unit.said} cannot become {said}")
+    return replace(unit, said=said, by=by)
+
+
+def confirm(unit: Unit, confirmed: Confirmed) -> Unit:
+    """Move a unit to what NewStore confirmed of it. Raises `ValueError` for a move that is not legal."""
+    if confirmed not in CONFIRMED_NEXT[unit.confirmed]:
+        raise ValueError(f"a unit that is {unit.confirmed} cannot become {confirmed}")
+    return replace(unit, confirmed=confirmed)
 
 
 _SAID = {Said.OPEN: "o", Said.SHIPPED: "s", Said.REJECTED: "r", Said.CANCELLED: "c"}
@@ -72,8 +87,11 @@ _CONFIRMED_BACK = {code: confirmed for confirmed, code in _CONFIRMED.items()}
 
 
 def to_text(units: Iterable[Unit]) -> str:
-    """Write the changing part of each unit as a few characters: said, confirmed, `accepted`.`by`."""
-    return " ".join(f"{_SAID[u.said]}{_CONFIRMED[u.confirmed]}{u.accepted}.{u.by}" for u in units)
+    """Write the changing part of each unit as a few characters: said, confirmed, `accepted`.`by`[.`refusals`]."""
+    return " ".join(
+        f"{_SAID[u.said]}{_CONFIRMED[u.confirmed]}{u.accepted}.{u.by}" + (f".{u.refusals}" if u.refusals else "")
+        for u in units
+    )
 
 
 def from_text(products: Iterable[str], text: str) -> tuple[Unit, ...]:
@@ -82,5 +100,4 @@ def from_text(products: Iterable[str], text: str) -> tuple[Unit, ...]:
 
 
 def _unit(product: str, word: str) -> Unit:
-    accepted, by = word[2:].split(".")
-    return Unit(product, _SAID_BACK[word[0]], _CONFIRMED_BACK[word[1]], int(accepted), int(by))
+    return Unit(product, _SAID_BACK[word[0]], _CONFIRMED_BACK[word[1]], *map(int, word[2:].split(".")))

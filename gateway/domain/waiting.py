@@ -7,18 +7,33 @@ from .deliveries import NEWSTORE
 from .requests import Request
 from .units import Confirmed, Said
 
+_LOOK_THERE = "`gateway recheck ID` looks whether it is, then `gateway redrive ID` sends what is missing"
 _FAILED = {
-    "refused": "NewStore refused what the provider did: compare both sides, then settle it by hand",
-    "unverified": "NewStore took the report and never showed it: look the request up there",
-    "surplus": "NewStore shows more units than the gateway sent: find out who else reported them",
-    "dead_create": "the provider never took the request: mend the cause named in its last attempt",
-    "dead_acknowledge": "NewStore was never told of the acceptance: mend the cause named in its last attempt",
-    "dead_ship": "the shipment may not be at NewStore: look the request up there before anything is sent again",
-    "dead_reject": "the rejection may not be at NewStore: look the request up there before anything is sent again",
-    "dead_cancel": "the cancellation may not be at NewStore: look the request up there before anything is sent again",
-    "dead_read_shipment": "NewStore's list of shipments can't be read: look there whether it took them",
-    "dead_read_rejection": "NewStore's list of rejections can't be read: look there whether it took them",
-    "dead_read_cancellation": "NewStore's list of cancellations can't be read: look there whether it took them",
+    "refused": "NewStore refused what the provider did: mend the cause there, then `gateway redrive ID`, "
+    "or settle it by hand and `gateway close ID`",
+    "unverified": "NewStore took the report and never showed it: `gateway recheck ID` looks once more, "
+    "`gateway redrive ID` sends what is still missing",
+    "surplus": "NewStore shows more units than the gateway sent: find out who else reported them, "
+    "then `gateway close ID` once the rest is settled",
+    "conflict": "somebody contradicts what was settled, and it may ship twice: read the story, act on it, "
+    "then write down how with `gateway note ID`",
+    "withdrawn": "the provider stopped, and some units are neither shipped nor rejected: `gateway reject ID` "
+    "lets NewStore reroute them, `gateway close ID` ends it",
+    "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
+    "`gateway redrive ID`, or `gateway reroute ID PROVIDER`",
+    "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "
+    "and repeat the reroute or reject with --provider-stopped",
+    "dead_acknowledge": "NewStore was never told of the acceptance: mend the cause named in its last attempt, then "
+    "`gateway redrive ID`",
+    "dead_ship": f"the shipment may not be at NewStore: {_LOOK_THERE}",
+    "dead_reject": f"the rejection may not be at NewStore: {_LOOK_THERE}",
+    "dead_cancel": f"the cancellation may not be at NewStore: {_LOOK_THERE}",
+    "dead_read_shipment": "NewStore's list of shipments can't be read: `gateway redrive ID` reads it again, "
+    "`gateway close ID` where you saw them there",
+    "dead_read_rejection": "NewStore's list of rejections can't be read: `gateway redrive ID` reads it again, "
+    "`gateway close ID` where you saw them there",
+    "dead_read_cancellation": "NewStore's list of cancellations can't be read: `gateway redrive ID` reads it again, "
+    "`gateway close ID` where you saw them there",
 }
 
 
@@ -43,25 +58,29 @@ def _who_and_what(request: Request) -> tuple[str, str]:
     if not request.is_pending:
         return "", ""
     if request.provider is None:
-        return "operations", f"no provider serves {request.location}: name one in the settings of the location"
+        missing = f"no provider serves {request.location}: name one in the settings of the location"
+        return "operations", f"{missing}, or `gateway reroute ID PROVIDER`"
     if request.quarantined:
-        return "operations", f"{request.quarantined} message(s) of {request.provider} lie in quarantine: decide on them"
+        lie = f"{request.quarantined} message(s) of {request.provider} lie in quarantine"
+        return "operations", f"{lie}: replay or discard them"
     for owed in request.owed:
         if not owed.is_read:
-            return "gateway", f"the gateway has to {owed.operation} the request at {owed.destination}"
+            operation = owed.operation.replace("_", " ")
+            return "gateway", f"the gateway has to {operation} the request at {owed.destination}"
     return _outside(request, request.provider)
 
 
 def _outside(request: Request, provider: str) -> tuple[str, str]:
-    """Nothing is owed by the gateway: the provider or NewStore has to move."""
+    """Nothing is owed by the gateway: the provider or NewStore has to move, or a person must ask the provider."""
+    if unproved := len(request.unproved_rejections):
+        confirm = f"confirm with {provider} that it will not ship {unproved} rejected unit(s)"
+        return "operations", f"{confirm}, then `gateway reject ID --provider-stopped`"
     said = [unit.said for unit in request.units]
     still_open = said.count(Said.OPEN)
-    if still_open == len(said) and not request.accepted_at:
+    if still_open == len(said) and not request.is_known_to_provider:
         return provider, f"{provider} has not accepted the request yet"
     if still_open:
         waits = " (rejected units wait for them at NewStore)" if Said.REJECTED in said else ""
         return provider, f"{provider} has {still_open} of {len(said)} units to ship or reject{waits}"
     sent = sum(unit.confirmed is Confirmed.SENT for unit in request.units)
-    if sent:
-        return NEWSTORE, f"NewStore has not shown {sent} of {len(said)} reported units yet"
-    return "gateway", "a rejection waits for the proof that the provider will not ship"
+    return NEWSTORE, f"NewStore has not shown {sent} of {len(said)} reported units yet"

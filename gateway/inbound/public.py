@@ -18,7 +18,7 @@ from gateway.ledger.entries import Unstorable
 from gateway.ledger.quarantine import Kept
 from gateway.ledger.writer import Writer
 from gateway.newstore import webhook
-from gateway.providers import contract, http
+from gateway.providers import CALLBACKS, contract
 from gateway.providers.signatures import is_authentic
 from gateway.settings import Settings
 from gateway.telemetry import metrics
@@ -121,7 +121,8 @@ async def call_back(request: web.Request) -> web.Response:
     came = _Message(provider.name, body, sha256(body).hexdigest(), datetime.now(UTC))
     async with asyncio.timeout(_STORE_SECONDS):
         try:
-            said = http.read_callback(body, provider.name, came.at, OnProviderCancel.QUARANTINE)
+            read = CALLBACKS[provider.adapter]
+            said = read(body, provider.name, came.at, OnProviderCancel.QUARANTINE)
             said = await with_location_rule(doors.pool, doors.settings, said)
             applied = await doors.writer.apply(said, body)
         except contract.Malformed as error:

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from asyncpg import Record
 
-from gateway.domain.commands import ProviderSaid
+from gateway.domain.commands import End, ProviderSaid
 from gateway.domain.deliveries import Delivery, Operation
 from gateway.domain.events import Event, Fact
-from gateway.domain.requests import Request
+from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
 
 _FACTS: dict[str, type] = {fact.__name__: fact for fact in typing.get_args(Fact)}
@@ -78,7 +78,11 @@ def changing(request: Request) -> dict[str, Any]:
         "surplus": request.surplus,
         "conflicts": request.conflicts,
         "quarantined": request.quarantined,
-        "dead": " ".join(f"{operation}@{seq}" for operation, seq in request.dead),
+        "dead": " ".join(f"{dead.operation}@{dead.seq}:{dead.end}" for dead in request.dead),
+        "closed": request.closed,
+        "taken_by": request.taken_by,
+        "withdrawal": request.withdrawal,
+        "withdrawn": request.withdrawn,
     }
 
 
@@ -120,14 +124,25 @@ def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[s
         quarantined=row["quarantined"],
         owed=tuple(owed),
         dead=tuple(_dead(word) for word in row["dead"].split()),
+        closed=row["closed"],
+        taken_by=row["taken_by"],
+        withdrawal=msgspec.json.decode(row["withdrawal"], type=Withdrawal) if row["withdrawal"] else None,
+        withdrawn=row["withdrawn"],
         causes=causes or {},
     )
 
 
 def decode_delivery(row: Record) -> Delivery:
-    return Delivery(row["destination"], Operation(row["operation"]), row["seq"])
+    return Delivery(
+        row["destination"],
+        Operation(row["operation"]),
+        row["seq"],
+        in_doubt=row["doubt"],
+        in_flight=row["owner"] is not None,
+    )
 
 
-def _dead(word: str) -> tuple[Operation, int]:
-    operation, seq = word.split("@")
-    return Operation(operation), int(seq)
+def _dead(word: str) -> Dead:
+    operation, _, rest = word.partition("@")
+    seq, _, end = rest.partition(":")
+    return Dead(Operation(operation), int(seq), End(end))

@@ -1,7 +1,8 @@
 """One batch as one statement: events, states, deliveries and bodies are stored together or, request by request, not.
 
-A request is written only if its version is the one that was read, nobody else holds its row, and every claim that
-the batch settles for it is still ours. What was not written is not in the answer; the writer reads it again.
+A request is written only if its version is the one that was read, nobody else holds its row, every claim that the
+batch settles for it is still ours, and every order that it calls off (a fence without an owner) is not on its way.
+What was not written is not in the answer; the writer reads it again.
 
 Each input is one JSON document with a row for each object: Postgres reads thousands of values faster from one text
 than the driver writes them one by one. Only bodies, which are bytes, go as arrays.
@@ -21,11 +22,13 @@ WITH incoming AS (
         version int, provider text, assignment smallint, units text, changed_at timestamptz,
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
-        quarantined int, dead text)
+        quarantined int, dead text,
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool)
 ), inserted AS (
     INSERT INTO requests (id, month, location, order_id, service_level, reference, fingerprint, products, received_at,
         version, provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at,
-        pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead)
+        pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by,
+        withdrawal, withdrawn)
     SELECT * FROM incoming ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -34,14 +37,16 @@ WITH incoming AS (
         version int, provider text, assignment smallint, units text, changed_at timestamptz,
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
-        quarantined int, dead text)
+        quarantined int, dead text,
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool)
 ), fences AS (
     SELECT * FROM json_to_recordset($3::json) AS f(request_id text, operation text, seq int, owner text, attempt int,
         guards bool, again bool, delay float8, doubt bool, counts bool)
 ), held AS (
     SELECT d.request_id, d.operation, d.seq
     FROM deliveries d JOIN fences f USING (request_id, operation, seq)
-    WHERE d.owner = f.owner AND d.attempt = f.attempt
+    WHERE (d.owner = f.owner AND d.attempt = f.attempt)
+        OR (f.owner IS NULL AND d.owner IS NULL AND d.doubt <= f.doubt)
     ORDER BY d.request_id, d.operation, d.seq
     FOR UPDATE OF d SKIP LOCKED
 ), locked AS (
@@ -60,7 +65,8 @@ WITH incoming AS (
         changed_at = w.changed_at, submitted_at = w.submitted_at, accepted_at = w.accepted_at,
         shipped_at = w.shipped_at, settled_at = w.settled_at, pending = w.pending, failure = w.failure,
         rejected = w.rejected, shipped = w.shipped, cancelled = w.cancelled, surplus = w.surplus,
-        conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead
+        conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead,
+        closed = w.closed, taken_by = w.taken_by, withdrawal = w.withdrawal, withdrawn = w.withdrawn
     FROM wanted w JOIN locked l USING (id)
     WHERE r.id = w.id
     RETURNING r.id
@@ -75,7 +81,7 @@ WITH incoming AS (
 ), new_payloads AS (
     INSERT INTO payloads (month, request_id, hash, at, body)
     SELECT p.month, p.request_id, p.hash, p.at, p.body
-    FROM unnest($11::date[], $12::text[], $13::text[], $14::timestamptz[], $15::bytea[], $16::bool[])
+    FROM unnest($14::date[], $15::text[], $16::text[], $17::timestamptz[], $18::bytea[], $19::bool[])
         AS p(month, request_id, hash, at, body, guards)
     LEFT JOIN written ON written.id = p.request_id
     WHERE written.id IS NOT NULL OR NOT p.guards
@@ -86,18 +92,20 @@ WITH incoming AS (
     JOIN written ON written.id = k.request_id
 ), new_deliveries AS (
     INSERT INTO deliveries AS d (request_id, operation, seq, destination, location, month, is_read, ready, urgency,
-        due_at, verify_by)
+        due_at, verify_by, doubt)
     SELECT o.request_id, o.operation, o.seq, o.destination, o.location, o.month, o.is_read, o.ready, o.urgency,
-        clock_timestamp() + make_interval(secs => o.delay), clock_timestamp() + make_interval(secs => o.within)
+        clock_timestamp() + make_interval(secs => o.delay), clock_timestamp() + make_interval(secs => o.within),
+        o.doubt
     FROM json_to_recordset($6::json) AS o(request_id text, operation text, seq int, destination text, location text,
-        month date, is_read bool, ready bool, urgency smallint, delay float8, within float8)
+        month date, is_read bool, ready bool, urgency smallint, delay float8, within float8,
+        doubt bool)
     JOIN written ON written.id = o.request_id
     ON CONFLICT (request_id, operation, seq)
     DO UPDATE SET due_at = excluded.due_at, verify_by = excluded.verify_by, tries = 0
 ), new_finals AS (
     INSERT INTO finals (location, at, said, units)
     SELECT f.location, clock_timestamp(), f.said, f.units
-    FROM json_to_recordset($26::json) AS f(request_id text, location text, said text, units int)
+    FROM json_to_recordset($13::json) AS f(request_id text, location text, said text, units int)
     JOIN written ON written.id = f.request_id
 ), gone AS (
     DELETE FROM deliveries d
@@ -121,6 +129,11 @@ WITH incoming AS (
     SELECT x.* FROM json_to_recordset($9::json) AS x(request_id text, operation text, seq int, destination text,
         location text, attempts int, died_at timestamptz, why text, detail text)
     JOIN written ON written.id = x.request_id
+), alive AS (
+    DELETE FROM dead_deliveries d
+    USING json_to_recordset($11::json) AS x(request_id text, operation text, seq int)
+    JOIN written ON written.id = x.request_id
+    WHERE (d.request_id, d.operation, d.seq) = (x.request_id, x.operation, x.seq)
 ), new_attempts AS (
     INSERT INTO attempts (month, request_id, operation, seq, attempt, destination, at, seconds, outcome, status,
         detail, response, is_late)
@@ -134,11 +147,16 @@ WITH incoming AS (
     WHERE written.id IS NOT NULL OR NOT a.guards
 ), quarantined AS (
     INSERT INTO quarantine (source, event_id, fingerprint, request_id, reason, detail, at, body, command)
-    SELECT q.* FROM unnest($17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[],
-        $23::timestamptz[], $24::bytea[], $25::jsonb[])
+    SELECT q.* FROM unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[],
+        $26::timestamptz[], $27::bytea[], $28::jsonb[])
         AS q(source, event_id, fingerprint, request_id, reason, detail, at, body, command)
     JOIN written ON written.id = q.request_id
     ON CONFLICT (source, event_id, fingerprint) DO UPDATE SET reason = excluded.reason, detail = excluded.detail
+), released AS (
+    UPDATE quarantine q SET resolved_at = clock_timestamp()
+    FROM json_to_recordset($12::json) AS x(request_id text, event_id text)
+    JOIN written ON written.id = x.request_id
+    WHERE (q.request_id, q.event_id) = (x.request_id, x.event_id) AND q.resolved_at IS NULL
 )
 SELECT id FROM written
 """
@@ -162,6 +180,8 @@ class Batch:
     readied: list[Row] = field(default_factory=list)
     dead: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
+    alive: list[Row] = field(default_factory=list)
+    released: list[Row] = field(default_factory=list)
     finals: list[Row] = field(default_factory=list)
     payloads: list[Payload] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
@@ -170,10 +190,9 @@ class Batch:
         """Write the batch and return the ids of the requests that were written."""
         documents = (
             self.incoming, self.wanted, self.fences, self.events, self.keys, self.owed, self.gone, self.readied,
-            self.dead, self.attempts,
+            self.dead, self.attempts, self.alive, self.released, self.finals,
         )  # fmt: skip
         payloads = zip(*self.payloads, strict=True) if self.payloads else [()] * 6
         quarantine = zip(*self.quarantine, strict=True) if self.quarantine else [()] * 9
         inputs = [orjson.dumps(rows).decode() for rows in documents]
-        finals = orjson.dumps(self.finals).decode()
-        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, finals)}
+        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine)}

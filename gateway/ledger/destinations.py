@@ -21,8 +21,8 @@ _OPEN = "INSERT INTO destinations (name) VALUES ($1) ON CONFLICT DO NOTHING"
 _WRITE = """
 UPDATE destinations
 SET tokens = $2, long_tokens = $3, refilled_at = $4, not_before = coalesce($5::timestamptz, '-infinity'),
-    shut = $6::timestamptz IS NOT NULL, shut_at = $6, probe_at = $7, shut_for = $8, prober = $9, calls = $10, failures = $11,
-    window_at = coalesce($12::timestamptz, '-infinity')
+    shut = $6::timestamptz IS NOT NULL, shut_at = $6, probe_at = $7, shut_for = $8, prober = $9, calls = $10,
+    failures = $11, window_at = coalesce($12::timestamptz, '-infinity')
 WHERE name = $1
 """
 _ALL = "SELECT * FROM destinations ORDER BY name"

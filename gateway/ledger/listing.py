@@ -29,8 +29,10 @@ ORDER BY r.received_at DESC, r.id DESC
 LIMIT $10
 """
 _OWED = """
-SELECT request_id, operation, seq, destination FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+SELECT request_id, operation, seq, destination, owner, doubt
+FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
+_OWED_SHOWN = ("request_id", "operation", "seq", "destination")
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _EVENTS = """
 SELECT version, kind, at, cause, fact FROM events WHERE month = $1 AND request_id = $2 ORDER BY version
@@ -107,7 +109,7 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
         ],
         "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
-        "owed": [dict(each) for each in owed],
+        "owed": [{name: each[name] for name in _OWED_SHOWN} for each in owed],
     }
 
 

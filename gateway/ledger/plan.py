@@ -6,11 +6,12 @@ from hashlib import sha256
 from random import random
 
 from gateway.domain.commands import ProviderSaid, Receive
-from gateway.domain.deliveries import READ_BACK, Delivery
+from gateway.domain.deliveries import READ_BACK, Delivery, Operation
 from gateway.domain.events import (
     CallbackQuarantined,
     DeliveryDied,
     Event,
+    QuarantineLeft,
     Reported,
     Submitted,
     UnitsCancelled,
@@ -141,6 +142,12 @@ class Plan:
             elif isinstance(event.fact, Submitted) and event.fact.provider_order:
                 order = event.fact.provider_order
                 batch.keys.append({"request_id": after.id, "kind": "provider_order", "value": order})
+        still_dead = {(dead.operation, dead.seq) for dead in after.dead}
+        batch.alive += [
+            {"request_id": after.id, "operation": dead.operation, "seq": dead.seq}
+            for dead in (before.dead if before else ())
+            if (dead.operation, dead.seq) not in still_dead
+        ]
         self._deliveries(before, after, month, events)
 
     def _deliveries(self, before: Request | None, after: Request, month: date, events: list[Event]) -> None:
@@ -149,7 +156,7 @@ class Plan:
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
         for owed in after.owed:
             key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
-            if owed not in was_owed or owed.operation in moved:
+            if owed not in was_owed or (owed.operation in moved and owed.seq == 0):
                 batch.owed.append(
                     {
                         **key,
@@ -159,17 +166,25 @@ class Plan:
                         "is_read": owed.is_read,
                         "ready": owed in ready,
                         "urgency": urgency(owed.operation, is_express=after.service_level in self._express),
-                        "delay": _FIRST_READ_BACK if owed.is_read else 0.0,
+                        "delay": _FIRST_READ_BACK if owed.is_read and owed.seq == 0 else 0.0,
+                        "doubt": owed.in_doubt,
                         "within": self._verify_within if owed.is_read else None,
                     }
                 )
             elif owed in ready and owed not in was_ready:
                 batch.readied.append(key)
-        batch.gone += [
-            {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
-            for owed in was_owed
-            if owed not in after.owed
-        ]
+        for owed in was_owed:
+            if owed not in after.owed:
+                self._gone(after, owed)
+
+    def _gone(self, after: Request, owed: Delivery) -> None:
+        key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
+        self.batch.gone.append(key)
+        if owed.operation is Operation.CREATE and not owed.in_flight:
+            # What was decided of an order that nobody was sending is void once somebody does.
+            self.batch.fences.append(
+                {**key, "owner": None, "guards": True, "again": False, "delay": 0.0, "doubt": owed.in_doubt}
+            )
 
     def _bodies(self, request: Request, entry: Entry, events: list[Event]) -> None:
         batch, month, command = self.batch, codec.month_of(request), entry.command
@@ -177,6 +192,8 @@ class Plan:
             batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
         for event in events:
             if isinstance(event.fact, DeliveryDied) and entry.claim is not None:
+                if not any((d.operation, d.seq) == (event.fact.operation, event.fact.seq) for d in request.dead):
+                    continue
                 batch.dead.append(
                     {
                         "request_id": request.id,
@@ -195,6 +212,8 @@ class Plan:
                     (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
                      event.fact.detail, command.at, entry.body or b"", codec.encode(command))
                 )  # fmt: skip
+            elif isinstance(event.fact, QuarantineLeft):
+                batch.released.append({"request_id": request.id, "event_id": event.fact.message})
 
 
 _FINAL: dict[type, Said] = {

@@ -9,7 +9,7 @@ from .codec import decode_delivery, decode_event, decode_request
 
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _LOCATION = "SELECT location FROM requests WHERE id = $1"
-_DELIVERIES = "SELECT operation, seq, destination FROM deliveries WHERE request_id = $1 ORDER BY seq"
+_DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries WHERE request_id = $1 ORDER BY seq"
 _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
@@ -23,7 +23,10 @@ _ELSEWHERE = """
 SELECT provider, count(*) FROM requests
 WHERE pending AND provider <> ALL($1::text[]) GROUP BY provider ORDER BY provider
 """
-_UNROUTABLE = "SELECT id FROM requests WHERE provider IS NULL AND location = $1 ORDER BY received_at LIMIT 500"
+_UNROUTABLE = """
+SELECT id FROM requests
+WHERE provider IS NULL AND location = $1 AND pending AND NOT rejected ORDER BY received_at LIMIT 500
+"""
 
 
 async def request(pool: Pool, request_id: str) -> Request | None:

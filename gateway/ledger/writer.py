@@ -39,7 +39,7 @@ _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
-SELECT request_id, operation, seq, destination, owner, attempt FROM deliveries
+SELECT request_id, operation, seq, destination, owner, attempt, doubt FROM deliveries
 WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _READ_CAUSES = """

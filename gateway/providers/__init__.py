@@ -1,12 +1,15 @@
 """The adapters, one module each, and which of them a provider's settings name."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import aiohttp
 
+from gateway.domain.commands import OnProviderCancel, ProviderSaid
 from gateway.settings import Provider
 
+from . import http
 from .contract import Adapter
-from .http import Http
 
-ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": Http}
+ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": http.Http}
+CALLBACKS: dict[str, Callable[[bytes, str, datetime, OnProviderCancel], ProviderSaid]] = {"http": http.read_callback}

@@ -35,10 +35,17 @@ class Adapter(Protocol):
 
     can_look_up: bool  # it can be asked whether it has our reference
     is_idempotent: bool  # its contract makes a repeated create harmless
+    can_withdraw: bool  # it can be told to stop; telling it twice is harmless
 
     async def create(self, order: Order) -> Taken: ...
 
     async def look_up(self, order: Order) -> Taken | None: ...
+
+    async def withdraw(self, order: Order) -> str | None:
+        """Have it stop, for good, and say how it said so; None where it has no such order.
+
+        Raises `Refused` when it will ship, or when it does not do that.
+        """
 
     async def check(self) -> None:
         """Reach the provider without changing anything. Raises `CallError`."""

@@ -1,7 +1,8 @@
 """A provider that takes NewStore's own JSON and calls back with one event endpoint.
 
 It is idempotent on NewStore's `id` by contract, and is the authority on its own rejections: what it rejects, it
-will not ship. Orders go to the provider's URL; `GET {url}/{reference}` looks one up.
+will not ship. Orders go to the provider's URL; `GET {url}/{reference}` looks one up, `DELETE` stops it: 200 or 204
+promises that nothing more of it ships, 404 that there is no such order, 409 says that it is shipping.
 """
 
 from datetime import datetime
@@ -43,6 +44,7 @@ class Http:
         self._timeout = aiohttp.ClientTimeout(total=provider.timeout)
         self.can_look_up = provider.look_up
         self.is_idempotent = True
+        self.can_withdraw = provider.withdraw
 
     async def create(self, order: Order) -> Taken:
         """Post the body as NewStore sent it. 409 means that the provider has it already."""
@@ -57,13 +59,29 @@ class Http:
 
     async def look_up(self, order: Order) -> Taken | None:
         """Ask by our reference whether the provider has the order."""
-        url = f"{self._provider.url.rstrip('/')}/{quote(order.reference, safe='')}"
-        status, body = await self._call("GET", url, order)
+        status, body = await self._call("GET", self._url_of(order), order)
         if status == 404:
             return None
         if 200 <= status < 300:
             return Taken(status, _provider_order(body))
         raise NotSent(f"the look-up answered {status}", status, body)
+
+    async def withdraw(self, order: Order) -> str | None:
+        """Delete the order. Only 200 and 204 say that it has stopped: 202 means that it may yet."""
+        status, body = await self._call("DELETE", self._url_of(order), order)
+        if status in {200, 204}:
+            return f"answered {status}"
+        if status == 404:
+            return None
+        if status >= 500 and status != 501:
+            raise Unknown(f"answered {status}: it may have stopped", status, body)
+        if status == 202 or status in _NOT_TAKEN - {405}:
+            raise NotSent(f"answered {status}: it has not stopped yet", status, body)
+        why = "it can't withdraw an order" if status in {405, 501} else "it goes on with the order"
+        raise Refused(f"answered {status}: {why}", status, body)
+
+    def _url_of(self, order: Order) -> str:
+        return f"{self._provider.url.rstrip('/')}/{quote(order.reference, safe='')}"
 
     async def check(self) -> None:
         """Reach the provider by a look-up that finds nothing."""

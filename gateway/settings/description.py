@@ -49,6 +49,7 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "timeout": provider.timeout,
         "concurrency": provider.concurrency,
         "look_up": provider.look_up,
+        "withdraw": provider.withdraw,
     }
 
 

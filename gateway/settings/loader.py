@@ -157,6 +157,7 @@ def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
         concurrency=kinds.whole(1, _MOST_CALLS),
         calls_per_second=kinds.rate(_MOST_RATE),
         look_up=kinds.flag,
+        withdraw=kinds.flag,
     )
     return Provider(
         name=name,

@@ -84,6 +84,7 @@ class Provider:
     concurrency: int = 16
     calls_per_second: float = 50.0
     look_up: bool = True
+    withdraw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A warehouse that takes NewStore's own JSON, works each order once, and calls back what became of it.
 
-It is idempotent on the request's `id`. The events of one order are told one after another, each until it is answered
-with 2xx, so an event nobody takes holds back the later ones of its order.
+It is idempotent on the request's `id`, and an order that was withdrawn is never worked again. The events of one order
+are told one after another, each until it is answered with 2xx, so an event nobody takes holds back the later ones of
+its order.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class Order:
     references: list[str | None] = field(default_factory=list)
     said: list[JSON] = field(default_factory=list)
     told: int = 0
+    withdrawn: bool = False
 
     @property
     def doubled(self) -> bool:
@@ -39,12 +41,14 @@ class Order:
 
     @property
     def finished(self) -> bool:
-        """Every step was done and its event taken."""
-        return self.told == len(self.steps)
+        """Every step was done and its event taken, or none will be any more."""
+        return self.withdrawn or self.told == len(self.steps)
 
     @property
     def status(self) -> str:
-        """received, in_work or completed."""
+        """received, in_work, completed or withdrawn."""
+        if self.withdrawn:
+            return "withdrawn"
         if all(unit.status != "open" for unit in self.units):
             return "completed"
         return "in_work" if self.said else "received"
@@ -56,6 +60,7 @@ class Order:
             "order_id": self.body.get("order_id"),
             "status": self.status,
             "finished": self.finished,
+            "withdrawn": self.withdrawn,
             "times_seen": self.times_seen,
             "doubled": self.doubled,
             "idempotency_keys": self.idempotency_keys,
@@ -84,7 +89,13 @@ class Warehouse(Served):
         backoff: tuple[float, float] = (0.05, 2.0),
         seed: int = 0,
     ) -> None:
-        super().__init__([web.post("/orders", self._take), web.get("/orders/{reference}", self._look_up)])
+        super().__init__(
+            [
+                web.post("/orders", self._take),
+                web.get("/orders/{reference}", self._look_up),
+                web.delete("/orders/{reference}", self._withdraw),
+            ]
+        )
         self.name = name
         self.temperament = TEMPERAMENTS[temperament] if isinstance(temperament, str) else temperament
         self.api_key = api_key
@@ -156,6 +167,20 @@ class Warehouse(Served):
             return web.json_response({"error": "not_found"}, status=404)
         return web.json_response(_shown(order))
 
+    async def _withdraw(self, http: web.Request) -> web.Response:
+        """Stop an order for good, as often as asked, unless something of it has left or was given up."""
+        self.calls["withdraw"] += 1
+        if self._stranger(http):
+            return web.json_response({"error": "unauthorized"}, status=401)
+        order = self._by_reference.get(http.match_info["reference"])
+        if order is None:
+            return web.json_response({"error": "not_found"}, status=404)
+        if any(unit.status != "open" for unit in order.units):
+            return web.json_response({"error": "in_work"}, status=409)
+        order.withdrawn = True
+        self._change()
+        return web.Response(status=204)
+
     def _stranger(self, http: web.Request) -> bool:
         return http.headers.get("Authorization") != f"Bearer {self.api_key}"
 
@@ -175,11 +200,13 @@ class Warehouse(Served):
     async def _tell(self, order: Order) -> None:
         for number, step in enumerate(order.steps[order.told :], start=order.told):
             await asyncio.sleep(self._random.uniform(*self.temperament.pause))
+            if order.withdrawn:
+                return
             event = self._do(order, order.steps.index(step), step)
             if number == len(order.said):
                 order.said.append(event)
             self._change()
-            await self._deliver(event)
+            await self._deliver(order, event)
             order.told += 1
             self._change()
 
@@ -202,9 +229,9 @@ class Warehouse(Served):
             "shipment": step.shipment,
         }
 
-    async def _deliver(self, event: JSON) -> None:
+    async def _deliver(self, order: Order, event: JSON) -> None:
         pause, longest = self.backoff
-        while True:
+        while not order.withdrawn:
             answer = await self.callback.post(self._session, event)
             self.attempts.append({"event_id": event["event_id"], "type": event["type"], "answer": answer})
             if isinstance(answer, int) and 200 <= answer < 300:

@@ -184,5 +184,5 @@ def test_requests_have_references_of_their_own_and_assignments_too() -> None:
 
 
 def test_an_idempotency_key_names_the_intent() -> None:
-    assert idempotency_key("NS0123456789ABCD", 1, "create") == "NS0123456789ABCD.1.create.0"
+    assert idempotency_key("NS0123456789ABCD", 1, "create", 1) == "NS0123456789ABCD.1.create.1"
     assert idempotency_key("NS0123456789ABCD", 2, "create", 3) == "NS0123456789ABCD.2.create.3"

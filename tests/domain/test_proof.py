@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.domain.commands import End
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.domain.events import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
-from gateway.domain.proof import compare, missing
+from gateway.domain.proof import Unclear, compare, missing
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
 from tests.requests import PARCEL, receive
@@ -109,7 +109,7 @@ def test_of_two_equal_units_only_the_one_that_never_arrived_is_sent_again() -> N
     assert missing(request, seq, shown(request, {})) == (0,)
     assert missing(request, seq, shown(request, {parcel_of("A"): 1})) == ()
     assert missing(request, seq, shown(request, {}, {parcel_of("A"): (1, "no")})) == ()
-    assert missing(request, seq, shown(request, {parcel_of("A"): 2})) is None
+    assert missing(request, seq, shown(request, {parcel_of("A"): 2})) is Unclear.NEVER
 
 
 def test_a_report_that_arrived_in_part_is_sent_again_in_part() -> None:
@@ -127,7 +127,7 @@ def test_units_of_an_earlier_report_refused_by_its_answer_do_not_hide_what_arriv
 
 def test_a_refusal_that_may_be_of_this_report_or_of_an_earlier_one_decides_nothing() -> None:
     request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
-    assert missing(request, request.units[1].by, shown(request, {}, {parcel_of("A"): (1, "no")})) is None
+    assert missing(request, request.units[1].by, shown(request, {}, {parcel_of("A"): (1, "no")})) is Unclear.NEVER
 
 
 def test_a_refusal_already_counted_refuses_no_other_unit() -> None:

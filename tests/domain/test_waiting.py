@@ -42,7 +42,8 @@ def unproved_rejection() -> Request:
         (rejection_at_newstore(), "acme", "1 of 2 units to ship or reject (rejected units wait for them at NewStore)"),
         (sent(), NEWSTORE, "NewStore has not shown 2 of 2 reported units yet"),
         (after(said(Word.CANCELLED), start=acknowledged()), "operations", "1 message(s) of acme lie in quarantine"),
-        (unproved_rejection(), "gateway", "the proof that the provider will not ship"),
+        (unproved_rejection(), "operations", "confirm with acme that it will not ship 2 rejected unit(s)"),
+        (unproved_rejection(), "operations", "then `gateway reject ID --provider-stopped`"),
     ],
 )
 def test_a_pending_request_says_who_moves_next(request_: Request, who: str, words: str) -> None:

@@ -1,0 +1,80 @@
+"""Fold what persons had done into a request's state."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .commands import End
+from .deliveries import AT_PROVIDER, Operation
+from .events import (
+    Closed,
+    Event,
+    Noted,
+    OrderWithdrawn,
+    QuarantineLeft,
+    Rechecked,
+    Redriven,
+    TakenOver,
+    WithdrawalAsked,
+    WithdrawalRefused,
+)
+from .requests import Dead, Request, Withdrawal
+from .units import Confirmed, Unit, confirm
+
+
+def _redriven(request: Request, fact: Redriven, event: Event) -> Request:
+    def owed_again(unit: Unit) -> Unit:
+        unsent = unit if unit.confirmed is Confirmed.NOT_SENT else confirm(unit, Confirmed.NOT_SENT)
+        return replace(unsent, by=event.version)
+
+    dead = tuple(each for each in request.dead if (each.operation, each.seq) != (fact.operation, fact.was_seq))
+    return replace(request.with_each(fact.units, owed_again), dead=dead)
+
+
+def _rechecked(request: Request, fact: Rechecked, _: Event) -> Request:
+    if fact.operation is not Operation.LOOK_UP or fact.outcome != "absent":
+        return request
+    absent = (Dead(d.operation, d.seq, End.ABSENT) if d.operation is Operation.CREATE else d for d in request.dead)
+    return replace(request, dead=tuple(absent))
+
+
+def _closed(request: Request, _: Closed, __: Event) -> Request:
+    return replace(request, closed=True, dead=(), conflicts=0, withdrawal=None)
+
+
+def _noted(request: Request, _: Noted, __: Event) -> Request:
+    return replace(request, conflicts=0)
+
+
+def _taken_over(request: Request, fact: TakenOver, _: Event) -> Request:
+    return replace(request, taken_by=fact.who)
+
+
+def _withdrawal_asked(request: Request, fact: WithdrawalAsked, _: Event) -> Request:
+    asked = Withdrawal(fact.to, fact.rejection_reason, fact.who, fact.reason)
+    return replace(request.without_dead(Operation.WITHDRAW), withdrawal=asked)
+
+
+def _order_withdrawn(request: Request, _: OrderWithdrawn, __: Event) -> Request:
+    return replace(request.without_dead(*AT_PROVIDER), withdrawal=None, withdrawn=True)
+
+
+def _withdrawal_refused(request: Request, _: WithdrawalRefused, __: Event) -> Request:
+    return replace(request, withdrawal=None)
+
+
+def _quarantine_left(request: Request, _: QuarantineLeft, __: Event) -> Request:
+    return replace(request, quarantined=max(0, request.quarantined - 1))
+
+
+EXITS: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
+    Redriven: _redriven,
+    Rechecked: _rechecked,
+    Closed: _closed,
+    Noted: _noted,
+    TakenOver: _taken_over,
+    WithdrawalAsked: _withdrawal_asked,
+    OrderWithdrawn: _order_withdrawn,
+    WithdrawalRefused: _withdrawal_refused,
+    QuarantineLeft: _quarantine_left,
+}

@@ -1,0 +1,24 @@
+"""What a report to NewStore said, found by its number: a redriven one repeats the report before it."""
+
+from collections.abc import Sequence
+
+from .deliveries import Parcel
+from .events import Event, Redriven, UnitsCancelled, UnitsShipped, UnitsWithdrawn
+
+Report = UnitsShipped | UnitsWithdrawn | UnitsCancelled
+
+
+def reports(story: Sequence[Event]) -> dict[int, Report]:
+    """Give what provider or person said, by the number of each report that carries it."""
+    found: dict[int, Report] = {}
+    for event in story:
+        if isinstance(event.fact, Report):
+            found[event.version] = event.fact
+        elif isinstance(event.fact, Redriven) and event.fact.was_seq in found:
+            found[event.version] = found[event.fact.was_seq]
+    return found
+
+
+def parcels(story: Sequence[Event]) -> dict[int, Parcel]:
+    """Give the parcel of each report of a shipment."""
+    return {seq: fact.parcel for seq, fact in reports(story).items() if isinstance(fact, UnitsShipped)}

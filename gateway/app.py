@@ -111,7 +111,7 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         stack.push_async_callback(_drained, dispatcher)
         _keep_running(stack, dispatcher.run(), broke)
         public_url = await _listen(stack, public_app(settings, writer, pool, join), settings.public)
-        internal_url = await _listen(stack, internal_app(settings, pool), settings.internal)
+        internal_url = await _listen(stack, internal_app(settings, pool, writer, adapters), settings.internal)
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
 
 

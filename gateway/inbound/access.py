@@ -3,8 +3,15 @@
 from collections.abc import Iterable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.settings import Operator, Secret
+
+from .desk import DESK
+from .problems import Problem
+
+OPERATOR = web.RequestKey("operator", Operator)
+_MAY_ACT = frozenset({"operator", "admin"})
 
 
 def bearer(request: web.Request) -> str:
@@ -24,3 +31,18 @@ def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
         if operator.token.matches(token):
             found = operator
     return found
+
+
+@web.middleware
+async def operators_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let named operators in; a viewer reads, the others also act."""
+    if not request.path.startswith("/v1/"):
+        return await handler(request)
+    operator = operator_of(request.app[DESK].settings.operators, bearer(request))
+    if operator is None:
+        detail = "/v1 needs the token of a named operator; send it as Bearer"
+        raise Problem(401, detail, WWW_Authenticate="Bearer")
+    if request.method != "GET" and operator.role not in _MAY_ACT:
+        raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask an operator to do it")
+    request[OPERATOR] = operator
+    return await handler(request)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from aiohttp import web
 
 from gateway.domain.commands import Receive
 from gateway.domain.events import (
@@ -43,6 +44,11 @@ class CallbackReceipt(msgspec.Struct, omit_defaults=True):
     id: str
     reason: str = ""
     detail: str = ""
+
+
+def json_answer(document: object, status: int = 200) -> web.Response:
+    """Write an answer as JSON."""
+    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
 def receipt(command: Receive, request: Request, events: Sequence[Event]) -> Receipt:

@@ -1,46 +1,53 @@
-"""What operations asks: lists, stories, counts, health and metrics. Reads only, for every role."""
+"""What operations asks and does: lists, stories, counts, acts, holds, quarantine, audit; health and metrics."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import asyncpg
-import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.ledger import listing
+from gateway.ledger import audit, listing
+from gateway.ledger.writer import Writer
+from gateway.providers.contract import Adapter
 from gateway.settings import Settings
 from gateway.telemetry.metrics import REGISTRY
 
 from . import openapi
-from .access import bearer, operator_of
+from .access import operators_only
+from .acts import ACTIONS, BULK, act_on_many, act_on_one
+from .answers import json_answer
+from .desk import DESK, Desk
+from .held import list_holds, place_hold, release_hold
 from .problems import Problem, problems
+from .quarantined import discard, list_quarantine, replay, show_quarantine
+from .queries import filters_of, limit_of, number_of, place_of
 
-_MOST = 200
 _READ_SECONDS = 10.0
 _READY_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    settings: Settings
-    pool: asyncpg.Pool
-
-
-DESK = web.AppKey("desk", Desk)
-OPERATOR = web.RequestKey("operator", str)
-
-
-def internal_app(settings: Settings, pool: asyncpg.Pool) -> web.Application:
+def internal_app(
+    settings: Settings, pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]
+) -> web.Application:
     """Build the internal listener."""
-    app = web.Application(middlewares=[problems, _operators_only])
-    app[DESK] = Desk(settings, pool)
+    app = web.Application(middlewares=[problems, operators_only])
+    app[DESK] = Desk(settings, pool, writer, adapters)
     app.add_routes(
         [
             web.get("/v1/requests", list_requests, allow_head=False),
             web.get("/v1/requests/{id}", show_request, allow_head=False),
+            web.post(f"/v1/requests/{{id}}/{{action:{'|'.join(ACTIONS)}}}", act_on_one),
+            *(web.post(f"/v1/{path}", act_on_many(action)) for path, action in BULK.items()),
             web.get("/v1/summary", summarize, allow_head=False),
+            web.get("/v1/holds", list_holds, allow_head=False),
+            web.post("/v1/holds", place_hold),
+            web.post("/v1/holds/{id}/release", release_hold),
+            web.get("/v1/quarantine", list_quarantine, allow_head=False),
+            web.get("/v1/quarantine/{id}", show_quarantine, allow_head=False),
+            web.post("/v1/quarantine/{id}/replay", replay),
+            web.post("/v1/quarantine/{id}/discard", discard),
+            web.get("/v1/audit", list_audit, allow_head=False),
             web.get("/readyz", readyz, allow_head=False),
             web.get("/livez", livez, allow_head=False),
             web.get("/metrics", show_metrics, allow_head=False),
@@ -50,43 +57,28 @@ def internal_app(settings: Settings, pool: asyncpg.Pool) -> web.Application:
     return app
 
 
-@web.middleware
-async def _operators_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if not request.path.startswith("/v1/"):
-        return await handler(request)
-    operator = operator_of(request.app[DESK].settings.operators, bearer(request))
-    if operator is None:
-        detail = "/v1 needs the token of a named operator; send it as Bearer"
-        raise Problem(401, detail, WWW_Authenticate="Bearer")
-    request[OPERATOR] = operator.name
-    async with asyncio.timeout(_READ_SECONDS):
-        return await handler(request)
-
-
 async def list_requests(request: web.Request) -> web.Response:
     """List requests, newest first, a page at a time."""
     asked = dict(request.query)
-    known = (*listing.FILTERS, "after", "limit")
-    if unknown := asked.keys() - set(known):
-        raise Problem(400, f"no filter {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
-    if asked.get("status", "pending") not in listing.STATUSES:
-        raise Problem(400, f"no such status; choose one of {', '.join(listing.STATUSES)}")
+    limit, after = limit_of(asked.pop("limit", "50")), asked.pop("after", None)
+    filters_of(asked)
+    place_of(after)
+    async with asyncio.timeout(_READ_SECONDS):
+        page, next_page = await listing.requests(request.app[DESK].pool, asked, after, limit)
+    return json_answer({"requests": page, "next_page": next_page})
+
+
+async def list_audit(request: web.Request) -> web.Response:
+    """List who did what and why, newest first."""
+    asked = request.query
+    limit, before = limit_of(asked.get("limit", "50")), number_of("before", asked.get("before"))
     if any("\0" in value for value in asked.values()):
         raise Problem(400, "a filter holds a NUL character; remove it")
-    limit = _limit(asked.pop("limit", "50"))
-    after = asked.pop("after", None)
-    try:
-        listing.place(after)
-    except (ValueError, OverflowError, OSError):
-        raise Problem(400, "after is no cursor; use the next_page of the page before") from None
-    page, next_page = await listing.requests(request.app[DESK].pool, asked, after, limit)
-    return _json({"requests": page, "next_page": next_page})
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST):
-        raise Problem(400, f"limit is no page size; choose a whole number from 1 to {_MOST}")
-    return int(text)
+    rows = await audit.page(
+        request.app[DESK].pool, before=before, subject=asked.get("subject"), who=asked.get("who"), limit=limit + 1
+    )
+    next_page = str(rows[limit - 1]["id"]) if len(rows) > limit else None
+    return json_answer({"audit": rows[:limit], "next_page": next_page})
 
 
 async def show_request(request: web.Request) -> web.Response:
@@ -95,12 +87,12 @@ async def show_request(request: web.Request) -> web.Response:
     story = None if "\0" in request_id else await listing.story(request.app[DESK].pool, request_id)
     if story is None:
         raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
-    return _json(story)
+    return json_answer(story)
 
 
 async def summarize(request: web.Request) -> web.Response:
     """Count what is open, per location and provider."""
-    return _json(await listing.summary(request.app[DESK].pool))
+    return json_answer(await listing.summary(request.app[DESK].pool))
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -119,8 +111,4 @@ async def show_metrics(_request: web.Request) -> web.Response:
 
 
 async def show_openapi(_request: web.Request) -> web.Response:
-    return _json(openapi.document())
-
-
-def _json(document: object) -> web.Response:
-    return web.Response(body=orjson.dumps(document), content_type="application/json")
+    return json_answer(openapi.document())

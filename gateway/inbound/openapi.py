@@ -8,18 +8,33 @@ import msgspec
 
 from gateway.ledger.listing import FILTERS, STATUSES
 
+from .acts import ACTIONS, BULK, ActResult, BulkOrder, BulkResult, Order
 from .answers import CallbackReceipt, Receipt
+from .held import HoldOrder, ReleaseOrder
 from .problems import ProblemDocument
-from .shapes import RequestPage, RequestStory, Summary
+from .quarantined import Decision
+from .shapes import (
+    AuditPage,
+    HoldList,
+    HoldStory,
+    QuarantinePage,
+    QuarantineResult,
+    QuarantineStory,
+    RequestPage,
+    RequestStory,
+    Summary,
+)
 
 _TEXT = "text/plain"
 _ANSWERS = {
     200: "Done: what it says is committed",
+    201: "Done: it holds from now on",
     202: "Stored and not applied; `result` and `reason` say why",
     400: "It can't be read; the bytes are kept",
     401: "A wrong or missing key",
-    403: "The request belongs to another provider",
+    403: "Not yours to do",
     404: "No such thing",
+    409: "Not done, and nothing is changed; it says why",
     408: "The body came too slowly",
     413: "The body is too large",
     422: "It can never be right for this request",
@@ -37,6 +52,7 @@ class _Route:
     security: str | None = None
     takes_json: bool = False
     query: tuple[str, ...] = ()
+    takes: type | None = None
 
 
 ROUTES = (
@@ -54,6 +70,45 @@ ROUTES = (
         query=(*FILTERS, "after", "limit"),
     ),
     _Route("get", "/v1/requests/{id}", "One request's story", {200: RequestStory}, (401, 404, 503), "operator_token"),
+    _Route(
+        "post", "/v1/requests/{id}/{action}", f"Do something about a request: {', '.join(ACTIONS)}",
+        {200: ActResult, 409: ActResult}, (400, 401, 403, 404, 503), "operator_token", takes=Order,
+    ),
+    *(
+        _Route(
+            "post", f"/v1/{path}", f"{action.capitalize()} what a filter finds; dry_run counts first",
+            {200: BulkResult}, (400, 401, 403, 503), "operator_token", takes=BulkOrder,
+        )
+        for path, action in BULK.items()
+    ),
+    _Route("get", "/v1/holds", "List what is held back", {200: HoldList}, (401, 503), "operator_token"),
+    _Route(
+        "post", "/v1/holds", "Hold something back", {201: HoldStory}, (400, 401, 403, 503), "operator_token",
+        takes=HoldOrder,
+    ),
+    _Route(
+        "post", "/v1/holds/{id}/release", "Release a hold", {200: HoldStory}, (400, 401, 403, 404, 503),
+        "operator_token", takes=ReleaseOrder,
+    ),
+    _Route(
+        "get", "/v1/quarantine", "List messages that wait for a decision", {200: QuarantinePage}, (400, 401, 503),
+        "operator_token", query=("after", "limit"),
+    ),
+    _Route(
+        "get", "/v1/quarantine/{id}", "One quarantined message in our words", {200: QuarantineStory},
+        (400, 401, 404, 503), "operator_token",
+    ),
+    *(
+        _Route(
+            "post", f"/v1/quarantine/{{id}}/{way}", summary, {200: QuarantineResult}, (400, 401, 403, 404, 409, 503),
+            "operator_token", takes=Decision,
+        )
+        for way, summary in (("replay", "Read a message again and apply it"), ("discard", "Let a message go"))
+    ),
+    _Route(
+        "get", "/v1/audit", "Who did what and why, newest first", {200: AuditPage}, (400, 401, 503),
+        "operator_token", query=("before", "limit", "subject", "who"),
+    ),
     _Route("get", "/v1/summary", "Count what is open", {200: Summary}, (401, 503), "operator_token"),
     _Route("get", "/livez", "Is the process alive?", {200: None}),
     _Route("get", "/readyz", "Can the process store anything?", {200: None}, (503,)),
@@ -64,7 +119,7 @@ ROUTES = (
 
 def document() -> dict[str, Any]:
     """Make the document."""
-    types = [kind for route in ROUTES for kind in route.good.values() if kind not in {None, dict}]
+    types = [kind for route in ROUTES for kind in (*route.good.values(), route.takes) if kind not in {None, dict}]
     _, schemas = msgspec.json.schema_components(
         [*dict.fromkeys(types), ProblemDocument], ref_template="#/components/schemas/{name}"
     )
@@ -94,6 +149,8 @@ def _operation(route: _Route) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.security:
         operation["security"] = [{route.security: []}]
+    if route.takes is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.takes)}}}
     if route.takes_json:
         schema = {"type": "object", "description": "The sender's own JSON; unknown fields are kept and passed on"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import asyncpg
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.domain.commands import OnProviderCancel, ProviderSaid, Receive
+from gateway.domain.commands import OnProviderCancel, ProviderSaid
 from gateway.ledger import quarantine
 from gateway.ledger.entries import Unstorable
 from gateway.ledger.quarantine import Kept
@@ -24,7 +23,7 @@ from gateway.settings import Settings
 from gateway.telemetry import metrics
 
 from .access import bearer, is_key
-from .answers import CallbackReceipt, callback_receipt, receipt
+from .answers import CallbackReceipt, callback_receipt, json_answer, receipt
 from .bodies import read_body
 from .problems import Problem, answer, problems
 from .rejoin import with_location_rule
@@ -89,24 +88,14 @@ async def receive(request: web.Request) -> web.Response:
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
     came = _Message(f"newstore:{location.id}", body, sha256(body).hexdigest(), datetime.now(UTC))
     try:
-        incoming = webhook.read_request(body)
-        command = Receive(
-            request_id=incoming.id,
-            at=came.at,
-            location=location.id,
-            provider=location.provider,
-            order_id=incoming.order_id,
-            service_level=incoming.service_level,
-            products=tuple(incoming.products),
-            fingerprint=came.fingerprint,
-        )
+        command = webhook.receive(body, came.fingerprint, came.at, location.id, location.provider)
         applied = await doors.writer.apply(command, body)
     except webhook.Malformed as error:
         raise await _bad(doors, came, "malformed", error) from error
     except Unstorable as error:
         raise await _bad(doors, came, "unstorable", error) from error
     assert applied.request is not None  # noqa: S101 - Receive begins one
-    return _json(200, receipt(command, applied.request, applied.events))
+    return json_answer(receipt(command, applied.request, applied.events))
 
 
 async def call_back(request: web.Request) -> web.Response:
@@ -134,7 +123,7 @@ async def call_back(request: web.Request) -> web.Response:
     status, told = callback_receipt(said.request_id, applied.events)
     if status >= 400:
         return answer(Problem(status, told.detail), result=told.result, reason=told.reason)
-    return _json(status, told)
+    return json_answer(told, status)
 
 
 async def _keep_for_later(doors: Doors, said: ProviderSaid, body: bytes) -> web.Response:
@@ -155,7 +144,7 @@ async def _keep_for_later(doors: Doors, said: ProviderSaid, body: bytes) -> web.
         ),
     )
     await doors.rejoin([said.request_id])
-    return _json(202, CallbackReceipt("quarantined", said.request_id, "unknown_request", detail))
+    return json_answer(CallbackReceipt("quarantined", said.request_id, "unknown_request", detail), 202)
 
 
 async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> Problem:
@@ -165,10 +154,6 @@ async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> P
     async with asyncio.timeout(_STORE_SECONDS):
         await quarantine.keep(doors.pool, kept)
     return Problem(400, detail)
-
-
-def _json(status: int, document: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
 @web.middleware

@@ -124,3 +124,75 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     locations: list[LocationSummary]
     quarantined: int
     dead_deliveries: int
+
+
+class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
+    """Something is held back."""
+
+    id: int
+    scope: Literal["everything", "newstore", "provider", "location", "request", "rejections"]
+    name: str
+    reason: str
+    who: str
+    at: datetime
+    expires_at: datetime | None
+
+
+class HoldList(msgspec.Struct, forbid_unknown_fields=True):
+    """All that is held back now."""
+
+    holds: list[HoldStory]
+
+
+class QuarantineEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One message that waits for a decision."""
+
+    id: int
+    source: str
+    event_id: str
+    request_id: str | None
+    reason: str
+    detail: str
+    at: datetime
+
+
+class QuarantinePage(msgspec.Struct, forbid_unknown_fields=True):
+    """A page of them, oldest first; `next_page` is the `after` of the next one."""
+
+    quarantine: list[QuarantineEntry]
+    next_page: str | None
+
+
+class QuarantineStory(QuarantineEntry, forbid_unknown_fields=True, kw_only=True):
+    """One message: what was read of it, and how many bytes it has."""
+
+    resolved_at: datetime | None
+    bytes: int
+    said: dict[str, Any] | None
+
+
+class QuarantineResult(msgspec.Struct, forbid_unknown_fields=True):
+    """What became of a message."""
+
+    id: int
+    request_id: str | None
+    outcome: str
+
+
+class AuditEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """Who did what to which subject, why, and what followed."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    reason: str
+    outcome: str
+
+
+class AuditPage(msgspec.Struct, forbid_unknown_fields=True):
+    """A page of them, newest first; `next_page` is the `before` of the next one."""
+
+    audit: list[AuditEntry]
+    next_page: str | None

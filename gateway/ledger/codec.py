@@ -1,7 +1,7 @@
 """Facts and commands as JSON, and request rows as states."""
 
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,7 +10,7 @@ from asyncpg import Record
 
 from gateway.domain.commands import End, ProviderSaid
 from gateway.domain.deliveries import Delivery, Operation
-from gateway.domain.events import Event, Fact
+from gateway.domain.events import Declined, Event, Fact
 from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
 
@@ -41,6 +41,12 @@ def decode_command(text: str) -> ProviderSaid:
 def month_of(request: Request) -> date:
     """Name the partition of a request's story: the month of its receipt, UTC."""
     return request.received_at.date().replace(day=1)
+
+
+def outcome(events: Sequence[Event]) -> str:
+    """Say in a few words what followed from an act: why it was declined, or its facts."""
+    declined = [event.fact.why for event in events if isinstance(event.fact, Declined)]
+    return f"declined: {declined[0]}" if declined else ", ".join(_KINDS[type(event.fact)] for event in events)
 
 
 def written_once(request: Request, month: date) -> dict[str, Any]:

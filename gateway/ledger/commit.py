@@ -157,6 +157,11 @@ WITH incoming AS (
     FROM json_to_recordset($12::json) AS x(request_id text, event_id text)
     JOIN written ON written.id = x.request_id
     WHERE (q.request_id, q.event_id) = (x.request_id, x.event_id) AND q.resolved_at IS NULL
+), audited AS (
+    INSERT INTO audit (who, action, subject, reason, outcome)
+    SELECT x.who, x.action, x.request_id, x.reason, x.outcome
+    FROM json_to_recordset($29::json) AS x(who text, action text, request_id text, reason text, outcome text)
+    JOIN written ON written.id = x.request_id
 )
 SELECT id FROM written
 """
@@ -183,6 +188,7 @@ class Batch:
     alive: list[Row] = field(default_factory=list)
     released: list[Row] = field(default_factory=list)
     finals: list[Row] = field(default_factory=list)
+    audit: list[Row] = field(default_factory=list)
     payloads: list[Payload] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -194,5 +200,6 @@ class Batch:
         )  # fmt: skip
         payloads = zip(*self.payloads, strict=True) if self.payloads else [()] * 6
         quarantine = zip(*self.quarantine, strict=True) if self.quarantine else [()] * 9
+        audit = orjson.dumps(self.audit).decode()
         inputs = [orjson.dumps(rows).decode() for rows in documents]
-        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine)}
+        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, audit)}

@@ -15,14 +15,26 @@ BRAKE = "gateway"
 """Who puts a hold where a brake has tripped."""
 
 _PLACE = """
-INSERT INTO holds (scope, name, reason, who, expires_at)
-VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
-RETURNING *
+WITH placed AS (
+    INSERT INTO holds (scope, name, reason, who, expires_at)
+    VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+    RETURNING *
+), audited AS (
+    INSERT INTO audit (who, action, subject, reason, outcome)
+    SELECT who, 'hold', 'hold ' || id, reason, trim(scope || ' ' || name) FROM placed
+)
+SELECT * FROM placed
 """
 _RELEASE = """
-UPDATE holds SET released_at = clock_timestamp(), released_by = $2
-WHERE id = $1 AND released_at IS NULL
-RETURNING *
+WITH released AS (
+    UPDATE holds SET released_at = clock_timestamp(), released_by = $2
+    WHERE id = $1 AND released_at IS NULL
+    RETURNING *
+), audited AS (
+    INSERT INTO audit (who, action, subject, reason, outcome)
+    SELECT $2, 'release', 'hold ' || id, $3, trim(scope || ' ' || name) FROM released
+)
+SELECT * FROM released
 """
 _ACTIVE = """
 SELECT * FROM holds
@@ -73,9 +85,9 @@ async def place(
     return Hold(**row)
 
 
-async def release(connection: Connection | Pool, hold_id: int, who: str) -> Hold | None:
+async def release(connection: Connection | Pool, hold_id: int, who: str, reason: str) -> Hold | None:
     """Release a hold; None where none of this id is active."""
-    row = await connection.fetchrow(_RELEASE, hold_id, who)
+    row = await connection.fetchrow(_RELEASE, hold_id, who, reason)
     return Hold(**row) if row else None
 
 

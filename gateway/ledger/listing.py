@@ -11,7 +11,7 @@ from gateway.domain.waiting import waiting_for
 
 from .codec import decode_delivery, decode_request
 
-FILTERS = ("status", "order", "reference", "tracking_code", "product", "location", "provider")
+FILTERS = ("status", "order", "reference", "tracking_code", "product", "location", "provider", "since", "until")
 STATUSES = ("pending", "failed", "rejected", "shipped", "cancelled")
 
 _LIST = """
@@ -25,8 +25,24 @@ WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
     AND ($7::text IS NULL OR r.products @> jsonb_build_array($7::text))
     AND ($8::text IS NULL OR r.location = $8)
     AND ($9::text IS NULL OR r.provider = $9)
+    AND ($10::text IS NULL OR r.received_at >= $10::timestamptz)
+    AND ($11::text IS NULL OR r.received_at < $11::timestamptz)
 ORDER BY r.received_at DESC, r.id DESC
-LIMIT $10
+LIMIT $12
+"""
+_COUNT = """
+SELECT count(*) FROM requests r
+WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
+    AND ($3::text IS NULL OR CASE $3 WHEN 'pending' THEN r.pending WHEN 'failed' THEN r.failure IS NOT NULL
+        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped ELSE r.cancelled END)
+    AND ($4::text IS NULL OR r.order_id = $4)
+    AND ($5::text IS NULL OR r.reference = $5)
+    AND ($6::text IS NULL OR r.id IN (SELECT request_id FROM request_keys WHERE value = $6 AND kind = 'tracking_code'))
+    AND ($7::text IS NULL OR r.products @> jsonb_build_array($7::text))
+    AND ($8::text IS NULL OR r.location = $8)
+    AND ($9::text IS NULL OR r.provider = $9)
+    AND ($10::text IS NULL OR r.received_at >= $10::timestamptz)
+    AND ($11::text IS NULL OR r.received_at < $11::timestamptz)
 """
 _OWED = """
 SELECT request_id, operation, seq, destination, owner, doubt
@@ -78,6 +94,13 @@ async def requests(
     owed = await pool.fetch(_OWED, [row["id"] for row in page])
     shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]]) for row in page]
     return shown, cursor(page[-1]) if len(rows) > limit else None
+
+
+async def count(pool: Pool, filters: Mapping[str, str], after: str | None = None) -> int:
+    """Count what a list would show from a place on."""
+    received_at, request_id = place(after)
+    found: int = await pool.fetchval(_COUNT, received_at, request_id, *[filters.get(name) for name in FILTERS])
+    return found
 
 
 async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from datetime import date
 from hashlib import sha256
 from random import random
 
-from gateway.domain.commands import ProviderSaid, Receive
+from gateway.domain.commands import Act, ProviderSaid, Receive
 from gateway.domain.deliveries import READ_BACK, Delivery, Operation
 from gateway.domain.events import (
     CallbackQuarantined,
@@ -190,6 +190,16 @@ class Plan:
         batch, month, command = self.batch, codec.month_of(request), entry.command
         if entry.body is not None and command is not None and events:
             batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
+        if isinstance(command, Act) and events:
+            batch.audit.append(
+                {
+                    "who": command.who,
+                    "action": command.action,
+                    "request_id": request.id,
+                    "reason": command.reason,
+                    "outcome": codec.outcome(events),
+                }
+            )
         for event in events:
             if isinstance(event.fact, DeliveryDied) and entry.claim is not None:
                 if not any((d.operation, d.seq) == (event.fact.operation, event.fact.seq) for d in request.dead):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from asyncpg import Pool
 
@@ -24,6 +25,21 @@ LIMIT 500
 _RESOLVE = """
 UPDATE quarantine SET resolved_at = clock_timestamp()
 WHERE id = $1 AND resolved_at IS NULL AND reason = 'unknown_request'
+"""
+_PAGE = """
+SELECT id, source, event_id, request_id, reason, detail, at FROM quarantine
+WHERE resolved_at IS NULL AND ($1::bigint IS NULL OR id > $1)
+ORDER BY id
+LIMIT $2
+"""
+_FIND = "SELECT * FROM quarantine WHERE id = $1"
+_SETTLE = """
+WITH settled AS (
+    UPDATE quarantine SET resolved_at = clock_timestamp() WHERE id = $1 AND resolved_at IS NULL RETURNING id
+), audited AS (
+    INSERT INTO audit (who, action, subject, reason, outcome) SELECT $2, $3, $4, $5, $6 FROM settled
+)
+SELECT id FROM settled
 """
 
 
@@ -55,6 +71,23 @@ async def joinable(pool: Pool, request_ids: Sequence[str] | None = None) -> list
     """Find, in arrival order, messages whose request has arrived by now; None looks at all of them."""
     rows = await pool.fetch(_WAITING, request_ids)
     return [(row["id"], decode_command(row["command"]), row["body"]) for row in rows]
+
+
+async def page(pool: Pool, *, after: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """List what waits for a decision, oldest first; without the bytes, which may hold personal data."""
+    return [dict(row) for row in await pool.fetch(_PAGE, after, limit)]
+
+
+async def find(pool: Pool, quarantine_id: int) -> dict[str, Any] | None:
+    """Give one message with its bytes and, where it has them, our words for it."""
+    row = await pool.fetchrow(_FIND, quarantine_id)
+    return {**row, "command": decode_command(row["command"]) if row["command"] else None} if row else None
+
+
+async def settle(pool: Pool, quarantine_id: int, *, who: str, action: str, reason: str, outcome: str) -> bool:
+    """Take a message off the list by a person's decision; False where it is off it already."""
+    subject = f"quarantine {quarantine_id}"
+    return await pool.fetchval(_SETTLE, quarantine_id, who, action, subject, reason, outcome) is not None
 
 
 async def resolve(pool: Pool, quarantine_id: int) -> None:

@@ -1,9 +1,12 @@
 """NewStore's fulfillment request, as little of it as the gateway must understand. The bytes go on unchanged."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+
+from gateway.domain.commands import Receive
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
@@ -60,6 +63,21 @@ def read_request(body: bytes) -> Incoming:
         order_id=_text(_loosely(read.order_id)),
         service_level=_text(level),
         products=tuple(item.product_id for item in read.items),
+    )
+
+
+def receive(body: bytes, fingerprint: str, at: datetime, location: str, provider: str | None) -> Receive:
+    """Make the command of a webhook's body. Raises `Malformed`."""
+    incoming = read_request(body)
+    return Receive(
+        request_id=incoming.id,
+        at=at,
+        location=location,
+        provider=provider,
+        order_id=incoming.order_id,
+        service_level=incoming.service_level,
+        products=incoming.products,
+        fingerprint=fingerprint,
     )
 
 

@@ -104,7 +104,7 @@ async def serve(
     try:
         async with (
             TestClient(TestServer(public_app(SETTINGS, writer, pool, look_again, body_seconds))) as public,
-            TestClient(TestServer(internal_app(SETTINGS, pool))) as internal,
+            TestClient(TestServer(internal_app(SETTINGS, pool, writer, {}))) as internal,
         ):
             yield Served(public, internal, pool, rejoined)
             await asyncio.gather(*rejoined, return_exceptions=True)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import asyncpg
 import msgspec
 import pytest
@@ -7,6 +9,7 @@ from openapi_spec_validator import validate
 
 from gateway.inbound import openapi, shapes
 from gateway.inbound.internal import internal_app
+from gateway.ledger.writer import Writer
 
 from . import SETTINGS, VIEWER, Served, event, order
 
@@ -113,7 +116,9 @@ async def test_health_and_metrics_need_no_token(gateway: Served) -> None:
 async def test_without_a_database_it_is_alive_and_not_ready(database: str) -> None:
     pool = await asyncpg.create_pool(database, min_size=0)
     await pool.close()
-    async with TestClient(TestServer(internal_app(SETTINGS, pool))) as internal:
+    async with TestClient(
+        TestServer(internal_app(SETTINGS, pool, Writer(partial(asyncpg.connect, database)), {}))
+    ) as internal:
         assert (await internal.get("/livez")).status == 200
         for path in ("/readyz", "/v1/requests", "/v1/summary"):
             answer = await internal.get(path, headers=VIEWER)

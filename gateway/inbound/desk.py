@@ -1,0 +1,24 @@
+"""What the operations API works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import asyncpg
+from aiohttp import web
+
+from gateway.ledger.writer import Writer
+from gateway.providers.contract import Adapter
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every route of the operations API may use."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    writer: Writer
+    adapters: Mapping[str, Adapter]
+
+
+DESK = web.AppKey("desk", Desk)

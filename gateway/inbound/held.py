@@ -1,0 +1,95 @@
+"""Holds: keep calls from going out, see what is kept, let it go."""
+
+import msgspec
+from aiohttp import web
+
+from gateway.domain.deliveries import NEWSTORE
+from gateway.ledger import holds
+
+from .access import OPERATOR
+from .answers import json_answer
+from .desk import DESK
+from .problems import Problem
+from .queries import number_of, read_as
+
+_LONGEST = 60 * 24 * 365.0
+
+
+class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """What to hold back: everything, newstore, or a provider, location, request or a location's rejections by name."""
+
+    scope: str
+    reason: str
+    name: str = ""
+    minutes: float | None = None
+
+
+class ReleaseOrder(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str
+
+
+async def list_holds(request: web.Request) -> web.Response:
+    """List what is held back now."""
+    return json_answer({"holds": [_shown(each) for each in await holds.active(request.app[DESK].pool)]})
+
+
+async def place_hold(request: web.Request) -> web.Response:
+    """Hold something back; intake goes on under every hold."""
+    order = read_as(HoldOrder, await request.read())
+    desk = request.app[DESK]
+    scope, name = _scope(order.scope, order.name)
+    if order.scope == "provider" and name not in desk.settings.providers:
+        raise Problem(400, f"no provider {name!r} in the settings; choose one of {', '.join(desk.settings.providers)}")
+    if scope in {"location", "rejections"} and name not in desk.settings.locations:
+        raise Problem(400, f"no location {name!r} in the settings; choose one of {', '.join(desk.settings.locations)}")
+    if not order.reason.strip():
+        raise Problem(400, "a hold needs a reason; whoever comes next reads it")
+    if order.minutes is not None and not 0 < order.minutes <= _LONGEST:
+        raise Problem(400, f"minutes must be above 0 and at most {_LONGEST:g}; leave it out to hold until released")
+    seconds = order.minutes * 60 if order.minutes else None
+    placed = await holds.place(
+        desk.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
+    )  # fmt: skip
+    return json_answer(_shown(placed), 201)
+
+
+async def release_hold(request: web.Request) -> web.Response:
+    """Release one hold; others on the same thing stay."""
+    order = read_as(ReleaseOrder, await request.read())
+    hold_id = number_of("id", request.match_info["id"])
+    if not order.reason.strip():
+        raise Problem(400, "a release needs a reason; it goes into the audit")
+    released = await holds.release(request.app[DESK].pool, hold_id or 0, request[OPERATOR].name, order.reason)
+    if released is None:
+        raise Problem(404, "no hold of this id is active; GET /v1/holds lists those that are")
+    return json_answer(_shown(released))
+
+
+def _scope(word: str, name: str) -> tuple[str, str]:
+    """Turn the words of people into ours: NewStore and a provider are both destinations."""
+    if "\0" in name or (word in {"provider", "location", "request", "rejections"}) != bool(name):
+        raise Problem(400, f"scope {word!r} goes {'without a' if name else 'with a'} name; correct one of the two")
+    scopes = {
+        "everything": ("everything", ""),
+        "newstore": ("destination", NEWSTORE),
+        "provider": ("destination", name),
+        **{same: (same, name) for same in ("location", "request", "rejections")},
+    }
+    if word not in scopes:
+        raise Problem(400, f"no scope {word!r}; choose one of {', '.join(scopes)}")
+    return scopes[word]
+
+
+def _shown(hold: holds.Hold) -> dict[str, object]:
+    scope, name = hold.scope, hold.name
+    if scope == "destination":
+        scope, name = ("newstore", "") if name == NEWSTORE else ("provider", name)
+    return {
+        "id": hold.id,
+        "scope": scope,
+        "name": name,
+        "reason": hold.reason,
+        "who": hold.who,
+        "at": hold.at,
+        "expires_at": hold.expires_at,
+    }

@@ -1,0 +1,128 @@
+"""Quarantine: what could not be applied, and its two ways out."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.domain.commands import Discard, OnProviderCancel, ProviderSaid, Receive, replayed
+from gateway.ledger import codec, quarantine
+from gateway.ledger.entries import Applied
+from gateway.newstore import webhook
+from gateway.providers import CALLBACKS
+from gateway.providers.contract import Malformed
+
+from .access import OPERATOR
+from .answers import json_answer
+from .desk import DESK, Desk
+from .problems import Problem
+from .queries import limit_of, number_of, read_as
+from .rejoin import with_location_rule
+
+
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str
+
+
+async def list_quarantine(request: web.Request) -> web.Response:
+    """List what waits for a decision, oldest first."""
+    limit = limit_of(request.query.get("limit", "50"))
+    after = number_of("after", request.query.get("after"))
+    rows = await quarantine.page(request.app[DESK].pool, after=after, limit=limit + 1)
+    next_page = str(rows[limit - 1]["id"]) if len(rows) > limit else None
+    return json_answer({"quarantine": rows[:limit], "next_page": next_page})
+
+
+async def show_quarantine(request: web.Request) -> web.Response:
+    """Show one message in our words; its bytes may hold personal data and stay in the database."""
+    kept = await _find(request)
+    said: ProviderSaid | None = kept["command"]
+    words = msgspec.to_builtins(said) if said else None
+    shown = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
+    return json_answer({**{name: kept[name] for name in shown}, "bytes": len(kept["body"]), "said": words})
+
+
+async def replay(request: web.Request) -> web.Response:
+    """Read a message again, as the settings and adapters are now, and apply it."""
+    order = _decision(await request.read())
+    desk, who, kept = request.app[DESK], request[OPERATOR].name, await _find(request)
+    if kept["resolved_at"] is not None:
+        raise Problem(409, "it has left quarantine already; the audit says how")
+    try:
+        applied = await _apply(desk, who, kept)
+    except (Malformed, webhook.Malformed) as error:
+        raise Problem(409, f"it still can't be read: {error}; discard it, or mend the adapter first") from error
+    if applied is None or applied.request is None:
+        raise Problem(409, "nobody has its request yet; it is applied by itself when the request arrives")
+    outcome = codec.outcome(applied.events) or "nothing new"
+    if not any(fact in outcome for fact in ("callback_quarantined",)):
+        await quarantine.settle(
+            desk.pool, kept["id"], who=who, action="replay", reason=order.reason, outcome=outcome
+        )  # fmt: skip
+    return json_answer({"id": kept["id"], "request_id": applied.request.id, "outcome": outcome})
+
+
+async def discard(request: web.Request) -> web.Response:
+    """Take a message out of quarantine without applying it; its bytes are kept."""
+    order = _decision(await request.read())
+    desk, who, kept = request.app[DESK], request[OPERATOR].name, await _find(request)
+    if kept["resolved_at"] is not None:
+        raise Problem(409, "it has left quarantine already; the audit says how")
+    said: ProviderSaid | None = kept["command"]
+    if said is not None and kept["reason"] != "unknown_request":
+        await desk.writer.apply(
+            Discard(
+                request_id=said.request_id,
+                at=datetime.now(UTC),
+                who=who,
+                action_id=secrets.token_hex(8),
+                reason=order.reason,
+                message=said.cause,
+            )
+        )
+    await quarantine.settle(desk.pool, kept["id"], who=who, action="discard", reason=order.reason, outcome="discarded")
+    return json_answer({"id": kept["id"], "request_id": kept["request_id"], "outcome": "discarded"})
+
+
+def _decision(body: bytes) -> Decision:
+    order = read_as(Decision, body)
+    if not order.reason.strip():
+        raise Problem(400, "a decision needs a reason; it goes into the audit")
+    return order
+
+
+async def _find(request: web.Request) -> dict[str, Any]:
+    number = number_of("id", request.match_info["id"])
+    kept = await quarantine.find(request.app[DESK].pool, number or 0)
+    if kept is None:
+        raise Problem(404, "nothing of this id was ever quarantined; GET /v1/quarantine lists what waits")
+    return kept
+
+
+async def _apply(desk: Desk, who: str, kept: Mapping[str, Any]) -> Applied | None:
+    body: bytes = kept["body"]
+    source, now = str(kept["source"]), datetime.now(UTC)
+    if source.startswith("newstore:"):
+        return await desk.writer.apply(
+            _receive(desk, source.removeprefix("newstore:"), body, kept["fingerprint"], now), body
+        )
+    provider = desk.settings.providers.get(source)
+    if provider is None:
+        raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
+    said = CALLBACKS[provider.adapter](body, provider.name, now, OnProviderCancel.QUARANTINE)
+    said = await with_location_rule(desk.pool, desk.settings, said)
+    first: ProviderSaid | None = kept["command"]
+    if first is not None and kept["reason"] != "unknown_request":
+        said = replayed(replace(said, cause=first.cause), now, who)
+    return await desk.writer.apply(said, body)
+
+
+def _receive(desk: Desk, location_id: str, body: bytes, fingerprint: str, now: datetime) -> Receive:
+    location = desk.settings.locations.get(location_id)
+    if location is None:
+        raise Problem(409, f"the settings name no location {location_id}; add it again, or discard the message")
+    return webhook.receive(body, fingerprint, now, location.id, location.provider)

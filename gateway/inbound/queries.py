@@ -1,0 +1,69 @@
+"""Read what operators ask: filters, page sizes, and the JSON of what they want done."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from gateway.ledger import listing
+
+from .problems import Problem
+
+T = TypeVar("T")
+_MOST = 200
+
+
+def read_as(kind: type[T], body: bytes) -> T:
+    """Read a JSON body as this type; what is wrong is a 400 that says where."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Problem(400, f"{error}; compare the body with /openapi.json") from error
+
+
+def filters_of(asked: Mapping[str, str]) -> None:
+    """Check a filter for requests."""
+    if unknown := asked.keys() - set(listing.FILTERS):
+        raise Problem(400, f"no filter {', '.join(sorted(unknown))}; choose from {', '.join(listing.FILTERS)}")
+    if asked.get("status", "pending") not in listing.STATUSES:
+        raise Problem(400, f"no such status; choose one of {', '.join(listing.STATUSES)}")
+    if any("\0" in value for value in asked.values()):
+        raise Problem(400, "a filter holds a NUL character; remove it")
+    for name in ("since", "until"):
+        _check_moment(name, asked.get(name))
+
+
+def _check_moment(name: str, text: str | None) -> None:
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise Problem(400, f"{name} is no time; write it as 2026-03-05T09:00:00Z") from error
+    if moment is not None and moment.tzinfo is None:
+        raise Problem(400, f"{name} has no time zone; add one, Z for UTC")
+
+
+def place_of(cursor: str | None) -> None:
+    """Check a cursor of a list of requests."""
+    if cursor and "\0" in cursor:
+        raise Problem(400, "after holds a NUL character; use the next_page of the page before")
+    try:
+        listing.place(cursor)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Problem(400, "after is no cursor; use the next_page of the page before") from error
+
+
+def limit_of(text: str) -> int:
+    """Read a page size."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST):
+        raise Problem(400, f"limit is no page size; choose a whole number from 1 to {_MOST}")
+    return int(text)
+
+
+def number_of(name: str, text: str | None) -> int | None:
+    """Read an id of ours."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Problem(400, f"{name} is no number; use one from the list")
+    return int(text)

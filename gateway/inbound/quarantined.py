@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.domain.commands import Discard, OnProviderCancel, ProviderSaid, Receive, replayed
-from gateway.ledger import codec, quarantine
+from gateway.ledger import audit, codec, quarantine
 from gateway.ledger.entries import Applied
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS
@@ -59,10 +59,10 @@ async def replay(request: web.Request) -> web.Response:
     if applied is None or applied.request is None:
         raise Problem(409, "nobody has its request yet; it is applied by itself when the request arrives")
     outcome = codec.outcome(applied.events) or "nothing new"
-    if not any(fact in outcome for fact in ("callback_quarantined",)):
-        await quarantine.settle(
-            desk.pool, kept["id"], who=who, action="replay", reason=order.reason, outcome=outcome
-        )  # fmt: skip
+    # Where the request itself had quarantined it, its own commit has taken it off the list.
+    told = {"who": who, "action": "replay", "reason": order.reason, "outcome": outcome}
+    if not await quarantine.settle(desk.pool, kept["id"], **told):
+        await audit.write(desk.pool, subject=f"quarantine {kept['id']}", **told)
     return json_answer({"id": kept["id"], "request_id": applied.request.id, "outcome": outcome})
 
 

@@ -28,6 +28,8 @@ class RequestSummary(msgspec.Struct, forbid_unknown_fields=True):
     failure: str | None
     rejected: bool
     conflicts: int
+    taken_by: str | None
+    closed: bool
     received_at: datetime
     submitted_at: datetime | None
     accepted_at: datetime | None

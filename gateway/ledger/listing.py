@@ -161,6 +161,8 @@ def _show(row: Record, owed: list[Record]) -> dict[str, Any]:
         "failure": request.failure,
         "rejected": request.is_rejected,
         "conflicts": request.conflicts,
+        "taken_by": request.taken_by,
+        "closed": request.closed,
         "received_at": request.received_at,
         "submitted_at": request.submitted_at,
         "accepted_at": request.accepted_at,

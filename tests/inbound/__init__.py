@@ -65,6 +65,7 @@ class Served:
     internal: Client
     pool: asyncpg.Pool
     rejoined: "set[asyncio.Task[None]]"
+    writer: Writer
 
     async def receive(self, body: object, location: str = "DC01", **headers: str) -> ClientResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -77,6 +78,9 @@ class Served:
 
     async def ask(self, path: str) -> ClientResponse:
         return await self.internal.get(path, headers=VIEWER)
+
+    async def do(self, path: str, body: object, token: str = "the-token-of-otto") -> ClientResponse:
+        return await self.internal.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
 
     async def stored_bodies(self, request_id: str = "r-1") -> list[bytes]:
         rows = await self.pool.fetch("SELECT body FROM payloads WHERE request_id = $1 ORDER BY at", request_id)
@@ -106,7 +110,7 @@ async def serve(
             TestClient(TestServer(public_app(SETTINGS, writer, pool, look_again, body_seconds))) as public,
             TestClient(TestServer(internal_app(SETTINGS, pool, writer, {}))) as internal,
         ):
-            yield Served(public, internal, pool, rejoined)
+            yield Served(public, internal, pool, rejoined, writer)
             await asyncio.gather(*rejoined, return_exceptions=True)
     finally:
         running.cancel()

@@ -90,7 +90,7 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
-        dispatcher = Dispatcher(Road(pool, newstore, adapters), writer, settings, membership, connect)
+        dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
         _keep_running(stack, writer.run(), broke)
         stack.push_async_callback(writer.drained)

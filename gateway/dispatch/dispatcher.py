@@ -11,11 +11,12 @@ from gateway.calls import CallError
 from gateway.domain.commands import Command
 from gateway.domain.deliveries import NEWSTORE
 from gateway.domain.destinations import Limits
-from gateway.ledger import destinations
+from gateway.ledger import destinations, stories
 from gateway.ledger.claims import claim as claim_calls
 from gateway.ledger.connections import Connect
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
+from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
 
@@ -99,8 +100,10 @@ class Dispatcher:
         claimed = await claim_calls(
             self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake
         )
+        briefs = await stories.briefs(self._connection, claimed) if claimed else {}
         for each in claimed:
-            self._start(each)
+            if brief := briefs.get(each.request_id):
+                self._start(each, brief)
         return len(claimed)
 
     async def _visit(self, connection: asyncpg.Connection) -> None:
@@ -122,20 +125,19 @@ class Dispatcher:
             self._connection.terminate()
             self._connection = None
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, brief: Brief) -> None:
         self._desks[claim.destination].start()
-        task = asyncio.create_task(self._fly(claim, asyncio.get_running_loop().time()))
+        task = asyncio.create_task(self._fly(claim, brief, asyncio.get_running_loop().time()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _fly(self, claim: Claim, claimed_at: float) -> None:
+    async def _fly(self, claim: Claim, brief: Brief, claimed_at: float) -> None:
         desk = self._desks[claim.destination]
         if not self._is_ours(claim, claimed_at):
             desk.give_up()
             return
-        error: Exception | None = None
         try:
-            attempt, then, error = await self._try(claim)
+            attempt, then = await self._call(desk, claim, brief)
             self.outcomes[claim.destination, attempt.outcome] += 1
             await self._writer.settle(claim, attempt, then)
         except Exception:  # noqa: BLE001 - see below
@@ -143,19 +145,29 @@ class Dispatcher:
             # itself and is then taken as unknown.
             _log.exception("dispatch.call_broke operation=%s request=%s", claim.operation, claim.request_id)
         finally:
+            desk.settled()
+            self.wake()
+
+    async def _call(self, desk: Desk, claim: Claim, brief: Brief) -> tuple[Attempt, Command | Again]:
+        """Make the call; the destination is free for the next one before the outcome is stored."""
+        error: Exception | None = None
+        try:
+            attempt, then, error = await self._try(claim, brief)
+        finally:
             desk.end(error)
             self.wake()
+        return attempt, then
 
     def _is_ours(self, claim: Claim, claimed_at: float) -> bool:
         """Whether nobody can have taken the claim over: this process did not stand still, and is not buried."""
         stood_still = asyncio.get_running_loop().time() - claimed_at > _START_WITHIN
         return not stood_still and self._membership.is_alive and self._membership.owner == claim.owner
 
-    async def _try(self, claim: Claim) -> tuple[Attempt, Command | Again, Exception | None]:
+    async def _try(self, claim: Claim, brief: Brief) -> tuple[Attempt, Command | Again, Exception | None]:
         loop = asyncio.get_running_loop()
         at, started = datetime.now(UTC), loop.time()
         try:
-            command = await calls.make(self._road, claim)
+            command = await calls.make(self._road, claim, brief)
         except (CallError, Undecidable) as error:
             seconds, name = loop.time() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None

@@ -17,6 +17,7 @@ from gateway.domain.commands import (
     ProviderSaid,
     Recheck,
     Redrive,
+    RejectByHand,
     Take,
     Word,
     replayed,
@@ -48,24 +49,26 @@ _numbers = itertools.count()
 
 
 def _asked() -> dict[str, Any]:
-    return {"who": "ada", "action_id": f"a-{next(_numbers)}", "reason": "phoned the DC"}
+    return {
+        "request_id": "r-1", "at": AT, "who": "ada", "action_id": f"a-{next(_numbers)}", "reason": "phoned the DC",
+    }  # fmt: skip
 
 
 def redrive() -> Redrive:
-    return Redrive(request_id="r-1", at=AT, **_asked())
+    return Redrive(**_asked())
 
 
 def recheck(*, can_look_up: bool = True, read_backs: frozenset[Operation] | None = None) -> Recheck:
-    command = Recheck(request_id="r-1", at=AT, can_look_up=can_look_up, **_asked())
+    command = Recheck(**_asked(), can_look_up=can_look_up)
     return command if read_backs is None else replace(command, read_backs=read_backs)
 
 
 def close() -> Close:
-    return Close(request_id="r-1", at=AT, **_asked())
+    return Close(**_asked())
 
 
 def note() -> Note:
-    return Note(request_id="r-1", at=AT, text="the second parcel was stopped at the gate", **_asked())
+    return Note(**_asked(), text="the second parcel was stopped at the gate")
 
 
 def why_declined(request: Request, act: Redrive | Recheck | Close) -> str:
@@ -345,13 +348,15 @@ def test_a_recheck_says_who_asked() -> None:
         dead(End.UNDECIDABLE),
         dead_create(End.REFUSED),
         after(receive(), reject("TEE"), said(Word.CANCELLED, event="c")),
+        after(receive(fingerprint="other"), start=acknowledged()),
+        after(RejectByHand(**_asked(), rejection_reason=NO_STOCK, can_withdraw=True), start=acknowledged()),
     ],
 )
 def test_a_closed_request_owes_nothing_and_waits_for_nobody(request_: Request) -> None:
     closed = after(close(), start=request_)
     assert (closed.closed, closed.owed, closed.is_pending, closed.failure) == (True, (), False, None)
     assert not closed.is_rejected
-    assert closed.settled_at == AT
+    assert (closed.settled_at, closed.dead, closed.conflicts, closed.withdrawal) == (AT, (), 0, None)
     assert waiting_for(closed) is None
     assert closed.units == request_.units
 
@@ -411,7 +416,7 @@ def quarantined() -> Request:
 
 def test_a_discarded_message_leaves_quarantine_once() -> None:
     request = quarantined()
-    discard = Discard(request_id="r-1", at=AT, message="acme:c", **_asked())
+    discard = Discard(**_asked(), message="acme:c")
     assert [event.fact for event in events(request, discard)] == [
         QuarantineLeft("discarded", "acme:c", "ada", "phoned the DC")
     ]
@@ -474,6 +479,21 @@ def test_while_an_earlier_report_is_not_shown_nothing_is_sent_again() -> None:
     overdue = after(shown(request, {}, overdue=True), start=request)
     assert missing(overdue, seq, shown(overdue, {})) is Unclear.NEVER
     assert missing(overdue, seq, shown(overdue, {parcel_of("A"): 1})) is Unclear.NEVER
+
+
+def test_a_unit_that_a_younger_report_sent_is_no_surplus() -> None:
+    request = sent_one_of_two()
+    look = shown(request, {parcel_of("A"): 2})
+    younger = after(ship("s-2", A=1), start=request)
+    assert names(younger, look) == ["UnitsProved"]
+
+
+def test_a_refusal_that_may_be_of_a_report_refused_by_its_answer_refuses_no_other_unit() -> None:
+    request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", A=1))
+    request = ended(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP, End.REFUSED)
+    request = taken(request, Operation.SHIP)
+    assert events(request, shown(request, {}, {parcel_of("A"): (1, "no")})) == []
+    assert names(request, shown(request, {}, {parcel_of("A"): (2, "no")})) == ["UnitsRefused"]
 
 
 def test_a_report_younger_than_the_look_at_newstore_is_left_out_of_it() -> None:

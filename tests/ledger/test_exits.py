@@ -28,7 +28,8 @@ from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Confirmed
 from gateway.ledger import listing, stories
 from gateway.ledger.claims import claim
-from gateway.ledger.entries import Again, Applied, Attempt, Claim
+from gateway.ledger.entries import Again, Applied, Attempt, Claim, Entry
+from gateway.ledger.plan import Plan
 from gateway.ledger.writer import Writer
 from tests.requests import AT, receive, said
 
@@ -201,6 +202,35 @@ async def test_an_order_that_is_claimed_while_it_is_called_off_stays_where_it_is
 
     assert isinstance(applied.events[0].fact, Declined)
     assert await rows(pool, "SELECT destination, owner FROM deliveries WHERE request_id = 'r-1'") == [("acme", "me")]
+
+
+@pytest.mark.parametrize("how", ["claimed", "in doubt"])
+async def test_what_was_decided_of_an_order_that_was_sent_meanwhile_is_not_written(
+    writer: Writer, pool: Pool, database: str, how: str
+) -> None:
+    await writer.apply(receive())
+    before = await stored(pool)
+    call = await claimed(pool)
+    if how == "in doubt":
+        await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+    plan = Plan(900.0)
+    plan.add(before, [Entry("r-1", Reroute(**by("r"), to="beta", can_withdraw=False))], {})
+
+    connection = await asyncpg.connect(database)
+    assert await plan.batch.commit(connection) == set()
+    await connection.close()
+
+    assert await rows(pool, "SELECT destination FROM deliveries") == [("acme",)]
+
+
+async def test_an_order_in_doubt_is_called_off_on_a_persons_word(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+
+    await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False, stopped="they deleted it"))
+
+    assert await rows(pool, "SELECT destination FROM deliveries") == [("beta",)]
 
 
 async def test_a_message_that_left_quarantine_is_resolved_in_the_same_commit(writer: Writer, pool: Pool) -> None:

@@ -144,6 +144,31 @@ async def test_an_order_that_nothing_was_shipped_of_is_stopped_for_good() -> Non
         assert {event["type"] for event in bench.gateway.events} == {"accepted"}
 
 
+async def test_a_stopped_order_takes_no_further_step_and_calls_nobody_back() -> None:
+    async with standing(Temperament(pause=(0.05, 0.05))) as bench:
+        early, later = body_of("A"), body_of("B", seed=1)
+        await bench.send(early, reference="NS7")
+        assert await bench.withdraw("NS7") == 204
+        await bench.send(later, reference="NS8")
+        await bench.done()
+        assert {event["fulfillment_request_id"] for event in bench.gateway.events} == {later["id"]}
+        assert bench.warehouse.orders[early["id"]].said == []
+
+
+async def test_a_callback_that_nobody_took_is_not_repeated_once_its_order_is_stopped() -> None:
+    async with standing(backoff=(0.02, 0.02)) as bench:
+        early, later = body_of("A"), body_of("B", seed=1)
+        bench.gateway.answers.append(500)
+        await bench.send(early, reference="NS7")
+        await bench.warehouse.until(lambda: bench.warehouse.attempts)
+        assert await bench.withdraw("NS7") == 204
+        bench.gateway.answers.extend([500, 500, 500])
+        await bench.send(later, reference="NS8")
+        await bench.done()
+        told = [event["fulfillment_request_id"] for event in bench.gateway.events]
+        assert told.count(early["id"]) == 1
+
+
 async def test_an_order_that_shipped_is_not_stopped(bench: Bench) -> None:
     await bench.send(body_of("A"), reference="NS7")
     await bench.done()

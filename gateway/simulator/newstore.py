@@ -47,7 +47,8 @@ class NewStore(Served):
         faults: Faults = NO_FAULTS,
         seed: int = 0,
     ) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        # Not the stream that `orders` draws from: a request made by rerouting would get the id of an order.
+        self._random = random.Random(f"{seed}:newstore")  # noqa: S311 - repeatable, not secret
         self.tokens = Tokens(tenant, client_id, client_secret, expires_in, self._random)
         super().__init__(
             [

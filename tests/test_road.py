@@ -7,16 +7,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.demo import World, faults_found, is_settled, send, world
-from gateway.simulator.newstore_faults import NO_FAULTS
+from gateway.demo.proof import faults_found, is_settled
+from gateway.demo.run import place
+from tests.world import Road, running
 
 QUICK = "DC01"
 
 
 @pytest.fixture
-async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterator[World]:
-    async with world(tmp_path, database, faults=NO_FAULTS) as running:
-        yield running
+async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterator[Road]:
+    async with running(tmp_path, database) as road:
+        yield road
 
 
 def order(request_id: str, *products: str) -> dict[str, object]:
@@ -28,7 +29,7 @@ def order(request_id: str, *products: str) -> dict[str, object]:
     }
 
 
-async def until(road: World, reached: Callable[[], Awaitable[object]]) -> None:
+async def until(road: Road, reached: Callable[[], Awaitable[object]]) -> None:
     """Look again after each commit of the gateway."""
     committed = asyncio.Event()
     road.gateway.writer.on_batch = lambda _size, _seconds: committed.set()
@@ -38,19 +39,19 @@ async def until(road: World, reached: Callable[[], Awaitable[object]]) -> None:
             committed.clear()
 
 
-async def settled(road: World) -> None:
+async def settled(road: Road) -> None:
     await until(road, lambda: is_settled(road))
 
 
-async def test_requests_reach_their_warehouses_and_are_proved_at_newstore(road: World) -> None:
-    await send(road, 12)
+async def test_requests_reach_their_warehouses_and_are_proved_at_newstore(road: Road) -> None:
+    await place(road, 12)
     await settled(road)
 
     assert await faults_found(road) == []
     assert len(road.newstore.requests) >= 12
 
 
-async def test_a_shipment_whose_connection_breaks_after_sending_ships_exactly_once(road: World) -> None:
+async def test_a_shipment_whose_connection_breaks_after_sending_ships_exactly_once(road: Road) -> None:
     road.newstore.fail_next("shipment", "break_after")
     await road.newstore.place(order("r-aa", "A", "A"), QUICK)
     await settled(road)
@@ -60,7 +61,7 @@ async def test_a_shipment_whose_connection_breaks_after_sending_ships_exactly_on
     assert await faults_found(road) == []
 
 
-async def test_a_shipment_that_failed_before_anything_happened_is_sent_again(road: World) -> None:
+async def test_a_shipment_that_failed_before_anything_happened_is_sent_again(road: Road) -> None:
     road.newstore.fail_next("shipment", "500_before")
     await road.newstore.place(order("r-1", "A"), QUICK)
     await settled(road)
@@ -69,7 +70,7 @@ async def test_a_shipment_that_failed_before_anything_happened_is_sent_again(roa
     assert road.newstore.calls["shipment"] == 2
 
 
-async def test_a_refused_shipment_waits_for_a_person(road: World, pool: asyncpg.Pool) -> None:
+async def test_a_refused_shipment_waits_for_a_person(road: Road, pool: asyncpg.Pool) -> None:
     road.newstore.fail_next("shipment", "refuse")
     await road.newstore.place(order("r-1", "A"), QUICK)
     await until(road, lambda: pool.fetchval("SELECT failure FROM requests"))

@@ -1,0 +1,14 @@
+"""The command line: one module for each theme, put together here."""
+
+import typer
+
+from . import demo, requests, running
+
+cli = typer.Typer(
+    help="A durable gateway between NewStore and fulfillment providers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for theme in (running.commands, requests.commands, demo.commands):
+    cli.add_typer(theme)

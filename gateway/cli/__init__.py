@@ -2,7 +2,7 @@
 
 import typer
 
-from . import demo, requests, running
+from . import demo, requests, running, simulate
 
 cli = typer.Typer(
     help="A durable gateway between NewStore and fulfillment providers.",
@@ -12,3 +12,4 @@ cli = typer.Typer(
 )
 for theme in (running.commands, requests.commands, demo.commands):
     cli.add_typer(theme)
+cli.add_typer(simulate.commands, name="simulate")

@@ -9,19 +9,20 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.demo import World, faults_found, is_settled, send, world
+from gateway.demo.proof import faults_found, is_settled
+from gateway.demo.run import place
 from gateway.domain.commands import Recheck, Redrive, RejectByHand, RejectionReason, Reroute
 from gateway.ledger import stories
-from gateway.simulator.newstore_faults import NO_FAULTS
 from gateway.simulator.warehouse_temperament import Temperament
+from tests.world import Road, running
 
 QUICK = "DC01"
 
 
 @pytest.fixture
-async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterator[World]:
-    async with world(tmp_path, database, faults=NO_FAULTS) as running:
-        yield running
+async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterator[Road]:
+    async with running(tmp_path, database) as road:
+        yield road
 
 
 def order(request_id: str, *products: str) -> dict[str, object]:
@@ -33,7 +34,7 @@ def order(request_id: str, *products: str) -> dict[str, object]:
     }
 
 
-async def until(road: World, reached: Callable[[], Awaitable[object]]) -> None:
+async def until(road: Road, reached: Callable[[], Awaitable[object]]) -> None:
     """Look again after each commit of the gateway."""
     committed = asyncio.Event()
     road.gateway.writer.on_batch = lambda _size, _seconds: committed.set()
@@ -43,19 +44,19 @@ async def until(road: World, reached: Callable[[], Awaitable[object]]) -> None:
             committed.clear()
 
 
-async def settled(road: World) -> None:
+async def settled(road: Road) -> None:
     await until(road, lambda: is_settled(road))
 
 
-async def test_requests_reach_their_warehouses_and_are_proved_at_newstore(road: World) -> None:
-    await send(road, 12)
+async def test_requests_reach_their_warehouses_and_are_proved_at_newstore(road: Road) -> None:
+    await place(road, 12)
     await settled(road)
 
     assert await faults_found(road) == []
     assert len(road.newstore.requests) >= 12
 
 
-async def test_a_shipment_whose_connection_breaks_after_sending_ships_exactly_once(road: World) -> None:
+async def test_a_shipment_whose_connection_breaks_after_sending_ships_exactly_once(road: Road) -> None:
     road.newstore.fail_next("shipment", "break_after")
     await road.newstore.place(order("r-aa", "A", "A"), QUICK)
     await settled(road)
@@ -65,7 +66,7 @@ async def test_a_shipment_whose_connection_breaks_after_sending_ships_exactly_on
     assert await faults_found(road) == []
 
 
-async def test_a_shipment_that_failed_before_anything_happened_is_sent_again(road: World) -> None:
+async def test_a_shipment_that_failed_before_anything_happened_is_sent_again(road: Road) -> None:
     road.newstore.fail_next("shipment", "500_before")
     await road.newstore.place(order("r-1", "A"), QUICK)
     await settled(road)
@@ -74,7 +75,7 @@ async def test_a_shipment_that_failed_before_anything_happened_is_sent_again(roa
     assert road.newstore.calls["shipment"] == 2
 
 
-async def test_a_refused_shipment_waits_for_a_person(road: World, pool: asyncpg.Pool) -> None:
+async def test_a_refused_shipment_waits_for_a_person(road: Road, pool: asyncpg.Pool) -> None:
     road.newstore.fail_next("shipment", "refuse")
     await road.newstore.place(order("r-1", "A"), QUICK)
     await until(road, lambda: pool.fetchval("SELECT failure FROM requests"))
@@ -95,7 +96,7 @@ async def kinds(pool: asyncpg.Pool) -> list[str]:
 
 
 async def test_a_refused_shipment_is_rechecked_without_a_call_and_redriven_with_one(
-    road: World, pool: asyncpg.Pool
+    road: Road, pool: asyncpg.Pool
 ) -> None:
     road.newstore.fail_next("shipment", "refuse")
     await road.newstore.place(order("r-1", "A"), QUICK)
@@ -113,7 +114,7 @@ async def test_a_refused_shipment_is_rechecked_without_a_call_and_redriven_with_
     assert await faults_found(road) == []
 
 
-async def test_a_request_is_withdrawn_at_its_provider_and_shipped_by_another(road: World, pool: asyncpg.Pool) -> None:
+async def test_a_request_is_withdrawn_at_its_provider_and_shipped_by_another(road: Road, pool: asyncpg.Pool) -> None:
     quick, other = road.warehouses[QUICK], road.warehouses["DC02"]
     quick.temperament, other.temperament = Temperament(pause=(30, 30)), Temperament()
     await road.newstore.place(order("r-1", "A", "B"), QUICK)
@@ -132,7 +133,7 @@ async def test_a_request_is_withdrawn_at_its_provider_and_shipped_by_another(roa
     assert request.failure is None
 
 
-async def test_what_is_withdrawn_is_rejected_and_goes_to_another_dc(road: World, pool: asyncpg.Pool) -> None:
+async def test_what_is_withdrawn_is_rejected_and_goes_to_another_dc(road: Road, pool: asyncpg.Pool) -> None:
     road.warehouses[QUICK].temperament = Temperament(pause=(30, 30))
     road.warehouses["DC02"].temperament = Temperament()
     await road.newstore.place(order("r-1", "A"), QUICK)
@@ -148,7 +149,7 @@ async def test_what_is_withdrawn_is_rejected_and_goes_to_another_dc(road: World,
     assert road.newstore.requests[successor].counts() == {"shipped": {"A": 1}}
 
 
-async def test_an_order_that_is_shipping_already_stays_and_is_shipped_once(road: World, pool: asyncpg.Pool) -> None:
+async def test_an_order_that_is_shipping_already_stays_and_is_shipped_once(road: Road, pool: asyncpg.Pool) -> None:
     quick = road.warehouses[QUICK]
     quick.temperament = Temperament(says_backwards=1.0)
     url, quick.callback.url = quick.callback.url, "http://127.0.0.1:9/nobody"
@@ -166,7 +167,7 @@ async def test_an_order_that_is_shipping_already_stays_and_is_shipped_once(road:
     assert await faults_found(road) == []
 
 
-async def test_a_dead_order_that_the_provider_has_is_found_by_a_recheck(road: World, pool: asyncpg.Pool) -> None:
+async def test_a_dead_order_that_the_provider_has_is_found_by_a_recheck(road: Road, pool: asyncpg.Pool) -> None:
     quick = road.warehouses[QUICK]
     quick.temperament = Temperament(pause=(30, 30))
     await road.newstore.place(order("r-1", "A"), QUICK)

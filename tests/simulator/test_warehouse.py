@@ -281,6 +281,25 @@ async def test_a_bad_answer_says_nothing_of_the_work(temperament: Temperament, s
         assert len(bench.warehouse.orders) == kept
 
 
+async def test_the_calls_of_one_order_fail_no_more_often_in_a_row_than_they_may() -> None:
+    async with standing(Temperament(pause=FAST, error_before=1.0, faults_in_a_row=2)) as bench:
+        answers = [(await bench.send(body_of("A"), idempotency="one"))[0] for _ in range(4)]
+        assert answers == [500, 500, 201, 500]
+        assert (await bench.send(body_of("B"), idempotency="two"))[0] == 500
+
+
+async def test_the_oldest_finished_order_is_forgotten_and_so_are_its_attempts() -> None:
+    async with standing(keep=2) as bench:
+        bodies = [body_of("A", seed=seed) for seed in range(3)]
+        for number, body in enumerate(bodies):
+            await bench.send(body, reference=f"NS{number}")
+            await bench.done()
+        assert list(bench.warehouse.orders) == [body["id"] for body in bodies[1:]]
+        assert (await bench.look_up("NS0"))[0] == 404
+        assert (await bench.look_up("NS1"))[0] == 200
+        assert len(bench.warehouse.record()["callbacks"]) == 2
+
+
 async def test_a_hanging_warehouse_has_the_order_all_the_same_and_stops_at_once() -> None:
     async with standing(Temperament(pause=FAST, hangs_after=1.0, hang_seconds=3600)) as bench:
         body = body_of("A")

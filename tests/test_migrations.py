@@ -182,8 +182,10 @@ def test_this_checkouts_files_are_found_and_read() -> None:
 
 
 async def test_deliveries_that_died_before_exits_existed_learn_how(connection: "Connection") -> None:
-    first, _, exits = read(sql_folder())[:3]
-    await connection.execute(first.sql)
+    files = read(sql_folder())
+    exits = next(file for file in files if file.name.endswith("_exits.sql"))
+    for file in files[: exits.number - 1]:
+        await connection.execute(file.sql)
     await connection.execute(
         """
         INSERT INTO requests (id, month, location, reference, assignment, fingerprint, products, units, version,

@@ -34,7 +34,7 @@ CREATE TABLE holds (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     scope       text NOT NULL
         CONSTRAINT scope_is_known CHECK (scope IN ('everything', 'destination', 'location', 'request', 'rejections')),
-    name        text NOT NULL,                 -- of the destination, location or request; '' for everything
+    name        text COLLATE "C" NOT NULL,     -- of the destination, location or request; '' for everything
     reason      text NOT NULL,
     who         text NOT NULL,                 -- an operator, or 'gateway' for a brake
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -77,7 +77,7 @@ class Dispatcher:
                     found = await self.run_once()
                 except DATABASE_AWAY as error:
                     _log.warning("dispatch.database_away %s", type(error).__name__)
-                    self._drop()
+                    self.close()
                     found = 0
                 if not found:
                     try:
@@ -86,7 +86,7 @@ class Dispatcher:
                     except TimeoutError:
                         continue
         finally:
-            self._drop()
+            self.close()
 
     async def run_once(self) -> int:
         """Claim one batch over all destinations with room, start the calls, and return how many."""
@@ -124,7 +124,8 @@ class Dispatcher:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _drop(self) -> None:
+    def close(self) -> None:
+        """Let go of the database."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None

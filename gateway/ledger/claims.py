@@ -28,6 +28,7 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 """
 
+# What waits is handed on by its place in the table: no plan can then look for it in another way than the shortest.
 # statement_timestamp() and not clock_timestamp(): only what stays the same can be looked up in an index.
 _CLAIM = """
 WITH RECURSIVE free AS MATERIALIZED (
@@ -67,11 +68,11 @@ WITH RECURSIVE free AS MATERIALIZED (
             OR (scope = 'rejections' AND name = lane.location AND lane.urgency = ANY($6::smallint[])))
         AND NOT (lane.urgency = ANY($6) AND is_braked(lane.location, $8, $9, $10))
 ), waiting AS (
-    SELECT d.request_id, d.operation, d.seq, open_lane.room,
+    SELECT d.row, open_lane.room,
         row_number() OVER (
             PARTITION BY open_lane.destination ORDER BY d.due_at - make_interval(secs => open_lane.start)) AS place
     FROM open_lane CROSS JOIN LATERAL (
-        SELECT request_id, operation, seq, due_at FROM deliveries
+        SELECT ctid AS row, due_at FROM deliveries
         WHERE ready AND owner IS NULL AND destination = open_lane.destination AND location = open_lane.location
             AND urgency = open_lane.urgency AND due_at <= statement_timestamp()
             AND NOT EXISTS (
@@ -81,16 +82,16 @@ WITH RECURSIVE free AS MATERIALIZED (
         ORDER BY due_at
         LIMIT open_lane.room
     ) d
-), picked AS (
-    SELECT d.request_id, d.operation, d.seq
-    FROM deliveries d JOIN waiting w USING (request_id, operation, seq)
-    WHERE w.place <= w.room AND d.owner IS NULL AND d.ready
-    FOR UPDATE OF d SKIP LOCKED
+), picked AS MATERIALIZED (
+    SELECT waiting.row FROM waiting CROSS JOIN LATERAL (
+        SELECT FROM deliveries WHERE ctid = waiting.row AND ready AND owner IS NULL FOR UPDATE SKIP LOCKED
+    ) locked
+    WHERE waiting.place <= waiting.room
 )
 UPDATE deliveries d
 SET owner = $3, call_ends_at = clock_timestamp() + make_interval(secs => $7), attempt = d.attempt + 1
-FROM picked p
-WHERE (d.request_id, d.operation, d.seq) = (p.request_id, p.operation, p.seq)
+FROM picked
+WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
     d.verify_by

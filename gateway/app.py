@@ -138,14 +138,14 @@ async def _sweep(
 async def _watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher) -> None:
     """Look after the calls of processes that are gone, and after the brakes."""
     while True:
-        await _quietly(_take_over, pool, dispatcher)
+        await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher)
         await _quietly(holds.trip, pool, settings.brake)
         await asyncio.sleep(_WATCH)
 
 
-async def _take_over(pool: asyncpg.Pool, dispatcher: Dispatcher) -> None:
+async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher) -> None:
     async with pool.acquire() as connection:
-        if await processes.take_over(connection) + await claims.free_lost(connection):
+        if await processes.take_over(connection, grace=grace) + await claims.free_lost(connection, grace=grace):
             dispatcher.wake()
 
 

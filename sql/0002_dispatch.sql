@@ -25,6 +25,7 @@ CREATE TABLE destinations (
     calls         int NOT NULL DEFAULT 0,      -- in this window
     failures      int NOT NULL DEFAULT 0,
     window_at     timestamptz NOT NULL DEFAULT '-infinity',
+    visits        bigint NOT NULL DEFAULT 0,   -- a visit that was overtaken by another is made again
     CONSTRAINT shut_has_its_times CHECK (shut = (shut_at IS NOT NULL) AND shut = (probe_at IS NOT NULL))
 ) WITH (fillfactor = 50);
 
@@ -33,7 +34,7 @@ CREATE TABLE holds (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     scope       text NOT NULL
         CONSTRAINT scope_is_known CHECK (scope IN ('everything', 'destination', 'location', 'request', 'rejections')),
-    name        text NOT NULL,                 -- of the destination, location or request; '' for everything
+    name        text COLLATE "C" NOT NULL,     -- of the destination, location or request; '' for everything
     reason      text NOT NULL,
     who         text NOT NULL,                 -- an operator, or 'gateway' for a brake
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -44,6 +45,8 @@ CREATE TABLE holds (
 );
 CREATE INDEX holds_active ON holds (scope, name) WHERE released_at IS NULL;
 CREATE INDEX holds_by_name ON holds (scope, name, released_at);
+CREATE UNIQUE INDEX holds_one_per_brake ON holds (name)
+    WHERE scope = 'rejections' AND who = 'gateway' AND released_at IS NULL;
 
 -- What providers said of units, for the brake: a look over one location and the last minutes.
 CREATE TABLE finals (
@@ -53,15 +56,23 @@ CREATE TABLE finals (
     units    int NOT NULL
 );
 CREATE INDEX finals_by_location ON finals (location, at);
+CREATE INDEX finals_by_age ON finals (at);
+CREATE INDEX finals_undone ON finals (location, at) INCLUDE (units) WHERE said <> 'shipped';
 
 -- More than so many units of a location, and more than such a share of them, were rejected or cancelled within so many
 -- seconds, since a person last released its brake.
 CREATE FUNCTION is_braked(place text, most int, share float8, seconds float8) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(units) FILTER (WHERE said <> 'shipped'), 0) > most
-        AND coalesce(sum(units) FILTER (WHERE said <> 'shipped'), 0) > share * coalesce(sum(units), 0)
-    FROM finals
-    WHERE location = place AND at > greatest(clock_timestamp() - make_interval(secs => seconds), (
-        SELECT max(released_at) FROM holds WHERE scope = 'rejections' AND name = place))
+    WITH since AS MATERIALIZED (
+        SELECT greatest(clock_timestamp() - make_interval(secs => seconds), max(released_at)) AS at
+        FROM holds WHERE scope = 'rejections' AND name = place
+    ), undone AS MATERIALIZED (
+        SELECT coalesce(sum(units), 0) AS units
+        FROM finals WHERE location = place AND said <> 'shipped' AND at > (SELECT at FROM since)
+    )
+    SELECT CASE WHEN undone.units > most THEN undone.units > share * (
+        SELECT sum(units) FROM finals WHERE location = place AND at > (SELECT at FROM since))
+    ELSE false END
+    FROM undone
 $$;
 
 ALTER TABLE deliveries ADD COLUMN urgency smallint NOT NULL DEFAULT 0; -- lower goes first, see domain/urgency.py

@@ -4,15 +4,17 @@ import asyncio
 import logging
 from collections import Counter
 from datetime import UTC, datetime
+from time import monotonic
 
 import asyncpg
 
-from gateway.calls import CallError
+from gateway.calls import CallError, Throttled, Unknown
 from gateway.domain.commands import Command
 from gateway.domain.deliveries import NEWSTORE
 from gateway.domain.destinations import Limits
 from gateway.ledger import destinations, stories
 from gateway.ledger.claims import claim as claim_calls
+from gateway.ledger.claims import prepare
 from gateway.ledger.connections import Connect
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
@@ -76,7 +78,7 @@ class Dispatcher:
                     found = await self.run_once()
                 except DATABASE_AWAY as error:
                     _log.warning("dispatch.database_away %s", type(error).__name__)
-                    self._drop()
+                    self.close()
                     found = 0
                 if not found:
                     try:
@@ -85,7 +87,7 @@ class Dispatcher:
                     except TimeoutError:
                         continue
         finally:
-            self._drop()
+            self.close()
 
     async def run_once(self) -> int:
         """Claim one batch over all destinations with room, start the calls, and return how many."""
@@ -93,17 +95,20 @@ class Dispatcher:
             return 0
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
+            await prepare(self._connection)
         await self._visit(self._connection)
         room = {desk.name: desk.room for desk in self._desks.values() if desk.room}
         if not room:
             return 0
+        began = monotonic()
         claimed = await claim_calls(
-            self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake
-        )
+            self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake,
+            concurrency={name: self._desks[name].most_claimed for name in room},
+        )  # fmt: skip
         briefs = await stories.briefs(self._connection, claimed) if claimed else {}
         for each in claimed:
             if brief := briefs.get(each.request_id):
-                self._start(each, brief)
+                self._start(each, brief, began)
         return len(claimed)
 
     async def _visit(self, connection: asyncpg.Connection) -> None:
@@ -112,32 +117,35 @@ class Dispatcher:
         self._desks[NEWSTORE].made(self._road.newstore.calls.total())
         for desk in self._desks.values():
             if desk.is_due(loop.time()):
-                found = await destinations.visit(connection, desk.name, desk.decide(self._membership.owner))
-                desk.visited(*found, loop.time())
+                state, granted = await destinations.visit(
+                    connection, desk.name, desk.decide(self._membership.owner)
+                )  # fmt: skip
+                desk.visited(state, granted, loop.time())
 
     async def settled(self) -> None:
         """Wait for the calls in flight."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _drop(self) -> None:
+    def close(self) -> None:
+        """Let go of the database."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
-    def _start(self, claim: Claim, brief: Brief) -> None:
-        self._desks[claim.destination].start()
-        task = asyncio.create_task(self._fly(claim, brief, asyncio.get_running_loop().time()))
+    def _start(self, claim: Claim, brief: Brief, claimed_at: float) -> None:
+        reserved = self._desks[claim.destination].start(doubt=claim.doubt)
+        task = asyncio.create_task(self._fly(claim, brief, claimed_at, reserved))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _fly(self, claim: Claim, brief: Brief, claimed_at: float) -> None:
+    async def _fly(self, claim: Claim, brief: Brief, claimed_at: float, reserved: int) -> None:
         desk = self._desks[claim.destination]
         if not self._is_ours(claim, claimed_at):
-            desk.give_up()
+            desk.give_up(reserved)
             return
         try:
-            attempt, then = await self._call(desk, claim, brief)
+            attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
             self.outcomes[claim.destination, attempt.outcome] += 1
             await self._writer.settle(claim, attempt, then)
         except Exception:  # noqa: BLE001 - see below
@@ -148,35 +156,54 @@ class Dispatcher:
             desk.settled()
             self.wake()
 
-    async def _call(self, desk: Desk, claim: Claim, brief: Brief) -> tuple[Attempt, Command | Again]:
+    async def _call(
+        self, desk: Desk, claim: Claim, brief: Brief, claimed_at: float, reserved: int
+    ) -> tuple[Attempt, Command | Again]:  # fmt: skip
         """Make the call; the destination is free for the next one before the outcome is stored."""
         error: Exception | None = None
         try:
-            attempt, then, error = await self._try(claim, brief)
+            attempt, then, error = await self._try(claim, brief, claimed_at)
+        except Exception as broke:
+            error = broke
+            raise
         finally:
-            desk.end(error)
+            desk.end(error, reserved)
             self.wake()
         return attempt, then
 
     def _is_ours(self, claim: Claim, claimed_at: float) -> bool:
         """Whether nobody can have taken the claim over: this process did not stand still, and is not buried."""
-        stood_still = asyncio.get_running_loop().time() - claimed_at > _START_WITHIN
+        stood_still = monotonic() - claimed_at > _START_WITHIN
         return not stood_still and self._membership.is_alive and self._membership.owner == claim.owner
 
-    async def _try(self, claim: Claim, brief: Brief) -> tuple[Attempt, Command | Again, Exception | None]:
-        loop = asyncio.get_running_loop()
-        at, started = datetime.now(UTC), loop.time()
+    async def _try(
+        self, claim: Claim, brief: Brief, claimed_at: float
+    ) -> tuple[Attempt, Command | Again, Exception | None]:
+        at, started = datetime.now(UTC), monotonic()
         try:
-            command = await calls.make(self._road, claim, brief)
+            command = await self._within(claim, brief, claimed_at + self._seconds - started)
         except (CallError, Undecidable) as error:
-            seconds, name = loop.time() - started, outcome_of(error).name
+            seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
             return attempt, self._after(error, claim), error
-        return Attempt(at, loop.time() - started, success_of(command), None, ""), command, None
+        return Attempt(at, monotonic() - started, success_of(command), None, ""), command, None
+
+    async def _within(self, claim: Claim, brief: Brief, seconds: float) -> Command:
+        """Make a call that ends before its claim does, so that nobody takes it over under way."""
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await calls.make(self._road, claim, brief)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Unknown("not done before its claim ran out") from error
 
     def _after(self, error: Exception, claim: Claim) -> Command | Again:
         then = after(error, claim, datetime.now(UTC), self._grace)
         if claim.verify_by is None or (isinstance(then, Again) and not calls.is_overdue(claim)):
             return then
+        if isinstance(error, Throttled):
+            return then  # told to come again later, it has not looked: the time-box ends with a look
         return calls.nothing_shown(claim)

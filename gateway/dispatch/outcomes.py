@@ -56,10 +56,11 @@ def success_of(command: Command) -> str:
 
 def is_failure(error: Exception) -> bool:
     """Tell whether it speaks against the destination's health: no connection, a time-out, or 5xx."""
-    if isinstance(error, Throttled | Unauthorized | Unreadable | Refused | Undecidable):
+    if not isinstance(error, NotSent | Unknown) or isinstance(error, Throttled):
         return False
-    status = getattr(error, "status", None)
-    return status is None or status >= 500
+    if error.status is None:
+        return error.__cause__ is not None  # the transport's own; without one it is what we made of an answer
+    return error.status >= 500
 
 
 def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again | CallEnded:

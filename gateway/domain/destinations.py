@@ -15,6 +15,7 @@ _SHUT_FOR = 10.0  # seconds until the first probe
 _SHUT_LONGEST = 300.0
 _PROBE_WITHIN = 60.0  # seconds after which a probe that never came back is given to another process
 _LONG = 300.0  # seconds of the long budget
+_WAIT_LONGEST = 600.0
 _BURST = 0.2  # of a budget may be spent at once; the rest comes evenly, so that no window ever sees more than all of it
 
 
@@ -74,31 +75,52 @@ def visit(
     was: Destination, limits: Limits, seen: Seen, *, owner: str, wanted: int, now: datetime
 ) -> tuple[Destination, int]:
     """Report what was seen, and reserve up to `wanted` calls: the new state, and how many this process may start."""
-    state = _heed(_count(_refill(was, limits, now), seen, owner, now), seen, now)
-    if state.not_before and now < state.not_before:
+    state = _heed(_count(_refill(_trust(was, now), limits, now), seen, owner, now), seen, now)
+    granted = max(0, min(wanted, limits.slab, int(state.tokens), int(state.long_tokens)))
+    if not granted or (state.not_before and now < state.not_before):
         return state, 0
     if state.is_shut:
-        return _probe(state, owner, wanted, now)
-    granted = min(wanted, limits.slab, int(state.tokens))
-    if limits.per_five_minutes is not None:
-        granted = min(granted, int(state.long_tokens))
-    granted = max(0, granted)
-    return replace(state, tokens=state.tokens - granted, long_tokens=state.long_tokens - granted), granted
+        if state.probe_at is None or now < state.probe_at:
+            return state, 0
+        # One process tries one call; another may, when it never came back.
+        granted = 1
+        state = replace(state, prober=owner, probe_at=now + timedelta(seconds=_PROBE_WITHIN))
+    return _spend(state, granted), granted
+
+
+def _trust(state: Destination, now: datetime) -> Destination:
+    """Bring back what a clock that was set back has left too far in the future."""
+    return replace(
+        state,
+        not_before=state.not_before and min(state.not_before, now + timedelta(seconds=_WAIT_LONGEST)),
+        probe_at=state.probe_at and min(state.probe_at, now + timedelta(seconds=_SHUT_LONGEST)),
+        window_at=state.window_at and min(state.window_at, now),
+    )
+
+
+def _spend(state: Destination, calls: int) -> Destination:
+    return replace(state, tokens=state.tokens - calls, long_tokens=state.long_tokens - calls)
 
 
 def _refill(state: Destination, limits: Limits, now: datetime) -> Destination:
     """Add what the time since the last visit has earned: `_BURST` of a budget at most is kept."""
     since = (now - state.refilled_at).total_seconds() if state.refilled_at else _LONG
     since = max(0.0, since)
-    burst = max(1.0, limits.per_second * _BURST)
-    tokens = min(burst, state.tokens + since * limits.per_second * (1 - _BURST))
-    long = limits.per_five_minutes or 0.0
-    long_tokens = min(long * _BURST, state.long_tokens + since * long * (1 - _BURST) / _LONG)
-    return replace(state, tokens=tokens, long_tokens=long_tokens, refilled_at=now)
+    long = limits.per_second * _LONG if limits.per_five_minutes is None else limits.per_five_minutes
+    return replace(
+        state,
+        tokens=_earn(state.tokens, limits.per_second, since),
+        long_tokens=_earn(state.long_tokens, long, since / _LONG),
+        refilled_at=now,
+    )
+
+
+def _earn(tokens: float, budget: float, share: float) -> float:
+    return min(max(1.0, budget * _BURST), tokens + share * budget * (1 - _BURST))
 
 
 def _count(state: Destination, seen: Seen, owner: str, now: datetime) -> Destination:
-    state = replace(state, tokens=state.tokens - seen.extra, long_tokens=state.long_tokens - seen.extra)
+    state = _spend(state, seen.extra)
     if state.is_shut:
         return _judge_probe(state, seen, now) if state.prober == owner and seen.calls else state
     if state.window_at is None or (now - state.window_at).total_seconds() > _WINDOW:
@@ -132,10 +154,3 @@ def _heed(state: Destination, seen: Seen, now: datetime) -> Destination:
     if seen.wait and (state.not_before is None or state.not_before < until):
         return replace(state, not_before=until)
     return state
-
-
-def _probe(state: Destination, owner: str, wanted: int, now: datetime) -> tuple[Destination, int]:
-    """Let one process try one call; another may, when it never came back."""
-    if not wanted or state.probe_at is None or now < state.probe_at:
-        return state, 0
-    return replace(state, prober=owner, probe_at=now + timedelta(seconds=_PROBE_WITHIN)), 1

@@ -15,16 +15,34 @@ from .entries import Claim
 
 GRACE = 5.0
 """Seconds after `call_ends_at` from which a claim counts as lost: no call lives that long."""
+_UNBOUNDED = 1_000_000
 
+# Planned once, maybe while nothing is owed yet: a plan that suits an empty table takes seconds when half a million
+# calls wait, so only the indexes are left to choose from.
+_PREPARE = """
+SET plan_cache_mode = force_generic_plan;
+SET jit = off;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+"""
+
+# What waits is handed on by its place in the table: no plan can then look for it in another way than the shortest.
+# statement_timestamp() and not clock_timestamp(): only what stays the same can be looked up in an index.
 _CLAIM = """
-WITH RECURSIVE room AS (
-    SELECT r.name, r.room FROM unnest($1::text[], $2::int[]) AS r(name, room)
-    LEFT JOIN destinations s USING (name)
-    WHERE r.room > 0 AND (s.name IS NULL OR NOT s.shut OR s.prober = $3)
+WITH RECURSIVE free AS MATERIALIZED (
+    SELECT r.name, least(r.room, r.concurrency - (
+        SELECT count(*) FROM deliveries WHERE destination = r.name AND owner IS NOT NULL)) AS room
+    FROM unnest($1::text[], $2::int[], $11::int[]) AS r(name, room, concurrency)
+), room AS (
+    SELECT free.name, CASE WHEN s.shut THEN least(free.room, 1) ELSE free.room END AS room
+    FROM free LEFT JOIN destinations s USING (name)
+    WHERE free.room > 0 AND (s.name IS NULL OR NOT s.shut OR s.prober = $3)
         AND (s.name IS NULL OR s.not_before <= clock_timestamp())
 ), hold AS (
     SELECT scope, name FROM holds
-    WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    WHERE scope <> 'request' AND released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
 ), lane AS (
     SELECT first.* FROM room CROSS JOIN LATERAL (
         SELECT destination, location, urgency FROM deliveries
@@ -50,54 +68,81 @@ WITH RECURSIVE room AS (
             OR (scope = 'rejections' AND name = lane.location AND lane.urgency = ANY($6::smallint[])))
         AND NOT (lane.urgency = ANY($6) AND is_braked(lane.location, $8, $9, $10))
 ), waiting AS (
-    SELECT d.request_id, d.operation, d.seq, open_lane.room,
+    SELECT d.row, open_lane.room,
         row_number() OVER (
             PARTITION BY open_lane.destination ORDER BY d.due_at - make_interval(secs => open_lane.start)) AS place
     FROM open_lane CROSS JOIN LATERAL (
-        SELECT request_id, operation, seq, due_at FROM deliveries
+        SELECT ctid AS row, due_at FROM deliveries
         WHERE ready AND owner IS NULL AND destination = open_lane.destination AND location = open_lane.location
-            AND urgency = open_lane.urgency AND due_at <= clock_timestamp()
-            AND NOT EXISTS (SELECT FROM hold WHERE scope = 'request' AND name = request_id)
+            AND urgency = open_lane.urgency AND due_at <= statement_timestamp()
+            AND NOT EXISTS (
+                SELECT FROM holds
+                WHERE scope = 'request' AND name = request_id AND released_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > clock_timestamp()))
         ORDER BY due_at
         LIMIT open_lane.room
     ) d
-), picked AS (
-    SELECT d.request_id, d.operation, d.seq
-    FROM deliveries d JOIN waiting w USING (request_id, operation, seq)
-    WHERE w.place <= w.room AND d.owner IS NULL AND d.ready
-    FOR UPDATE OF d SKIP LOCKED
+), picked AS MATERIALIZED (
+    SELECT waiting.row FROM waiting CROSS JOIN LATERAL (
+        SELECT FROM deliveries WHERE ctid = waiting.row AND ready AND owner IS NULL FOR UPDATE SKIP LOCKED
+    ) locked
+    WHERE waiting.place <= waiting.room
 )
 UPDATE deliveries d
 SET owner = $3, call_ends_at = clock_timestamp() + make_interval(secs => $7), attempt = d.attempt + 1
-FROM picked p
-WHERE (d.request_id, d.operation, d.seq) = (p.request_id, p.operation, p.seq)
+FROM picked
+WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
     d.verify_by
 """
 
 _FREE_LOST = """
-UPDATE deliveries
-SET owner = NULL, call_ends_at = NULL, doubt = NOT is_read
-WHERE owner IS NOT NULL AND call_ends_at < clock_timestamp() - make_interval(secs => $1)
-RETURNING request_id
+WITH lost AS (
+    SELECT d.request_id, d.operation, d.seq
+    FROM deliveries d
+    WHERE d.owner IS NOT NULL AND d.call_ends_at < clock_timestamp() - make_interval(secs => $1)
+    FOR UPDATE OF d SKIP LOCKED
+)
+UPDATE deliveries d
+SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read,
+    due_at = CASE WHEN d.is_read THEN d.due_at ELSE clock_timestamp() + make_interval(secs => $2) END
+FROM lost
+WHERE (d.request_id, d.operation, d.seq) = (lost.request_id, lost.operation, lost.seq)
+RETURNING d.request_id
 """
 
 
+async def prepare(connection: Connection) -> None:
+    """Make a connection ready for claims, and for nothing else."""
+    await connection.execute(_PREPARE)
+
+
 async def claim(
-    connection: Connection, room: Mapping[str, int], *, owner: str, seconds: float, brake: Brake
+    connection: Connection,
+    room: Mapping[str, int],
+    *,
+    owner: str,
+    seconds: float,
+    brake: Brake,
+    concurrency: Mapping[str, int] | None = None,
 ) -> list[Claim]:
     """Claim due calls, the most urgent first, up to the room at each destination, for at most `seconds`.
 
-    Nothing is claimed for an owner whom the others have buried.
+    `concurrency` bounds what all processes together have claimed at a destination. Nothing is claimed for an owner
+    whom the others have buried.
     """
+    at_once = [(concurrency or {}).get(name, _UNBOUNDED) for name in room]
     rows = await connection.fetch(
         _CLAIM, list(room), list(room.values()), owner, list(HEAD_START), list(HEAD_START.values()), BRAKED, seconds,
-        brake.units, brake.share, brake.seconds,
+        brake.units, brake.share, brake.seconds, at_once,
     )  # fmt: skip
     return [Claim(**{**row, "operation": Operation(row["operation"])}) for row in rows]
 
 
-async def free_lost(connection: Connection) -> int:
-    """Give back the calls that their own process lost sight of; each write among them may have happened."""
-    return len(await connection.fetch(_FREE_LOST, GRACE))
+async def free_lost(connection: Connection, *, grace: float) -> int:
+    """Give back the calls that their own process lost sight of; each write among them may have happened.
+
+    Such a write is left `grace` seconds to show up before anybody looks.
+    """
+    return len(await connection.fetch(_FREE_LOST, GRACE, grace))

@@ -1,4 +1,7 @@
-"""The desk of a destination: its budget and breaker, one row that all processes visit one after another."""
+"""The desk of a destination: its budget and breaker, one row that all processes visit one after another.
+
+Nobody holds the row while it decides: a process that stands still there would stop all others.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,45 +12,39 @@ from gateway.domain.destinations import Destination
 
 from .connections import Connection
 
-# What a crash may lose here is a reservation: not worth waiting for the disk.
-_RELAXED = "SET LOCAL synchronous_commit = off"
-_READ = """
-SELECT *, clock_timestamp() AS now,
-    (SELECT count(*) FROM deliveries d WHERE d.destination = s.name AND d.owner IS NOT NULL) AS flying
-FROM destinations s WHERE name = $1
-FOR UPDATE
-"""
+_READ = "SELECT *, clock_timestamp() AS now FROM destinations WHERE name = $1"
 _OPEN = "INSERT INTO destinations (name) VALUES ($1) ON CONFLICT DO NOTHING"
 _WRITE = """
 UPDATE destinations
-SET tokens = $2, long_tokens = $3, refilled_at = $4, not_before = coalesce($5::timestamptz, '-infinity'),
+SET tokens = $2, long_tokens = $3, refilled_at = coalesce($4::timestamptz, '-infinity'),
+    not_before = coalesce($5::timestamptz, '-infinity'),
     shut = $6::timestamptz IS NOT NULL, shut_at = $6, probe_at = $7, shut_for = $8, prober = $9, calls = $10,
-    failures = $11, window_at = coalesce($12::timestamptz, '-infinity')
-WHERE name = $1
+    failures = $11, window_at = coalesce($12::timestamptz, '-infinity'), visits = visits + 1
+FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed -- a crash may lose a reservation
+WHERE name = $1 AND visits = $13
 """
 _ALL = "SELECT * FROM destinations ORDER BY name"
 
 Decide = Callable[[Destination, datetime], tuple[Destination, int]]
 
 
-async def visit(connection: Connection, name: str, decide: Decide) -> tuple[Destination, int, int]:
-    """Change the state of a destination while nobody else can.
+async def visit(connection: Connection, name: str, decide: Decide) -> tuple[Destination, int]:
+    """Change the state of a destination, and decide anew whenever another process was quicker.
 
-    Gives the new state, what `decide` granted, and how many calls of all processes are claimed.
+    Gives the new state, and what `decide` granted.
     """
-    async with connection.transaction():
-        await connection.execute(_RELAXED)
+    while True:
         row = await connection.fetchrow(_READ, name)
         if row is None:
             await connection.execute(_OPEN, name)
-            row = await connection.fetchrow(_READ, name)
-        assert row is not None  # noqa: S101 - it was made if it was missing
+            continue
         after, granted = decide(_decode(row), row["now"])
-        await connection.execute(
+        written = await connection.execute(
             _WRITE, name, after.tokens, after.long_tokens, after.refilled_at, after.not_before, after.shut_at,
-            after.probe_at, after.shut_for, after.prober, after.calls, after.failures, after.window_at,
+            after.probe_at, after.shut_for, after.prober, after.calls, after.failures, after.window_at, row["visits"],
         )  # fmt: skip
-    return after, granted, row["flying"]
+        if written == "UPDATE 1":
+            return after, granted
 
 
 async def every(connection: Connection | asyncpg.Pool) -> list[Destination]:

@@ -41,23 +41,34 @@ SELECT * FROM holds
 WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
 ORDER BY id
 """
+# Whoever else holds them back, a tripped brake has a hold of its own: the others may expire or be released.
 _TRIP = """
+WITH suspect AS MATERIALIZED (
+    SELECT DISTINCT location FROM finals
+    WHERE said <> 'shipped' AND at > statement_timestamp() - make_interval(secs => $3)
+), tripped AS MATERIALIZED (
+    SELECT location FROM suspect
+    WHERE NOT EXISTS (
+            SELECT FROM holds WHERE scope = 'rejections' AND name = location AND who = $4 AND released_at IS NULL)
+        AND is_braked(location, $1, $2, $3)
+)
 INSERT INTO holds (scope, name, reason, who)
 SELECT 'rejections', location, format(
     '%s of %s units rejected or cancelled within %s minutes: release it, or settle them by hand',
     sum(units) FILTER (WHERE said <> 'shipped'), sum(units), round($3 / 60)), $4
-FROM finals
-WHERE at > clock_timestamp() - make_interval(secs => $3) AND is_braked(location, $1, $2, $3) AND NOT EXISTS (
-    SELECT FROM holds WHERE scope = 'rejections' AND name = finals.location AND released_at IS NULL)
+FROM tripped JOIN finals USING (location)
+WHERE at > statement_timestamp() - make_interval(secs => $3)
 GROUP BY location
+ON CONFLICT DO NOTHING
 RETURNING *
 """
-_FORGET = "DELETE FROM finals WHERE at < clock_timestamp() - make_interval(secs => $1)"
+_FORGET = "DELETE FROM finals WHERE at < statement_timestamp() - make_interval(secs => $1)"
 _CONFIRM_FIRST = """
 INSERT INTO holds (scope, name, reason, who)
 SELECT 'rejections', location, format('a new location: look at its first %s rejections, then release it', most), $3
 FROM unnest($1::text[], $2::int[]) AS fresh(location, most)
 WHERE most > 0 AND NOT EXISTS (SELECT FROM holds WHERE scope = 'rejections' AND name = location)
+ON CONFLICT DO NOTHING
 RETURNING *
 """
 

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+from time import monotonic
 
 from .connections import Connect, Connection
 from .writer import DATABASE_AWAY
@@ -27,10 +28,19 @@ WHERE p.heartbeat_at < clock_timestamp() - make_interval(secs => $1) OR NOT EXIS
         AND (l.classid::bigint << 32) | l.objid::bigint = p.key)
 RETURNING p.owner
 """
+# A row that another statement has in hand is left to the next look: waiting for it could end in a deadlock.
 _TAKE_OVER = """
+WITH lost AS (
+    SELECT d.request_id, d.operation, d.seq
+    FROM deliveries d
+    WHERE d.owner IS NOT NULL AND NOT EXISTS (SELECT FROM processes p WHERE p.owner = d.owner)
+    FOR UPDATE OF d SKIP LOCKED
+)
 UPDATE deliveries d
-SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read, due_at = least(d.due_at, clock_timestamp())
-WHERE d.owner IS NOT NULL AND NOT EXISTS (SELECT FROM processes p WHERE p.owner = d.owner)
+SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read,
+    due_at = CASE WHEN d.is_read THEN d.due_at ELSE clock_timestamp() + make_interval(secs => $1) END
+FROM lost
+WHERE (d.request_id, d.operation, d.seq) = (lost.request_id, lost.operation, lost.seq)
 RETURNING d.request_id
 """
 
@@ -50,16 +60,22 @@ class Membership:
     @property
     def is_alive(self) -> bool:
         """Whether the others still count this process among the living, so that its claims are its own."""
-        return bool(self.owner) and asyncio.get_running_loop().time() - self._beat_at < _TRUSTED
+        connected = self._connection is not None and not self._connection.is_closed()
+        # Not the loop's time: uvloop's is as old as the loop's last turn, in which the process may have stood still.
+        return bool(self.owner) and connected and monotonic() - self._beat_at < _TRUSTED
 
     async def join(self) -> None:
         """Become a member, under a name that was never used before."""
         connection = await self._connect()
         key = secrets.randbits(63)
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        started = asyncio.get_running_loop().time()
-        await connection.execute(_LOCK, key)
-        await connection.execute(_REGISTER, owner, key)
+        started = monotonic()
+        try:
+            await connection.execute(_LOCK, key)
+            await connection.execute(_REGISTER, owner, key)
+        except BaseException:
+            connection.terminate()
+            raise
         self._connection, self._beat_at, self.owner = connection, started, owner
 
     async def run(self) -> None:
@@ -76,7 +92,7 @@ class Membership:
         if self._connection is None:
             await self.join()
             return
-        started = asyncio.get_running_loop().time()
+        started = monotonic()
         if await self._connection.execute(_HEARTBEAT, self.owner) == "UPDATE 1":
             self._beat_at = started
         else:
@@ -100,10 +116,11 @@ class Membership:
             self._connection = None
 
 
-async def take_over(connection: Connection) -> int:
+async def take_over(connection: Connection, *, grace: float) -> int:
     """Give back the claims of processes that died or stand still; each write among them may have happened.
 
-    A process that lives on in another place finds itself buried and joins again; what it brings then is late.
+    Such a write is left `grace` seconds to show up before anybody looks. A process that lives on in another place
+    finds itself buried and joins again; what it brings then is late.
     """
     await connection.fetch(_BURY, _STALE)
-    return len(await connection.fetch(_TAKE_OVER))
+    return len(await connection.fetch(_TAKE_OVER, grace))

@@ -225,7 +225,7 @@ async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: 
     lost = await claimed(pool, owner="frozen")
     await pool.execute("UPDATE deliveries SET call_ends_at = now() - interval '1 minute'")
     async with pool.acquire() as connection:
-        assert await free_lost(connection) == 1
+        assert await free_lost(connection, grace=0) == 1
     mine = await claimed(pool, owner="me")
     assert mine.doubt
 

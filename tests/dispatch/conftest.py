@@ -1,0 +1,186 @@
+import asyncio
+import os
+import sys
+from asyncio.subprocess import Process
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+
+from gateway.app import ensure_partitions
+from gateway.dispatch.calls import Road
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.ledger.processes import Membership
+from gateway.ledger.writer import Writer
+from gateway.newstore.client import Client
+from gateway.providers import ADAPTERS
+from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+_TOML = """
+public_url = "http://127.0.0.1:8080"
+public = {{ port = 0 }}
+internal = {{ port = 0 }}
+
+[newstore]
+url = "{url}/newstore"
+token_url = "{url}/token"
+client_id = "gateway"
+client_secret = "env:KEY_1"
+
+[[operators]]
+name = "test"
+role = "admin"
+token = "env:KEY_2"
+
+[providers.acme]
+adapter = "http"
+url = "{url}/acme"
+api_key = "env:KEY_3"
+callback_key = "env:KEY_4"
+
+[locations.DC01]
+provider = "acme"
+api_keys = ["env:KEY_5"]
+"""
+
+
+async def took(_: web.Request) -> web.Response:
+    return web.json_response({"order_id": "W-1"}, status=201)
+
+
+@dataclass(slots=True)
+class Outside:
+    """NewStore and all providers on one server: the first part of a path names who is called."""
+
+    url: str = ""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    flying: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    """At once."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        who = request.match_info["who"]
+        self.calls[who] += 1
+        self.flying[who] += 1
+        self.most[who] = max(self.most[who], self.flying[who])
+        try:
+            return await self.answers.get(who, took)(request)
+        finally:
+            self.flying[who] -= 1
+
+    async def token(self, _: web.Request) -> web.Response:
+        self.calls["token"] += 1
+        return web.json_response({"access_token": "t", "expires_in": 3600})
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    there = Outside()
+    app = web.Application()
+    app.router.add_post("/token", there.token)
+    app.router.add_route("*", "/{who}{rest:.*}", there.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    there.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield there
+    await runner.cleanup()
+
+
+def _provider(name: str, url: str) -> Provider:
+    return Provider(name, "http", f"{url}/{name}", Secret("k"), Secret("k"), None, timeout=5.0)
+
+
+def _settings(url: str) -> Settings:
+    here = Listener("127.0.0.1", 0)
+    newstore = NewStore(f"{url}/newstore", f"{url}/token", "gateway", Secret("k"), timeout=5.0)
+    providers = {name: _provider(name, url) for name in ("acme", "beta")}
+    return Settings("http://here", here, here, Database(None, Path()), newstore, (), providers, {})
+
+
+@dataclass(slots=True)
+class Station:
+    """One process at work, whose dispatcher a test drives step by step."""
+
+    pool: asyncpg.Pool
+    outside: Outside
+    writer: Writer
+    membership: Membership
+    dispatcher: Dispatcher
+    newstore: Client
+
+    async def drive(self, reached: Callable[[], Awaitable[object]], *, seconds: float = 15.0) -> None:
+        """Claim and send until it is so."""
+        async with asyncio.timeout(seconds):
+            while not await reached():
+                await self.dispatcher.run_once()
+                await asyncio.sleep(0.01)
+        await self.dispatcher.settled()
+
+    async def rounds(self, count: int = 20) -> None:
+        """Claim and send again and again, to see that nothing goes out that should not."""
+        for _ in range(count):
+            await self.dispatcher.run_once()
+            await self.dispatcher.settled()
+            await asyncio.sleep(0.01)
+
+    async def make_due(self) -> None:
+        await self.pool.execute("UPDATE deliveries SET due_at = now() - interval '1s' WHERE owner IS NULL")
+
+
+@pytest.fixture
+async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncIterator[Station]:
+    await ensure_partitions(pool)
+    settings = _settings(outside.url)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(database)
+
+    membership, writer = Membership(connect), Writer(connect)
+    await membership.join()
+    async with aiohttp.ClientSession() as session:
+        newstore = Client(session, settings.newstore)
+        adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
+        dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
+        tasks = [asyncio.create_task(writer.run()), asyncio.create_task(membership.run())]
+        yield Station(pool, outside, writer, membership, dispatcher, newstore)
+        dispatcher.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await membership.leave()
+
+
+Serving = Callable[[], AbstractAsyncContextManager[Process]]
+
+
+@pytest.fixture
+def serve(database: str, pool: asyncpg.Pool, outside: Outside, tmp_path: Path) -> Serving:
+    """Starts `gateway serve` as a process of its own, and waits until it is a member."""
+
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[Process]:
+        path = tmp_path / "gateway.toml"
+        path.write_text(_TOML.format(url=outside.url))
+        with (tmp_path / "log").open("wb") as log:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "serve", "--config", str(path), stdout=log, stderr=log,
+                env=os.environ | {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}" * 32 for n in range(1, 6)}},
+            )  # fmt: skip
+        try:
+            yield child
+        finally:
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+
+    return serving

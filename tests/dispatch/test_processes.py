@@ -1,0 +1,203 @@
+"""Processes that die, stand still, or lose their connection, and what becomes of the calls that they had in hand."""
+
+import asyncio
+import signal
+
+import asyncpg
+import pytest
+from aiohttp import web
+
+from gateway.domain.brakes import Brake
+from gateway.domain.commands import CallTaken
+from gateway.ledger.claims import claim
+from gateway.ledger.entries import Attempt
+from gateway.ledger.processes import Membership, take_over
+from tests.dispatch.processes import until
+from tests.requests import AT, receive
+
+from .conftest import Outside, Serving, Station, took
+
+Pool = asyncpg.Pool
+OWNER = "SELECT owner FROM deliveries"
+KILL_MEMBER = """
+SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l JOIN processes p ON l.objid::bigint = p.key & 4294967295
+WHERE l.locktype = 'advisory' AND p.owner = $1
+"""
+
+
+class Hanging:
+    """A provider that answers when told to."""
+
+    def __init__(self, outside: Outside) -> None:
+        self.go = asyncio.Event()
+        outside.answers["acme"] = self._answer
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        await self.go.wait()
+        return await took(request)
+
+
+async def freed(pool: Pool) -> bool:
+    """Look after the others as each process does, and tell whether the call in hand is free."""
+    async with pool.acquire() as connection:
+        await take_over(connection, grace=0)
+        return await connection.fetchval(OWNER) is None
+
+
+async def test_the_call_of_a_killed_process_is_free_in_doubt_within_two_seconds(
+    pool: Pool, outside: Outside, serve: Serving, station: Station
+) -> None:
+    Hanging(outside)
+    async with serve() as child:
+        await station.writer.apply(receive(), b"{}")
+        await until(lambda: pool.fetchval(OWNER))
+        await until(lambda: seen(outside))
+        child.kill()
+        await child.wait()
+        assert await until(lambda: freed(pool)) < 2
+
+    rows = await pool.fetch("SELECT doubt, attempt, tries, owner FROM deliveries")
+    assert [tuple(row) for row in rows] == [(True, 1, 0, None)]
+
+
+async def seen(outside: Outside) -> bool:
+    return outside.calls["acme"] > 0
+
+
+async def test_a_process_that_stands_still_loses_its_call_and_what_it_brings_later_changes_nothing(
+    pool: Pool, outside: Outside, serve: Serving, station: Station
+) -> None:
+    hanging = Hanging(outside)
+    async with serve() as child:
+        await station.writer.apply(receive(), b"{}")
+        await until(lambda: seen(outside))
+        before = await pool.fetchval(OWNER)
+        child.send_signal(signal.SIGSTOP)
+        assert await until(lambda: freed(pool)) < 10
+
+        async with pool.acquire() as lasting:
+            await lasting.execute("SELECT pg_advisory_lock(1)")
+            await lasting.execute("INSERT INTO processes (owner, key) VALUES ('successor', 1)")
+            (call,) = await claim(lasting, {"acme": 1}, owner="successor", seconds=60, brake=Brake())
+            assert (call.attempt, call.doubt) == (2, True)
+            taken = CallTaken(
+                request_id="r-1", at=AT, operation=call.operation, seq=call.seq, attempt=2, provider_order="W-2"
+            )
+            await station.writer.settle(call, Attempt(AT, 0.1, "done", 201, ""), taken)
+            told = await pool.fetch("SELECT * FROM requests")
+            await lasting.execute("SELECT pg_advisory_unlock(1)")
+
+        hanging.go.set()
+        child.send_signal(signal.SIGCONT)
+        await until(lambda: pool.fetchval("SELECT bool_or(is_late) FROM attempts"))
+        await until(lambda: pool.fetchval("SELECT count(*) FROM processes WHERE owner <> $1", station.membership.owner))
+
+        late = await pool.fetch("SELECT attempt, outcome FROM attempts WHERE is_late")
+        assert [tuple(row) for row in late] == [(1, "done")]
+        assert await pool.fetch("SELECT * FROM requests") == told
+        assert await pool.fetchval("SELECT value FROM request_keys") == "W-2"
+        assert before not in {row["owner"] for row in await pool.fetch("SELECT owner FROM processes")}
+        assert outside.calls["acme"] == 1
+
+
+async def test_a_process_whose_membership_connection_breaks_calls_nobody_until_it_joined_under_another_name(
+    database: str, pool: Pool, outside: Outside, station: Station
+) -> None:
+    await station.writer.apply(receive(), b"{}")
+    before = station.membership.owner
+
+    await pool.fetchval(KILL_MEMBER, before)
+
+    async def lost() -> bool:
+        return not station.membership.is_alive
+
+    await until(lost)
+    while not station.membership.is_alive:
+        assert await station.dispatcher.run_once() == 0
+        assert outside.calls["acme"] == 0
+        await asyncio.sleep(0)
+    assert station.membership.owner not in {"", before}
+    await station.drive(lambda: seen(outside))
+    assert await pool.fetchval("SELECT count(*) FROM processes WHERE owner = $1", before) == 0 or await freed(pool)
+
+
+async def test_a_call_that_was_claimed_by_a_member_is_not_started_by_one_that_is_none_any_more(
+    pool: Pool, outside: Outside, station: Station
+) -> None:
+    await station.writer.apply(receive(), b"{}")
+    assert await station.dispatcher.run_once() == 1
+    station.membership.owner = "another"  # it was buried and joined again between the claim and the call
+    await station.dispatcher.settled()
+
+    assert outside.calls["acme"] == 0
+    assert await pool.fetchval(OWNER)
+
+
+async def test_nothing_that_a_process_does_is_waited_for_by_those_who_bury_it(pool: Pool) -> None:
+    async with pool.acquire() as dead, pool.acquire() as one, pool.acquire() as two:
+        await dead.execute("INSERT INTO processes (owner, key) VALUES ('dead', 7)")
+        await dead.execute(
+            "INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, due_at, "
+            "owner, call_ends_at) SELECT 'r-' || n, 'ship', 1, 'newstore', 'DC01', '2026-11-01', false, true, now(), "
+            "'dead', now() + interval '1 minute' FROM generate_series(1, 3) n"
+        )
+        async with one.transaction():
+            await one.execute("SELECT FROM deliveries WHERE request_id = 'r-2' FOR UPDATE")
+            async with asyncio.timeout(5):
+                assert await take_over(two, grace=10) == 2
+        assert await take_over(two, grace=10) == 1
+        rows = await two.fetch("SELECT DISTINCT doubt, owner, due_at > now() + interval '8s' FROM deliveries")
+    assert [tuple(row) for row in rows] == [(True, None, True)]
+
+
+async def test_a_read_of_a_dead_process_is_made_again_at_once_and_is_in_no_doubt(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, due_at, "
+        "owner, call_ends_at) VALUES ('r-1', 'read_shipment', 0, 'newstore', 'DC01', '2026-11-01', true, true, now(), "
+        "'dead', now() + interval '1 minute')"
+    )
+    async with pool.acquire() as connection:
+        assert await take_over(connection, grace=10) == 1
+    rows = await pool.fetch("SELECT doubt, due_at <= now() FROM deliveries")
+    assert [tuple(row) for row in rows] == [(False, True)]
+
+
+async def test_a_living_member_is_left_alone_and_one_without_a_heartbeat_is_not(database: str, pool: Pool) -> None:
+    membership = Membership(lambda: asyncpg.connect(database))
+    await membership.join()
+    assert membership.is_alive
+    async with pool.acquire() as connection:
+        await take_over(connection, grace=0)
+        assert await pool.fetchval("SELECT owner FROM processes") == membership.owner
+        await connection.execute("UPDATE processes SET heartbeat_at = now() - interval '9s'")
+        await take_over(connection, grace=0)
+    assert await pool.fetchval("SELECT count(*) FROM processes") == 0
+    await membership.leave()
+    assert not membership.is_alive
+
+
+async def test_a_process_that_leaves_gives_up_its_place_and_its_name(database: str, pool: Pool) -> None:
+    membership = Membership(lambda: asyncpg.connect(database))
+    await membership.join()
+    first = membership.owner
+    await membership.leave()
+    assert await pool.fetchval("SELECT count(*) FROM processes") == 0
+    await membership.join()
+    assert membership.owner != first
+    await membership.leave()
+
+
+async def test_a_join_that_fails_leaves_no_connection_behind(database: str, pool: Pool) -> None:
+    await pool.execute("ALTER TABLE processes ADD CONSTRAINT nobody CHECK (false)")
+    opened: list[asyncpg.Connection] = []
+
+    async def connect() -> asyncpg.Connection:
+        opened.append(await asyncpg.connect(database))
+        return opened[-1]
+
+    try:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await Membership(connect).join()
+    finally:
+        await pool.execute("ALTER TABLE processes DROP CONSTRAINT nobody")
+    assert [each.is_closed() for each in opened] == [True]

@@ -1,0 +1,120 @@
+"""The desk of a destination, visited by several processes at once."""
+
+import asyncio
+import os
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from threading import Thread
+
+import asyncpg
+
+from gateway.domain.brakes import Brake
+from gateway.domain.destinations import Destination, Limits, Seen, visit
+from gateway.ledger import destinations
+from gateway.ledger.claims import claim, prepare
+from tests.dispatch.processes import in_processes
+
+Pool = asyncpg.Pool
+PROCESSES, VISITS, CLAIMS, SLAB = 4, 150, 40, 4
+LIMITS = Limits(10, 100.0, 600.0)
+START = "INSERT INTO processes (owner, key) VALUES ($1, hashtext($1))"
+FILL = """
+INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, urgency, due_at)
+SELECT 'r-' || n, 'create', 1, 'acme', 'DC01', '2026-11-01', false, true, 1, now()
+FROM generate_series(1, 2000) n
+"""
+
+
+def visit_often(dsn: str) -> list[tuple[datetime, int]]:
+    return asyncio.run(_visit_often(dsn))
+
+
+async def _visit_often(dsn: str) -> list[tuple[datetime, int]]:
+    connection = await asyncpg.connect(dsn)
+    granted: list[tuple[datetime, int]] = []
+    times: list[datetime] = []
+
+    def decide(was: Destination, now: datetime) -> tuple[Destination, int]:
+        times.append(now)
+        return visit(was, LIMITS, Seen(0, 0), owner=str(os.getpid()), wanted=7, now=now)
+
+    for _ in range(VISITS):
+        _, count = await destinations.visit(connection, "acme", decide)
+        granted.append((times[-1], count))
+    await connection.close()
+    return granted
+
+
+def claim_often(dsn: str) -> list[int]:
+    return asyncio.run(_claim_often(dsn))
+
+
+async def _claim_often(dsn: str) -> list[int]:
+    """Claim as much as is allowed, and give it back: how many were claimed by all after each claim."""
+    connection = await asyncpg.connect(dsn)
+    await prepare(connection)
+    owner, flying = str(os.getpid()), list[int]()
+    await connection.execute(START, owner)
+    for _ in range(CLAIMS):
+        for _ in range(5):
+            at_once = {"acme": LIMITS.concurrency}
+            await claim(connection, {"acme": SLAB}, owner=owner, seconds=10, brake=Brake(), concurrency=at_once)
+            flying.append(await connection.fetchval("SELECT count(*) FROM deliveries WHERE owner IS NOT NULL"))
+        await connection.execute("UPDATE deliveries SET owner = NULL, call_ends_at = NULL WHERE owner = $1", owner)
+    await connection.close()
+    return flying
+
+
+async def test_four_processes_that_hammer_one_desk_are_granted_its_budget_and_no_more(
+    pool: Pool, database: str
+) -> None:
+    granted = sorted(each for one in await in_processes(PROCESSES, visit_often, database) for each in one)
+
+    first, last = granted[0][0], granted[-1][0]
+    seconds = (last - first).total_seconds()
+    earned = LIMITS.per_second * (0.2 + 0.8 * seconds)
+    total = sum(count for _, count in granted)
+    assert total <= min(earned, 600) + 1e-6
+    assert total > 0.5 * min(earned, 120)  # and it was worth a fight
+    for at, count in granted:
+        if count:
+            within = sum(n for t, n in granted if 0 <= (at - t).total_seconds() < 1)
+            assert within <= LIMITS.per_second
+    assert await pool.fetchval("SELECT visits FROM destinations") == PROCESSES * VISITS
+
+
+async def test_four_processes_that_claim_at_once_stay_within_the_concurrency_and_a_slab_each(
+    pool: Pool, database: str
+) -> None:
+    await pool.execute(FILL)
+    flying = Counter(each for one in await in_processes(PROCESSES, claim_often, database) for each in one)
+
+    assert max(flying) <= LIMITS.concurrency + (PROCESSES - 1) * SLAB
+    assert flying[LIMITS.concurrency]
+
+
+async def _leave(dsn: str, tokens: float) -> None:
+    connection = await asyncpg.connect(dsn)
+    await destinations.visit(connection, "acme", lambda was, _now: (replace(was, tokens=tokens), 0))
+    await connection.close()
+
+
+async def test_a_process_that_stands_still_at_a_desk_stops_nobody_and_decides_anew(pool: Pool, database: str) -> None:
+    await _leave(database, 5.0)
+    seen: list[float] = []
+
+    def decide(was: Destination, _now: datetime) -> tuple[Destination, int]:
+        seen.append(was.tokens)
+        if len(seen) == 1:
+            other = Thread(target=asyncio.run, args=(_leave(database, 9.0),))
+            other.start()
+            other.join(10)
+            assert not other.is_alive()
+        return replace(was, tokens=was.tokens - 1), 1
+
+    async with pool.acquire() as connection:
+        await destinations.visit(connection, "acme", decide)
+
+    assert seen == [5.0, 9.0]
+    assert await pool.fetchval("SELECT tokens FROM destinations") == 8.0

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import app, demo, migrations, settings
+from gateway.ledger.servers import Servers
 from gateway.postgres import PostgresUnavailable
 
 cli = typer.Typer(
@@ -68,17 +69,22 @@ def run_demo(
 
 
 @cli.command()
-def serve(config: Config = _HERE) -> None:
+def serve(
+    config: Config = _HERE,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="After a restore: send nothing until a person releases the hold.")
+    ] = False,
+) -> None:
     """Run the gateway until SIGTERM."""
-    _run(_serve(config))
+    _run(_serve(config, paused=paused))
 
 
-async def _serve(config: Path) -> None:
+async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    async with app.database(loaded) as dsn, app.running(loaded, dsn) as gateway:
+    async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
         _console.print(f"public {gateway.public_url}  internal {gateway.internal_url}")
         ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -93,7 +99,7 @@ def migrate(config: Config = _HERE) -> None:
 
     async def main() -> None:
         async with app.database(settings.load(config, os.environ)) as dsn:
-            connection = await asyncpg.connect(dsn)
+            connection = await Servers(dsn).connect()
             try:
                 for each in await migrations.migrate(connection):
                     _console.print(f"applied {each.number:04} {each.name}")

@@ -16,6 +16,7 @@ from gateway.ledger.claims import claim as claim_calls
 from gateway.ledger.connections import Connect
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
+from gateway.ledger.servers import NoServer
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
 
@@ -25,6 +26,7 @@ from .outcomes import Undecidable, after, outcome_of, success_of
 
 _log = logging.getLogger(__name__)
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
+_NOT_READ = (NoServer, asyncpg.PostgresError, asyncpg.InterfaceError)  # a call is read whole before it is sent
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
 
@@ -60,16 +62,22 @@ class Dispatcher:
         self._seconds = 2 * max(desk.seconds for desk in self._desks.values()) + _START_WITHIN  # a look-up and the call
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._is_stopping = False
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
     def wake(self) -> None:
         """Look for work now rather than at the next poll."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Claim nothing more. A claim that is under way is still made: cancelled, nobody would know whether it was."""
+        self._is_stopping = True
+        self.wake()
+
     async def run(self) -> None:
-        """Claim and send until cancelled; the calls in flight then go on until `settled`."""
+        """Claim and send until stopped; the calls in flight then go on until `settled`."""
         try:
-            while True:
+            while not self._is_stopping:
                 self._wake.clear()
                 try:
                     found = await self.run_once()
@@ -156,6 +164,9 @@ class Dispatcher:
         at, started = datetime.now(UTC), loop.time()
         try:
             command = await calls.make(self._road, claim)
+        except _NOT_READ as error:
+            attempt = Attempt(at, loop.time() - started, "not_made", None, f"no database ({type(error).__name__})")
+            return attempt, Again(0.0, doubt=claim.doubt, counts=False), None
         except (CallError, Undecidable) as error:
             seconds, name = loop.time() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None

@@ -29,7 +29,9 @@ RETURNING p.owner
 """
 _TAKE_OVER = """
 UPDATE deliveries d
-SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read, due_at = least(d.due_at, clock_timestamp())
+SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read, due_at = CASE
+    WHEN d.is_read THEN least(d.due_at, clock_timestamp())
+    ELSE greatest(d.due_at, clock_timestamp() + make_interval(secs => $1)) END
 WHERE d.owner IS NOT NULL AND NOT EXISTS (SELECT FROM processes p WHERE p.owner = d.owner)
 RETURNING d.request_id
 """
@@ -58,8 +60,12 @@ class Membership:
         key = secrets.randbits(63)
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         started = asyncio.get_running_loop().time()
-        await connection.execute(_LOCK, key)
-        await connection.execute(_REGISTER, owner, key)
+        try:
+            await connection.execute(_LOCK, key)
+            await connection.execute(_REGISTER, owner, key)
+        except BaseException:
+            connection.terminate()
+            raise
         self._connection, self._beat_at, self.owner = connection, started, owner
 
     async def run(self) -> None:
@@ -100,10 +106,11 @@ class Membership:
             self._connection = None
 
 
-async def take_over(connection: Connection) -> int:
+async def take_over(connection: Connection, *, grace: float = 0.0) -> int:
     """Give back the claims of processes that died or stand still; each write among them may have happened.
 
-    A process that lives on in another place finds itself buried and joins again; what it brings then is late.
+    A look may show too little while a write is still on its way, so each write has `grace` seconds to arrive. A
+    process that lives on in another place finds itself buried and joins again; what it brings then is late.
     """
     await connection.fetch(_BURY, _STALE)
-    return len(await connection.fetch(_TAKE_OVER))
+    return len(await connection.fetch(_TAKE_OVER, grace))

@@ -76,7 +76,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
     """
     async with AsyncExitStack() as stack:
         servers = Servers(dsn)
-        pool = await asyncpg.create_pool(connect=servers.connect, min_size=2, max_size=16, command_timeout=5)
+        pool = await asyncpg.create_pool(connect=servers.connect, min_size=0, max_size=16, command_timeout=5)
         stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
         async with pool.acquire() as connection:
             await migrations.check(connection)

@@ -34,6 +34,7 @@ _SWEEP = 2.0  # seconds between looks for what no event in this process announce
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
+_STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
 _DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
@@ -76,7 +77,9 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
     """
     async with AsyncExitStack() as stack:
         servers = Servers(dsn)
-        pool = await asyncpg.create_pool(connect=servers.connect, min_size=0, max_size=16, command_timeout=5)
+        pool = await asyncpg.create_pool(
+            connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
+        )
         stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
         async with pool.acquire() as connection:
             await migrations.check(connection)
@@ -93,7 +96,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
 
         async def connect() -> asyncpg.Connection:
-            return await servers.connect(command_timeout=10, server_settings=_KEEP_ALIVE)
+            return await servers.connect(command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
 
         membership = Membership(connect)
         await membership.join()

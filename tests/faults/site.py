@@ -63,6 +63,10 @@ api_keys = ["env:{location}"]
 """
 
 
+Answer = tuple[int, Mapping[str, str], float]
+"""The status, the headers, and the seconds it took."""
+
+
 @dataclass
 class Gateway:
     """One running `gateway serve`."""
@@ -121,16 +125,23 @@ class Site:
 
     async def end(self, gateway: Gateway, *, kill: bool = False) -> float:
         """Stop a gateway, or kill it, and take it from the balancer once it is gone."""
-        seconds = await gateway.kill() if kill else await gateway.stop()
+        started = time.monotonic()
+        await (gateway.kill() if kill else gateway.stop())
         self.gateways.remove(gateway)
         self.balancer.remove(int(gateway.public_url.rpartition(":")[2]))
-        return seconds or 0.0
+        return time.monotonic() - started
 
-    async def post(self, body: Mapping[str, Any], location: str = "DC01") -> tuple[int, Mapping[str, str], float]:
-        """Send a request as NewStore would, once: the status, the headers, and the seconds it took."""
-        url = f"http://127.0.0.1:{self.balancer.port}/newstore/{location}/fulfillment_requests"
-        started = time.monotonic()
-        async with self.session.post(url, json=body, headers=_bearer(self.keys[location])) as answer:
+    async def post(self, body: Mapping[str, Any]) -> Answer:
+        """Send a request as NewStore would, once."""
+        return await self._post("newstore/DC01/fulfillment_requests", body, self.keys["DC01"])
+
+    async def call_back(self, body: Mapping[str, Any]) -> Answer:
+        """Send an event as the warehouse would, once."""
+        return await self._post("providers/DC01-wms/callbacks", body, self.keys["DC01_CALLBACK"])
+
+    async def _post(self, path: str, body: Mapping[str, Any], key: str) -> Answer:
+        url, started = f"http://127.0.0.1:{self.balancer.port}/{path}", time.monotonic()
+        async with self.session.post(url, json=body, headers=_bearer(key)) as answer:
             await answer.read()
             return answer.status, answer.headers, time.monotonic() - started
 
@@ -151,7 +162,7 @@ async def site(
     faults: Faults = NO_FAULTS,
     apply_after: float = 0.03,
     patience: tuple[float, ...] = (0.2,) * 200,
-    timeout: float = 2,
+    call_time: float = 2,
     kind: type[Warehouse] = Warehouse,
 ) -> AsyncIterator[Site]:
     """Start NewStore, the warehouses and the balancer; `patience` is how long NewStore goes on sending one request."""
@@ -160,9 +171,11 @@ async def site(
     async with AsyncExitStack() as stack:
         balancer = await stack.enter_async_context(Balancer().running())
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        newstore = NewStore(client_secret=keys["NEWSTORE"], faults=faults, apply_after=apply_after, webhook_backoff=patience)
+        newstore = NewStore(
+            client_secret=keys["NEWSTORE"], faults=faults, apply_after=apply_after, webhook_backoff=patience
+        )
         await stack.enter_async_context(newstore.running())
-        text = _TOML.format(newstore=newstore.url, timeout=timeout)
+        text = _TOML.format(newstore=newstore.url, timeout=call_time)
         warehouses: dict[str, Warehouse] = {}
         door = f"http://127.0.0.1:{balancer.port}"
         for location, temperament in temperaments.items():
@@ -171,7 +184,7 @@ async def site(
             warehouse = kind(f"{location}-wms", temperament, called, api_key=ours, callback_key=theirs)
             await stack.enter_async_context(warehouse.running())
             warehouses[location] = warehouse
-            text += _PROVIDER.format(location=location, url=warehouse.url, timeout=timeout)
+            text += _PROVIDER.format(location=location, url=warehouse.url, timeout=call_time)
             newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
         config = folder / "gateway.toml"
         config.write_text(text)
@@ -190,7 +203,7 @@ async def _addresses(process: asyncio.subprocess.Process, log: Path) -> tuple[st
         while line := (await process.stdout.readline()).decode():
             if found := re.search(r"public (\S+)\s+internal (\S+)", line):
                 return found[1], found[2]
-    raise AssertionError(log.read_text()[-3000:])
+    raise AssertionError(log.read_text()[-3000:])  # noqa: ASYNC240 - the test is over
 
 
 def _bearer(key: str) -> dict[str, str]:

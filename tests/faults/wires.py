@@ -89,7 +89,6 @@ class Balancer:
                 await joined((reader, far_writer), (far_reader, writer))
                 return
         self.refused += 1
-        writer.close()
 
     def _dealt(self) -> list[Backend]:
         turn = next(self._turn) % max(1, len(self.backends))
@@ -98,14 +97,18 @@ class Balancer:
 
 
 @asynccontextmanager
-async def listening(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+async def listening(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
     """Serve each connection in a task of its own on a free port; the end hangs up on all of them."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            await serve(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(one(reader, writer))
@@ -119,6 +122,7 @@ async def listening(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter]
         server.close()
         for task in list(tasks):
             await ended(task)
+        await asyncio.sleep(0)  # the sockets close at the loop's next turn
 
 
 async def ended(task: "asyncio.Task[None]") -> None:

@@ -1,20 +1,22 @@
 """What the simulators' own records say of a run: nothing lost, nothing doubled, nothing that differs."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
+from gateway.domain import requests
+from gateway.domain.deliveries import Delivery
 from gateway.domain.waiting import waiting_for
-from gateway.ledger.codec import decode_request
+from gateway.ledger.codec import decode_delivery, decode_request
 from gateway.simulator.newstore_units import Request
 from gateway.simulator.warehouse import Order
 
 from .site import Site
 
 _OPEN = "SELECT count(*) FROM requests WHERE pending AND failure IS NULL"
-_OWED = "SELECT count(*) FROM deliveries"
+_OWED = "SELECT count(*) FROM deliveries WHERE NOT is_read"
 
 
 @dataclass
@@ -46,6 +48,9 @@ async def prove(site: Site, pool: asyncpg.Pool) -> Proof:
     """Compare three records of each request: NewStore's, the warehouse's and the gateway's."""
     proof = Proof()
     kept = {row["id"]: row for row in await pool.fetch("SELECT * FROM requests")}
+    owed = defaultdict[str, list[Delivery]](list)
+    for each in await pool.fetch("SELECT * FROM deliveries"):
+        owed[each["request_id"]].append(decode_delivery(each))
     for request in site.newstore.requests.values():
         if not request.delivered:
             continue
@@ -54,21 +59,26 @@ async def prove(site: Site, pool: asyncpg.Pool) -> Proof:
         if row is None:
             proof.lost.append(f"lost: {request.id} was accepted and is not there")
             continue
-        _judge(proof, request, site.warehouses[request.location].orders.get(request.id), row)
+        _judge(
+            proof,
+            request,
+            site.warehouses[request.location].orders.get(request.id),
+            decode_request(row, owed[request.id]),
+        )
     return proof
 
 
-def _judge(proof: Proof, request: Request, order: Order | None, row: Any) -> None:
-    waits = waiting_for(decode_request(row, []))
+def _judge(proof: Proof, request: Request, order: Order | None, kept: requests.Request) -> None:
+    waits = waiting_for(kept)
     if order is not None and (order.times_worked > 1 or order.times_seen > 1 or len(set(order.references)) > 1):
         proof.doubled.append(f"doubled: {request.id} reached the warehouse {order.times_seen} times")
     if refused := [entry for _, failed in request.results.values() for entry in failed if _was_not_asked_for(entry)]:
         proof.doubled.append(f"doubled: {request.id} at NewStore: {refused}")
-    if row["failure"] and waits and waits.who == "operations":
+    if kept.failure and waits and waits.who == "operations":
         proof.for_a_person += 1
-        proof.reasons[row["failure"]] += 1
-    elif row["pending"]:
-        proof.stuck.append(f"stuck: {request.id} {request.status} waits for {waits}")
+        proof.reasons[kept.failure] += 1
+    elif waits:
+        proof.stuck.append(f"stuck: {request.id} waits for {waits.who} since {waits.since:%H:%M:%S}: {waits.next}")
     elif order is None:
         proof.lost.append(f"lost: {request.id} never reached its warehouse")
     elif worked(order) != shown(request):

@@ -104,7 +104,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
-        dispatcher = Dispatcher(Road(pool, newstore, adapters), writer, settings, membership, connect)
+        dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
         _keep_running(stack, writer.run(), broke)

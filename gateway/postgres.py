@@ -15,7 +15,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -24,6 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TypeAlias
 from urllib.parse import quote
+
+from gateway.children import dies_with_us
 
 _PORT = 5432  # only names the socket: nothing listens on TCP
 _LONGEST_SOCKET_PATH = 100
@@ -125,6 +126,13 @@ async def running(
                 yield f"postgresql://postgres:{password}@/postgres?host={quote(str(sockets), safe='')}&port={_PORT}"
 
 
+async def forget(data_dir: Path) -> None:
+    """Let the next start over `data_dir` begin anew. Raises `PostgresUnavailable` while a server lives there."""
+    home = _home(data_dir)
+    async with _claim(home):
+        shutil.rmtree(home / "cluster", ignore_errors=True)
+
+
 def _account(binaries: Path) -> tuple[_Account, int]:
     """The first account that can run these binaries, and their major version."""
     refusals = []
@@ -146,16 +154,15 @@ def _account(binaries: Path) -> tuple[_Account, int]:
 
 def _accounts() -> Iterator[_Account]:
     """Postgres refuses root: then a user namespace, where no file changes hands, or else another account."""
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    dies_with_us = (setpriv, "--pdeathsig", "INT") if setpriv else ()  # the last word: a change of user undoes it
+    tied = dies_with_us("INT")
     if os.geteuid() != 0:
-        yield _Account(dies_with_us)
+        yield _Account(tied)
         return
     # initdb looks its own user up by name, so a namespace too takes one that exists.
     entry = next((entry for entry in pwd.getpwall() if entry.pw_name == "postgres"), None) or pwd.getpwnam("nobody")
     if unshare := shutil.which("unshare"):
-        yield _Account((unshare, "-U", f"--map-user={entry.pw_uid}", f"--map-group={entry.pw_gid}", *dies_with_us))
-    yield _Account(dies_with_us, entry.pw_uid, entry.pw_gid)
+        yield _Account((unshare, "-U", f"--map-user={entry.pw_uid}", f"--map-group={entry.pw_gid}", *tied))
+    yield _Account(tied, entry.pw_uid, entry.pw_gid)
 
 
 def _home(data_dir: Path) -> Path:

@@ -181,6 +181,25 @@ def test_this_checkouts_files_are_found_and_read() -> None:
     read(sql_folder())
 
 
+async def test_deliveries_that_died_before_exits_existed_learn_how(connection: "Connection") -> None:
+    files = read(sql_folder())
+    exits = next(file for file in files if file.name.endswith("_exits.sql"))
+    for file in files[: exits.number - 1]:
+        await connection.execute(file.sql)
+    await connection.execute(
+        """
+        INSERT INTO requests (id, month, location, reference, assignment, fingerprint, products, units, version,
+            received_at, changed_at, pending, rejected, shipped, cancelled, dead)
+        VALUES ('r-1', '2026-11-01', 'DC01', 'NS1', 1, '', '["A"]', 'o-0.0', 2, now(), now(), true, false, false, false,
+            'create@1 ship@7');
+        INSERT INTO dead_deliveries VALUES ('r-1', 'create', 1, 'acme', 'DC01', 1, now(), 'refused', '422')
+        """
+    )
+    await connection.execute(exits.sql)
+
+    assert await connection.fetchval("SELECT dead FROM requests") == "create@1:refused ship@7:undecidable"
+
+
 async def test_the_test_database_is_migrated(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     async with pool.acquire() as connection:
         await check(connection)

@@ -99,7 +99,8 @@ def test_the_smallest_file_leaves_everything_else_at_its_default(folder: Path) -
 def test_a_provider_and_a_location_leave_everything_else_at_their_default(folder: Path) -> None:
     settings = read(folder, WHOLE)
     wms = settings.providers["wms"]
-    assert (wms.timeout, wms.concurrency, wms.look_up, wms.callback_secret) == (15.0, 16, True, None)
+    assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (15.0, 16, True, False)
+    assert wms.callback_secret is None
     dc01 = settings.locations["DC01"]
     assert (dc01.id, dc01.provider, dc01.time_zone, dc01.on_provider_cancel) == ("DC01", "wms", "UTC", "quarantine")
 
@@ -128,6 +129,7 @@ def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
         timeout = 5
         concurrency = 6
         look_up = false
+        withdraw = true
         {LOCATION}
         time_zone = "Europe/Berlin"
         on_provider_cancel = "reject"
@@ -147,7 +149,7 @@ def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
     assert (ada.name, ada.role, ada.token.reveal()) == ("ada", "admin", "ada-token-0000000001")
     wms = settings.providers["wms"]
     assert (wms.name, wms.adapter, wms.url) == ("wms", "http", "https://wms.example.com")
-    assert (wms.timeout, wms.concurrency, wms.look_up) == (5.0, 6, False)
+    assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (5.0, 6, False, True)
     dc01 = settings.locations["DC01"]
     assert (dc01.time_zone, dc01.on_provider_cancel) == ("Europe/Berlin", "reject")
 
@@ -227,6 +229,7 @@ def test_each_fault_is_a_place_what_is_wrong_and_a_remedy_and_the_text_lists_the
         ('role = "admin"', 'role = "boss"', "operators[0].role", "viewer, operator, admin"),
         ('adapter = "http"', 'adapter = "soap"', "providers.wms.adapter", "choose one of http"),
         ('adapter = "http"', 'adapter = "http"\nlook_up = "no"', "providers.wms.look_up", "true or false"),
+        ('adapter = "http"', 'adapter = "http"\nwithdraw = 1', "providers.wms.withdraw", "true or false"),
         (
             'provider = "wms"',
             'provider = "wsm"',

@@ -5,19 +5,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from asyncpg import Pool
-
 from gateway.calls import NotSent
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.reports import parcels, reports
-from gateway.domain.requests import Request
 from gateway.domain.routing import idempotency_key, provider_reference
 from gateway.domain.units import Confirmed
-from gateway.ledger import stories
 from gateway.ledger.entries import Claim
+from gateway.ledger.stories import Brief
 from gateway.newstore.client import Client, Shown
 from gateway.providers.contract import Adapter, Order
 
@@ -30,22 +27,18 @@ _READS = {read: report for report, read in READ_BACK.items()}
 class Road:
     """What calls are made with."""
 
-    pool: Pool
     newstore: Client
     adapters: Mapping[str, Adapter]
 
 
-async def make(road: Road, claim: Claim) -> Command:
+async def make(road: Road, claim: Claim, brief: Brief) -> Command:
     """Make one claimed call and say what it settles. Raises a `CallError` or `Undecidable`."""
-    request = await stories.request(road.pool, claim.request_id)
-    if request is None:
-        raise LookupError(f"a delivery without its request: {claim.request_id!r}")
-    return await _CALLS[claim.operation](road, claim, request)
+    return await _CALLS[claim.operation](road, claim, brief)
 
 
-async def _create(road: Road, claim: Claim, request: Request) -> Command:
+async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
     adapter = road.adapters[claim.destination]
-    order = _order(claim, request, await stories.body(road.pool, request))
+    order = _order(claim, brief)
     if claim.doubt:
         if adapter.can_look_up:
             if found := await adapter.look_up(order):
@@ -56,33 +49,34 @@ async def _create(road: Road, claim: Claim, request: Request) -> Command:
     return _taken(claim, provider_order=taken.provider_order)
 
 
-async def _look_up(road: Road, claim: Claim, request: Request) -> Command:
-    found = await road.adapters[claim.destination].look_up(_order(claim, request))
+async def _look_up(road: Road, claim: Claim, brief: Brief) -> Command:
+    found = await road.adapters[claim.destination].look_up(_order(claim, brief))
     return _taken(claim, provider_order=found.provider_order if found else None, found=found is not None)
 
 
-async def _withdraw(road: Road, claim: Claim, request: Request) -> Command:
-    proof = await road.adapters[claim.destination].withdraw(_order(claim, request))
+async def _withdraw(road: Road, claim: Claim, brief: Brief) -> Command:
+    proof = await road.adapters[claim.destination].withdraw(_order(claim, brief))
     if proof is not None:
         return _taken(claim, proof=f"{claim.destination}: {proof}")
-    if request.submitted_at or request.is_known_to_provider:
+    if brief.request.submitted_at or brief.request.is_known_to_provider:
         raise Undecidable("the provider took the order and does not know it any more: ask it whether it ships")
     return _taken(claim, proof=f"{claim.destination} never had it")
 
 
-def _order(claim: Claim, request: Request, body: bytes = b"") -> Order:
+def _order(claim: Claim, brief: Brief) -> Order:
+    request = brief.request
     reference = provider_reference(request.reference, request.assignment)
     key = idempotency_key(request.reference, request.assignment, claim.operation, claim.seq)
-    return Order(request.id, reference, key, body)
+    return Order(request.id, reference, key, brief.body)
 
 
-async def _acknowledge(road: Road, claim: Claim, request: Request) -> Command:
-    await road.newstore.acknowledge(request.id)
+async def _acknowledge(road: Road, claim: Claim, _: Brief) -> Command:
+    await road.newstore.acknowledge(claim.request_id)
     return _taken(claim)
 
 
-async def _report(road: Road, claim: Claim, request: Request) -> Command:
-    story = await stories.events(road.pool, request)
+async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
+    request, story = brief.request, brief.reports
     units: Sequence[int] = [
         index
         for index, unit in enumerate(request.units)
@@ -112,11 +106,10 @@ async def _report(road: Road, claim: Claim, request: Request) -> Command:
     return _taken(claim, verifiable=verifiable)
 
 
-async def _read_back(road: Road, claim: Claim, request: Request) -> Command:
-    story = await stories.events(road.pool, request)
+async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:
     operation = _READS[claim.operation]
-    shown = await road.newstore.read_back(operation, request.id)
-    return _read(claim, request.id, operation, shown, story, overdue=is_overdue(claim))
+    shown = await road.newstore.read_back(operation, claim.request_id)
+    return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=is_overdue(claim))
 
 
 def nothing_shown(claim: Claim) -> ReadBack:
@@ -168,7 +161,7 @@ def _taken(
     )
 
 
-_CALLS: dict[Operation, Callable[[Road, Claim, Request], Awaitable[Command]]] = {
+_CALLS: dict[Operation, Callable[[Road, Claim, Brief], Awaitable[Command]]] = {
     Operation.CREATE: _create,
     Operation.LOOK_UP: _look_up,
     Operation.WITHDRAW: _withdraw,

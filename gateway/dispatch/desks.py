@@ -9,6 +9,7 @@ from .outcomes import is_failure
 
 _REPORT_EVERY = 0.25  # seconds between visits while there is something to report
 _ASK_EVERY = 0.05  # seconds between visits that ask for more
+_MOST_UNSETTLED = 8  # times the concurrency: outcomes that wait for their commit
 _LOOK_EVERY = 0.5  # seconds between visits while the breaker is open
 
 
@@ -20,6 +21,7 @@ class Desk:
         self.limits = limits
         self.seconds = seconds  # that one call may take
         self.flying = 0
+        self._unsettled = 0  # of our claims: the flying ones, and those whose outcome waits for its commit
         self._tokens = 0
         self._others = 0  # calls of other processes, as of the last visit
         self._is_shut = False
@@ -32,7 +34,9 @@ class Desk:
     def room(self) -> int:
         """How many calls this process may claim now; 0 rather than a few, so that claims come in batches."""
         free = self.limits.concurrency - self.flying - self._others
-        return max(0, min(self._tokens, free)) if free >= max(1, self.limits.concurrency // 4) else 0
+        if free < max(1, self.limits.concurrency // 4) or self._unsettled > _MOST_UNSETTLED * self.limits.concurrency:
+            return 0
+        return max(0, min(self._tokens, free))
 
     def is_due(self, now: float) -> bool:
         """Tell whether it is time for a visit."""
@@ -47,6 +51,7 @@ class Desk:
     def start(self) -> None:
         """Spend a reservation."""
         self.flying += 1
+        self._unsettled += 1
         self._started += 1
         self._tokens -= 1
 
@@ -60,9 +65,14 @@ class Desk:
         elif isinstance(error, Throttled):
             self._wait = max(self._wait, error.retry_after)
 
+    def settled(self) -> None:
+        """Note that the outcome of a call is stored."""
+        self._unsettled -= 1
+
     def give_up(self) -> None:
         """Note that a claimed call was not made after all."""
         self.flying -= 1
+        self._unsettled -= 1
         self._started -= 1
 
     def made(self, count: int) -> None:
@@ -82,6 +92,6 @@ class Desk:
     def visited(self, state: Destination, granted: int, flying: int, now: float) -> None:
         """Take what the desk gave."""
         self._tokens += granted
-        self._others = max(0, flying - self.flying)
+        self._others = max(0, flying - self._unsettled)
         self._is_shut = state.is_shut
         self._visited_at = now

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 
@@ -11,12 +13,12 @@ from gateway.calls import CallError
 from gateway.domain.commands import Command
 from gateway.domain.deliveries import NEWSTORE
 from gateway.domain.destinations import Limits
-from gateway.ledger import destinations
+from gateway.ledger import destinations, stories
 from gateway.ledger.claims import claim as claim_calls
 from gateway.ledger.connections import Connect
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
-from gateway.ledger.servers import NoServer
+from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
 
@@ -26,7 +28,6 @@ from .outcomes import Undecidable, after, outcome_of, success_of
 
 _log = logging.getLogger(__name__)
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
-_NOT_READ = (NoServer, asyncpg.PostgresError, asyncpg.InterfaceError)  # a call is read whole before it is sent
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
 
@@ -60,7 +61,7 @@ class Dispatcher:
         self._brake = settings.brake
         self._desks = desks(settings)
         self._seconds = 2 * max(desk.seconds for desk in self._desks.values()) + _START_WITHIN  # a look-up and the call
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -107,9 +108,26 @@ class Dispatcher:
         claimed = await claim_calls(
             self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake
         )
+        try:
+            briefs = await stories.briefs(self._connection, claimed) if claimed else {}
+        except DATABASE_AWAY as error:
+            self._give_back(claimed, error)
+            raise
         for each in claimed:
-            self._start(each)
+            if brief := briefs.get(each.request_id):
+                self._start(each, brief)
         return len(claimed)
+
+    def _give_back(self, claimed: Sequence[Claim], why: Exception) -> None:
+        """Settle, once that is possible, that calls were claimed and not made: else they would count as unknown."""
+        attempt = Attempt(datetime.now(UTC), 0.0, "not_made", None, f"the database went away ({type(why).__name__})")
+        for each in claimed:
+            self._keep(self._writer.settle(each, attempt, Again(0.0, doubt=each.doubt, counts=False)))
+
+    def _keep(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _visit(self, connection: asyncpg.Connection) -> None:
         """Go to the shared desks where something is to be reported or reserved."""
@@ -130,20 +148,17 @@ class Dispatcher:
             self._connection.terminate()
             self._connection = None
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, brief: Brief) -> None:
         self._desks[claim.destination].start()
-        task = asyncio.create_task(self._fly(claim, asyncio.get_running_loop().time()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(self._fly(claim, brief, asyncio.get_running_loop().time()))
 
-    async def _fly(self, claim: Claim, claimed_at: float) -> None:
+    async def _fly(self, claim: Claim, brief: Brief, claimed_at: float) -> None:
         desk = self._desks[claim.destination]
         if not self._is_ours(claim, claimed_at):
             desk.give_up()
             return
-        error: Exception | None = None
         try:
-            attempt, then, error = await self._try(claim)
+            attempt, then = await self._call(desk, claim, brief)
             self.outcomes[claim.destination, attempt.outcome] += 1
             await self._writer.settle(claim, attempt, then)
         except Exception:  # noqa: BLE001 - see below
@@ -151,22 +166,29 @@ class Dispatcher:
             # itself and is then taken as unknown.
             _log.exception("dispatch.call_broke operation=%s request=%s", claim.operation, claim.request_id)
         finally:
+            desk.settled()
+            self.wake()
+
+    async def _call(self, desk: Desk, claim: Claim, brief: Brief) -> tuple[Attempt, Command | Again]:
+        """Make the call; the destination is free for the next one before the outcome is stored."""
+        error: Exception | None = None
+        try:
+            attempt, then, error = await self._try(claim, brief)
+        finally:
             desk.end(error)
             self.wake()
+        return attempt, then
 
     def _is_ours(self, claim: Claim, claimed_at: float) -> bool:
         """Whether nobody can have taken the claim over: this process did not stand still, and is not buried."""
         stood_still = asyncio.get_running_loop().time() - claimed_at > _START_WITHIN
         return not stood_still and self._membership.is_alive and self._membership.owner == claim.owner
 
-    async def _try(self, claim: Claim) -> tuple[Attempt, Command | Again, Exception | None]:
+    async def _try(self, claim: Claim, brief: Brief) -> tuple[Attempt, Command | Again, Exception | None]:
         loop = asyncio.get_running_loop()
         at, started = datetime.now(UTC), loop.time()
         try:
-            command = await calls.make(self._road, claim)
-        except _NOT_READ as error:
-            attempt = Attempt(at, loop.time() - started, "not_made", None, f"no database ({type(error).__name__})")
-            return attempt, Again(0.0, doubt=claim.doubt, counts=False), None
+            command = await calls.make(self._road, claim, brief)
         except (CallError, Undecidable) as error:
             seconds, name = loop.time() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None

@@ -161,7 +161,7 @@ def _still_needed(request: Request, delivery: Delivery) -> bool:
     if request.closed:
         return False
     if delivery.operation in AT_PROVIDER:
-        return delivery.destination == request.provider and not request.withdrawn
+        return not request.withdrawn
     return (
         not delivery.is_read
         or delivery.seq > 0
@@ -181,16 +181,9 @@ def _of_report(request: Request, seq: int) -> list[int]:
 
 
 def _assigned(request: Request, fact: ProviderAssigned, _: Event) -> Request:
-    """The new provider knows nothing of the request yet, whatever the one before it said and did."""
+    """The new provider knows nothing of the request yet, whatever the one that was withdrawn said and did."""
     anew = request.with_each(range(len(request.units)), lambda unit: replace(unit, accepted=0))
-    return replace(
-        anew.without_dead(*AT_PROVIDER),
-        provider=fact.provider,
-        assignment=fact.assignment,
-        submitted_at=None,
-        withdrawal=None,
-        withdrawn=False,
-    )
+    return replace(anew, provider=fact.provider, assignment=fact.assignment, submitted_at=None, withdrawn=False)
 
 
 def _submitted(request: Request, _: Submitted, event: Event) -> Request:

@@ -87,7 +87,7 @@ class Request:
             return Status.COMPLETED
         if final:
             return Status.PARTIALLY_COMPLETED
-        return Status.ACKNOWLEDGED if any(unit.accepted for unit in self.units) else Status.DISPATCHED
+        return Status.ACKNOWLEDGED if self.accepted_at else Status.DISPATCHED
 
     @property
     def is_pending(self) -> bool:

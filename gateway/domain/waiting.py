@@ -20,7 +20,7 @@ _FAILED = {
     "withdrawn": "the provider stopped, and some units are neither shipped nor rejected: `gateway reject ID` "
     "lets NewStore reroute them, `gateway close ID` ends it",
     "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
-    "`gateway redrive ID`, or `gateway reroute ID PROVIDER`",
+    "`gateway redrive ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "
     "and repeat the reroute or reject with --provider-stopped",
     "dead_acknowledge": "NewStore was never told of the acceptance: mend the cause named in its last attempt, then "
@@ -59,7 +59,7 @@ def _who_and_what(request: Request) -> tuple[str, str]:
         return "", ""
     if request.provider is None:
         missing = f"no provider serves {request.location}: name one in the settings of the location"
-        return "operations", f"{missing}, or `gateway reroute ID PROVIDER`"
+        return "operations", f"{missing}, or `gateway reroute ID --to PROVIDER`"
     if request.quarantined:
         lie = f"{request.quarantined} message(s) of {request.provider} lie in quarantine"
         return "operations", f"{lie}: replay or discard them"
@@ -74,7 +74,7 @@ def _outside(request: Request, provider: str) -> tuple[str, str]:
     """Nothing is owed by the gateway: the provider or NewStore has to move, or a person must ask the provider."""
     if unproved := len(request.unproved_rejections):
         confirm = f"confirm with {provider} that it will not ship {unproved} rejected unit(s)"
-        return "operations", f"{confirm}, then `gateway reject ID --provider-stopped`"
+        return "operations", f"{confirm}, then `gateway reject ID --provider-stopped WHO_AND_HOW`"
     said = [unit.said for unit in request.units]
     still_open = said.count(Said.OPEN)
     if still_open == len(said) and not request.is_known_to_provider:

@@ -1,11 +1,17 @@
-"""Read one request: its state, its events, and the body it came in."""
+"""Read requests: their states and events, and what the calls that they owe must know."""
 
-from asyncpg import Connection, Pool
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from asyncpg import Pool, Record
+
+from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event
 from gateway.domain.requests import Request
 
 from .codec import decode_delivery, decode_event, decode_request
+from .connections import Connection
+from .entries import Claim
 
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _LOCATION = "SELECT location FROM requests WHERE id = $1"
@@ -14,10 +20,21 @@ _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
 """
-_BODY = """
-SELECT body FROM payloads
-WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 AND hash = $3
+_BRIEF_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
+_BRIEF_BODIES = """
+SELECT p.request_id, p.body
+FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+JOIN requests r ON r.id = asked.id
+JOIN payloads p ON p.month = asked.month AND p.request_id = asked.id AND p.hash = r.fingerprint
 """
+_BRIEF_REPORTS = """
+SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
+FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+JOIN events e ON e.month = asked.month AND e.request_id = asked.id
+WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven')
+ORDER BY e.request_id, e.version
+"""
+_REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
 
 _ELSEWHERE = """
 SELECT provider, count(*) FROM requests
@@ -42,9 +59,35 @@ async def events(pool: Pool, of: Request) -> list[Event]:
     return [decode_event(row) for row in await pool.fetch(_EVENTS, of.id, of.received_at)]
 
 
-async def body(pool: Pool, of: Request) -> bytes:
-    """Load the bytes that NewStore sent."""
-    found: bytes = await pool.fetchval(_BODY, of.id, of.received_at, of.fingerprint)
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a call must know of its request: the body only to send it, the reports only to compare them."""
+
+    request: Request
+    body: bytes
+    reports: Sequence[Event]
+
+
+async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, Brief]:
+    """Load what a batch of claimed calls must know, by request."""
+    rows = await connection.fetch(_BRIEF_REQUESTS, [claim.request_id for claim in claims])
+    creates = [claim for claim in claims if claim.operation is Operation.CREATE]
+    bodies = {row["request_id"]: row["body"] for row in await _of(connection, _BRIEF_BODIES, creates)}
+    reporting = [claim for claim in claims if claim.operation in _REPORTING]
+    reports: dict[str, list[Event]] = {}
+    for row in await _of(connection, _BRIEF_REPORTS, reporting):
+        reports.setdefault(row["request_id"], []).append(decode_event(row))
+    return {
+        row["id"]: Brief(decode_request(row), bodies.get(row["id"], b""), reports.get(row["id"], ())) for row in rows
+    }
+
+
+async def _of(connection: Connection, query: str, claims: Sequence[Claim]) -> list[Record]:
+    if not claims:
+        return []
+    found: list[Record] = await connection.fetch(
+        query, [claim.request_id for claim in claims], [claim.month for claim in claims]
+    )  # fmt: skip
     return found
 
 

@@ -14,11 +14,13 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.simulator.memory import KEEP, forget_oldest
 from gateway.simulator.newstore_bodies import units_of
 from gateway.simulator.newstore_faults import NO_FAULTS, REFUSE, Fate, Faults, How
 from gateway.simulator.newstore_tokens import Tokens
 from gateway.simulator.newstore_units import BECOMES, Request, Unit, Write, apply, why_not, why_not_accept
 from gateway.simulator.newstore_webhook import Configuration, Webhook
+from gateway.simulator.orders import order
 from gateway.simulator.served import JSON, Served, now
 
 TOKEN_PATH = "/auth/realms/{tenant}/protocol/openid-connect/token"  # noqa: S105 - a path
@@ -46,11 +48,16 @@ class NewStore(Served):
         webhook_timeout: float = 15,
         faults: Faults = NO_FAULTS,
         seed: int = 0,
+        keep: int = KEEP,
     ) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        # Streams of their own: from one seed, two like ones give the same ids to different requests.
+        self._random = random.Random(f"{seed}:newstore")  # noqa: S311 - repeatable, not secret
+        self._customers = random.Random(f"{seed}:customers")  # noqa: S311 - repeatable, not secret
         self.tokens = Tokens(tenant, client_id, client_secret, expires_in, self._random)
         super().__init__(
             [
+                web.post("/simulator/orders", self._place_order),
+                web.post("/simulator/resend", self._resend),
                 web.post(TOKEN_PATH, self.tokens.issue, name="token"),
                 web.post(f"{REQUEST_PATH}/acknowledgement", self._accept, name="acknowledgement"),
                 web.get("/v0/fulfillment_requests/{order_uuid}", self._list, name="list"),
@@ -63,6 +70,7 @@ class NewStore(Served):
             middlewares=[self._meet_fate, self._authenticate],
         )
         self.apply_after = apply_after
+        self.keep = keep
         self.requests: dict[str, Request] = {}
         self.webhook = Webhook(webhook_backoff, webhook_timeout)
         self.fate = Fate(faults, seed)
@@ -87,17 +95,30 @@ class NewStore(Served):
         await self.send(request.id)
         return request.id
 
+    async def place_steadily(self, per_second: float) -> None:
+        """Place orders at random DCs until cancelled; none at a rate of 0."""
+        async with asyncio.TaskGroup() as group:
+            while per_second:
+                location = self._customers.choice(list(self.webhook.configured))
+                group.create_task(self.place(order(self._customers), location))
+                await asyncio.sleep(1 / per_second)
+
     async def send(self, request_id: str) -> bool:
         """POST a request to its DC, for the first time or once more; False when every attempt failed."""
         request = self.requests[request_id]
-        delivered = await self.webhook.send(self._session, request.location, request.body)
-        request.delivered = request.delivered or delivered
+        request.lost = False
+        delivered = False
+        try:
+            delivered = await self.webhook.send(self._session, request.location, request.body)
+        finally:
+            request.delivered = request.delivered or delivered
+            request.lost = not request.delivered
         self._change()
         return delivered
 
     async def resend(self) -> int:
         """What NewStore does once a day: send again whatever never got through. Returns how many it sent."""
-        lost = [request.id for request in self.requests.values() if not request.delivered]
+        lost = [request.id for request in self.requests.values() if request.lost]
         for request_id in lost:
             await self.send(request_id)
         return len(lost)
@@ -113,13 +134,16 @@ class NewStore(Served):
             "on_hold": [request.id for request in self.requests.values() if request.on_hold],
             "calls": self.calls,
             "faults": self.fate.met,
-            "webhook": {"attempts": self.webhook.attempts, "ack_ms": self.webhook.ack_ms},
+            "webhook": {"attempts": list(self.webhook.attempts), "ack_ms": list(self.webhook.ack_ms)},
         }
 
     def _open(self, order: JSON, location: str, tried: tuple[str, ...], rerouted_from: str | None = None) -> Request:
         units = [Unit(self._uuid(), item) for item in order["items"]]
         request = Request(order["id"], location, order, units, tried, rerouted_from)
+        if request.id in self.requests:
+            raise ValueError(f"request {request.id} was placed before: a NewStore has each id once")
         self.requests[request.id] = request
+        forget_oldest(self.requests, lambda kept: kept.status == "completed", self.keep)
         self._change()
         return request
 
@@ -160,7 +184,10 @@ class NewStore(Served):
         if operation is None:
             return await handler(request)
         self.calls[operation] += 1
-        how = self.fate.of(operation)
+        subject = self.requests.get(request.match_info.get("uuid", ""))
+        how = self.fate.of(operation, subject.misfortunes if subject else 0)
+        if how and subject:
+            subject.misfortunes += 1
         if how in {"500_before", "502"}:
             return web.Response(status=500 if how == "500_before" else 502)
         if how == "429":
@@ -186,6 +213,16 @@ class NewStore(Served):
         if not self.tokens.stands(token):
             return _error(403, "forbidden", "The token is expired or not valid")
         return await handler(request)
+
+    async def _place_order(self, http: web.Request) -> web.Response:
+        location = http.query.get("location", next(iter(self.webhook.configured), ""))
+        if location not in self.webhook.configured:
+            return _error(404, "unknown_location", f"Choose one of {', '.join(self.webhook.configured) or 'none'}")
+        placed = await self.place(order(self._customers, http.query.getall("product", None)), location)
+        return web.json_response({"id": placed, "delivered": self.requests[placed].delivered}, status=201)
+
+    async def _resend(self, _: web.Request) -> web.Response:
+        return web.json_response({"sent": await self.resend()})
 
     async def _accept(self, http: web.Request) -> web.Response:
         request = self._find(http)

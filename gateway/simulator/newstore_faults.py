@@ -13,7 +13,10 @@ How = Literal["500_before", "500_after", "break_after", "429", "502", "slow", "r
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Shares of all calls, from 0 to 1, that meet each misfortune; a call meets one at most."""
+    """Shares of all calls, from 0 to 1, that meet each misfortune; a call meets one at most.
+
+    `most_each` bounds what one request meets, so that none waits for the far end of a retry schedule by bad luck alone.
+    """
 
     error_before: float = 0.0
     error_after: float = 0.0
@@ -24,9 +27,13 @@ class Faults:
     failed_shipment: float = 0.0
     slow_seconds: float = 0.5
     retry_after: int = 1
+    most_each: int | None = None
 
 
 NO_FAULTS = Faults()
+SOME_FAULTS = Faults(
+    error_before=0.01, error_after=0.01, break_after=0.01, too_many_requests=0.01, bad_gateway=0.01, most_each=2
+)
 
 
 class Fate:
@@ -35,16 +42,19 @@ class Fate:
     def __init__(self, faults: Faults, seed: int) -> None:
         self.faults = faults
         self.met: Counter[str] = Counter()
-        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self._random = random.Random(f"{seed}:faults")  # noqa: S311 - repeatable, not secret
         self._asked: defaultdict[str, deque[How]] = defaultdict(deque)
 
     def fail_next(self, operation: str, how: How) -> None:
         """Ask for one misfortune; asked twice it happens to the next two calls."""
         self._asked[operation].append(how)
 
-    def of(self, operation: str) -> How | None:
-        """The misfortune this call meets, if any."""
-        how = self._asked[operation].popleft() if self._asked[operation] else self._drawn(operation)
+    def of(self, operation: str, met: int = 0) -> How | None:
+        """The misfortune this call meets, if any; its request has met so many."""
+        if self._asked[operation]:
+            how: How | None = self._asked[operation].popleft()
+        else:
+            how = None if met == self.faults.most_each else self._drawn(operation)
         if how:
             self.met[how] += 1
         return how

@@ -31,6 +31,7 @@ class Tokens:
         if http[REFUSE] or given != (self.client_id, self.client_secret):
             text = "Invalid client or Invalid client credentials"
             return web.json_response({"error": "unauthorized_client", "error_description": text}, status=401)
+        self._ends = {each: end for each, end in self._ends.items() if end > time.monotonic()}
         token = f"{self.source.getrandbits(256):064x}"
         self._ends[token] = time.monotonic() + self.expires_in
         answer = {"access_token": token, "expires_in": self.expires_in, "token_type": "Bearer", "scope": ""}

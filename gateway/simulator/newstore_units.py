@@ -68,7 +68,9 @@ class Request:
     created_at: str = field(default_factory=now)
     acknowledged: bool = False
     delivered: bool = False
+    lost: bool = False
     on_hold: bool = False
+    misfortunes: int = 0
     results: dict[str, tuple[list[JSON], list[JSON]]] = field(default_factory=dict)
 
     @property

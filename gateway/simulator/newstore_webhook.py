@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 import aiohttp
 
+from gateway.simulator.memory import KEEP
 from gateway.simulator.served import JSON
 
 
@@ -19,13 +21,13 @@ class Configuration:
 
 @dataclass(slots=True)
 class Webhook:
-    """The DCs in routing order, and every attempt made to reach them."""
+    """The DCs in routing order, and the last attempts made to reach them."""
 
     backoff: tuple[float, ...]
     timeout: float
     configured: dict[str, Configuration] = field(default_factory=dict)
-    attempts: list[JSON] = field(default_factory=list)
-    ack_ms: list[float] = field(default_factory=list)
+    attempts: deque[JSON] = field(default_factory=lambda: deque(maxlen=KEEP))
+    ack_ms: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
 
     async def send(self, session: aiohttp.ClientSession, location: str, body: JSON) -> bool:
         """True at the first 2xx, False once the retries are spent."""

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 JSON = dict[str, Any]
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on, and called by another name
 
 
 def now() -> str:
@@ -40,7 +41,8 @@ class Served:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        reached = _EVERYWHERE.get(host, host)
+        self.url = f"http://{f'[{reached}]' if ':' in reached else reached}:{self._runner.addresses[0][1]}"
         self._resume()
 
     async def stop(self) -> None:

@@ -7,11 +7,12 @@ its order.
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.simulator.memory import KEEP, forget_oldest
 from gateway.simulator.served import JSON, Served, now
 from gateway.simulator.warehouse_callback import Callback
 from gateway.simulator.warehouse_temperament import TEMPERAMENTS, Step, Temperament, Unit, plan, statuses
@@ -88,6 +89,7 @@ class Warehouse(Served):
         callback_secret: str | None = None,
         backoff: tuple[float, float] = (0.05, 2.0),
         seed: int = 0,
+        keep: int = KEEP,
     ) -> None:
         super().__init__(
             [
@@ -102,8 +104,10 @@ class Warehouse(Served):
         self.callback = Callback(callback_url, callback_key, callback_secret)
         self.backoff = backoff
         self.orders: dict[str, Order] = {}
-        self.attempts: list[JSON] = []
+        self.attempts: deque[JSON] = deque(maxlen=keep)
+        self.keep = keep
         self.faults: Counter[str] = Counter()
+        self._met: Counter[str] = Counter()
         self._by_reference: dict[str, Order] = {}
         self._seed = f"{seed}:{name}"
         self._random = random.Random(self._seed)  # noqa: S311 - repeatable, not secret
@@ -114,14 +118,14 @@ class Warehouse(Served):
         return all(order.finished for order in self.orders.values())
 
     def record(self) -> JSON:
-        """Orders by id with their units, calls per operation, faults met and every callback attempt."""
+        """Orders by id with their units, calls per operation, faults met and the last callback attempts."""
         return {
             "name": self.name,
             "orders": {order.id: order.record() for order in self.orders.values()},
             "doubled": [order.id for order in self.orders.values() if order.doubled],
             "calls": self.calls,
             "faults": self.faults,
-            "callbacks": self.attempts,
+            "callbacks": list(self.attempts),
         }
 
     def _resume(self) -> None:
@@ -131,7 +135,7 @@ class Warehouse(Served):
 
     async def _take(self, http: web.Request) -> web.Response:
         self.calls["take"] += 1
-        fault = self._drawn_fault()
+        fault = self._fault_of(http.headers.get("Idempotency-Key", ""))
         if fault == "429":
             return web.Response(status=429, headers={"Retry-After": str(self.temperament.retry_after)})
         if fault == "500_before":
@@ -191,6 +195,8 @@ class Warehouse(Served):
         order = Order(body["id"], reference or body["id"], body, units, steps)
         self.orders[order.id] = order
         self._by_reference.setdefault(order.reference, order)
+        if over := forget_oldest(self.orders, lambda kept: kept.finished, self.keep):
+            self._by_reference.pop(over.reference, None)
         return order
 
     async def _work(self, order: Order) -> None:
@@ -239,6 +245,14 @@ class Warehouse(Served):
             self._change()
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
+
+    def _fault_of(self, key: str) -> str | None:
+        drawn = self._drawn_fault() if self._met[key] != self.temperament.faults_in_a_row else None
+        if drawn:
+            self._met[key] += 1
+        else:
+            del self._met[key]
+        return drawn
 
     def _drawn_fault(self) -> str | None:
         rates = {

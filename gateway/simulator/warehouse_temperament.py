@@ -11,7 +11,10 @@ REASONS = ("no_inventory", "cannot_fulfill")
 
 @dataclass(frozen=True, slots=True)
 class Temperament:
-    """Shares run from 0 to 1: of units for `rejects` and `cancels`, of orders for `says_backwards`, of calls else."""
+    """Shares run from 0 to 1: of units for `rejects` and `cancels`, of orders for `says_backwards`, of calls else.
+
+    `faults_in_a_row` bounds the calls of one order that go wrong, so that none waits for hours by bad luck alone.
+    """
 
     pause: tuple[float, float] = (0.001, 0.005)
     parcels: int = 1
@@ -25,6 +28,7 @@ class Temperament:
     hangs_after: float = 0.0
     hang_seconds: float = 30.0
     retry_after: int = 1
+    faults_in_a_row: int | None = None
 
 
 TEMPERAMENTS = {
@@ -41,6 +45,7 @@ TEMPERAMENTS = {
         error_after=0.1,
         hangs_after=0.05,
         hang_seconds=3.0,
+        faults_in_a_row=2,
     ),
 }
 

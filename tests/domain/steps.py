@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, RejectionReason, Word
-from gateway.domain.deliveries import Operation, Parcel
+from gateway.domain.deliveries import READ_BACK, Operation, Parcel
 from gateway.domain.events import Event
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
@@ -41,6 +41,20 @@ def taken(request: Request, operation: Operation, *, verifiable: bool = True) ->
     return after(call, start=request)
 
 
+def looked_up(request: Request, *, found: bool) -> Request:
+    """The look-up that a person asked for is answered."""
+    owed = next(each for each in request.owed if each.operation is Operation.LOOK_UP)
+    call = CallTaken(request_id=request.id, at=AT, operation=owed.operation, seq=owed.seq, attempt=1, found=found)
+    return after(call, start=request)
+
+
+def stopped(request: Request) -> Request:
+    """The provider answers that it will do nothing more with the order."""
+    owed = next(each for each in request.owed if each.operation is Operation.WITHDRAW)
+    call = CallTaken(request_id=request.id, at=AT, operation=owed.operation, seq=owed.seq, attempt=1, proof="204")
+    return after(call, start=request)
+
+
 def ended(request: Request, operation: Operation, end: End) -> Request:
     """The first owed call of this operation is given up."""
     owed = next(each for each in request.owed if each.operation is operation)
@@ -63,8 +77,11 @@ def shown(
     *,
     operation: Operation = Operation.SHIP,
     overdue: bool = False,
+    recheck: bool = False,
 ) -> ReadBack:
     """What NewStore shows; every shipment went as the one parcel of these tests."""
+    read = READ_BACK[operation]
+    seq = next(owed.seq for owed in request.owed if owed.operation is read and owed.seq) if recheck else 0
     return ReadBack(
         request_id=request.id,
         at=AT + timedelta(seconds=request.version),
@@ -74,6 +91,7 @@ def shown(
         refused=refused or {},
         parcels={unit.by: PARCEL for unit in request.units if unit.said is Said.SHIPPED},
         overdue=overdue,
+        seq=seq,
     )
 
 

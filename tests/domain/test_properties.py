@@ -1,7 +1,9 @@
 """Random lives of a request, held against what must always be true."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,20 +12,35 @@ from gateway.domain.commands import (
     Assign,
     CallEnded,
     CallTaken,
+    Close,
     Command,
+    Discard,
     End,
     Key,
+    Note,
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
+    Recheck,
+    Redrive,
+    RejectByHand,
     RejectionReason,
+    Reroute,
+    Take,
     Word,
 )
-from gateway.domain.deliveries import READ_BACK, Operation, Parcel
+from gateway.domain.deliveries import NEWSTORE, READ_BACK, Operation, Parcel
 from gateway.domain.events import (
+    Declined,
     Event,
+    Fact,
+    ProviderAssigned,
+    Redriven,
+    Reported,
+    ReportRefused,
     UnitsAccepted,
     UnitsCancelled,
+    UnitsRefused,
     UnitsRejected,
     UnitsShipped,
     UnitsWithdrawn,
@@ -31,8 +48,9 @@ from gateway.domain.events import (
 from gateway.domain.evolve import evolve
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
+from gateway.domain.reports import parcels
 from gateway.domain.requests import STATUS_NEXT, Request
-from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, from_text, to_text
+from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, from_text, to_text
 from gateway.domain.waiting import waiting_for
 from tests.requests import AT, receive, said
 
@@ -50,7 +68,7 @@ def messages(draw: st.DrawFn, number: int) -> ProviderSaid:
     return ProviderSaid(
         request_id="r-1",
         at=AT + timedelta(seconds=number),
-        provider=draw(st.sampled_from(["acme", "acme", "acme", "former"])),
+        provider=draw(st.sampled_from(["acme", "acme", "acme", "beta"])),
         cause=cause,
         fingerprint=draw(st.sampled_from([cause, "other"])),
         word=draw(st.sampled_from([*Word, None])),
@@ -68,7 +86,6 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
     owed = draw(st.sampled_from(request.ready))
     at = AT + timedelta(seconds=number)
     if owed.operation in REPORTS:
-        parcels = {e.version: e.fact.parcel for e in story if isinstance(e.fact, UnitsShipped)}
         keys: list[Key] = (
             [(product, parcel.carrier, parcel.tracking_code) for product in PRODUCTS for parcel in PARCELS]
             if owed.operation is Operation.READ_SHIPMENT
@@ -82,8 +99,9 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
             attempt=number,
             taken=draw(counts),
             refused={key: (count, "no") for key, count in draw(counts).items()},
-            parcels=parcels,
+            parcels=parcels(story),
             overdue=draw(st.booleans()),
+            seq=owed.seq,
         )
     if draw(st.integers(0, 4)):
         return CallTaken(
@@ -92,7 +110,9 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
             operation=owed.operation,
             seq=owed.seq,
             attempt=number,
+            found=draw(st.booleans()),
             verifiable=draw(st.booleans()),
+            proof="204",
         )
     return CallEnded(
         request_id="r-1",
@@ -116,33 +136,72 @@ def late_outcomes(draw: st.DrawFn, number: int) -> Command:
     return CallEnded(request_id="r-1", at=at, operation=operation, seq=seq, attempt=number, end=end, detail="")
 
 
+@st.composite
+def acts(draw: st.DrawFn, request: Request, number: int) -> Command:
+    """What a person does about it."""
+    told: dict[str, Any] = {
+        "request_id": "r-1",
+        "at": AT + timedelta(seconds=number),
+        "who": "ada",
+        "action_id": f"{number // draw(st.sampled_from([1, 1, 2]))}",
+        "reason": "",
+    }
+    stop: dict[str, Any] = {"can_withdraw": draw(st.booleans()), "stopped": draw(st.sampled_from(["", "", "phoned"]))}
+    made: list[Command] = [
+        Redrive(**told),
+        Redrive(**told),
+        Recheck(**told, can_look_up=draw(st.booleans())),
+        Note(**told, text="seen"),
+        Take(**told),
+        Reroute(**told, **stop, to=draw(st.sampled_from(["acme", "beta"]))),
+        RejectByHand(**told, **stop, rejection_reason=draw(st.sampled_from(RejectionReason))),
+        Discard(**told, message=f"acme:{draw(st.integers(0, number))}"),
+    ]
+    if request.version > 12:  # a request that is closed early has a dull life
+        made.append(Close(**told))
+    return draw(st.sampled_from(made))
+
+
 def commands(request: Request, story: list[Event], number: int) -> st.SearchStrategy[Command]:
     assign = Assign(request_id="r-1", at=AT + timedelta(seconds=number), provider="acme")
     happens: list[st.SearchStrategy[Command]] = [messages(number), messages(number), late_outcomes(number)]
+    happens += [acts(request, number)] * (3 if request.failure else 1)
     if request.ready:
         happens += [settlements(request, story, number)] * 3
     return st.one_of(*happens, st.just(assign))
 
 
-def check_step(before: Request, after: Request) -> None:
+def check_step(before: Request, after: Request, facts: list[Fact]) -> None:
+    is_redriven = any(isinstance(fact, Redriven) for fact in facts)
+    is_rerouted = any(isinstance(fact, ProviderAssigned) for fact in facts)
     for was, now in zip(before.units, after.units, strict=True):
         assert was.product == now.product
         assert was.said is now.said or now.said in SAID_NEXT[was.said]
-        assert was.confirmed is now.confirmed or now.confirmed in CONFIRMED_NEXT[was.confirmed]
-        assert was.accepted in {0, now.accepted}
-        assert was.by in {0, now.by}
+        assert was.confirmed is now.confirmed or is_reached(was.confirmed, now.confirmed)
+        assert was.accepted in {0, now.accepted} or is_rerouted
+        assert was.by in {0, now.by} or is_redriven
+        assert was.refusals <= now.refusals
     assert before.status is after.status or after.status in STATUS_NEXT[before.status]
     assert before.settled_at is None or after.settled_at == before.settled_at
+    if any(isinstance(fact, Declined) for fact in facts):
+        assert replace(after, version=before.version, causes=before.causes) == before
     check_state(after)
 
 
+def is_reached(was: Confirmed, now: Confirmed) -> bool:
+    """One legal move, or two: a report that was found is sent and then proved or refused."""
+    return now in CONFIRMED_NEXT[was] or (was is Confirmed.NOT_SENT and now in CONFIRMED_NEXT[Confirmed.SENT])
+
+
 def check_state(request: Request) -> None:
-    reads = [owed.operation for owed in request.owed if owed.is_read]
+    reads = [(owed.operation, owed.seq > 0) for owed in request.owed if owed.is_read]
     assert len(reads) == len(set(reads))
     assert len(request.owed) == len(set(request.owed))
     heads = Counter(owed.destination for owed in request.ready if not owed.is_read)
     assert all(count == 1 for count in heads.values())
     assert set(heads) == {owed.destination for owed in request.owed if not owed.is_read}
+    assert not (request.closed and (request.owed or request.dead or request.is_pending))
+    assert {owed.destination for owed in request.owed} <= {NEWSTORE, request.provider}
     assert request.is_pending is (request.settled_at is None)
     assert (waiting_for(request) is not None) is (request.is_pending or request.failure is not None)
     assert from_text([unit.product for unit in request.units], to_text(request.units)) == request.units
@@ -159,10 +218,35 @@ def check_story(products: list[str], story: list[Event], owed: Counter[Operation
     assert set(told) <= set(range(len(products)))
     assert all(count == 1 for count in told.values())
     facts = Counter(type(event.fact) for event in story)
-    assert owed[Operation.SHIP] == facts[UnitsShipped]
-    assert owed[Operation.REJECT] == facts[UnitsWithdrawn]
-    assert owed[Operation.CANCEL] == facts[UnitsCancelled]
-    assert owed[Operation.ACKNOWLEDGE] == min(1, facts[UnitsAccepted])
+    again = Counter(event.fact.operation for event in story if isinstance(event.fact, Redriven))
+    assert owed[Operation.SHIP] == facts[UnitsShipped] + again[Operation.SHIP]
+    assert owed[Operation.REJECT] == facts[UnitsWithdrawn] + again[Operation.REJECT]
+    assert owed[Operation.CANCEL] == facts[UnitsCancelled] + again[Operation.CANCEL]
+    assert owed[Operation.ACKNOWLEDGE] == min(1, facts[UnitsAccepted]) + again[Operation.ACKNOWLEDGE]
+    check_repeats(story)
+
+
+def check_repeats(story: list[Event]) -> None:
+    """No unit is reported a second time without a definite refusal, or a look at NewStore first."""
+    reports: dict[int, set[int]] = {}
+    reported: set[int] = set()
+    doubted: set[int] = set()
+    for event in story:
+        fact, seq = event.fact, event.version
+        if isinstance(fact, UnitsShipped | UnitsWithdrawn | UnitsCancelled):
+            reports[seq] = set(fact.units)
+        elif isinstance(fact, Redriven):
+            reports[seq] = set(fact.units)
+            reports[fact.was_seq] = reports.get(fact.was_seq, set()) - reports[seq]
+            doubted |= reports[seq] if fact.in_doubt else set()
+        elif isinstance(fact, ReportRefused):
+            reported -= reports[fact.seq]
+        elif isinstance(fact, UnitsRefused):
+            reported -= set(fact.units)
+        elif isinstance(fact, Reported):
+            assert not reported & (reports[fact.seq] - doubted)
+            reported |= reports[fact.seq]
+            doubted -= reports[fact.seq]
 
 
 @settings(deadline=None)
@@ -178,11 +262,12 @@ def test_whatever_happens_the_state_is_the_fold_of_legal_moves(data: st.DataObje
         command = data.draw(commands(request, story, number))
         after, events = handle(request, command)
         assert after is not None
-        check_step(request, after)
+        check_step(request, after, [event.fact for event in events])
         assert handle(after, command) == (after, [])
         if isinstance(command, ProviderSaid) and command.provider != request.provider:
             assert (after.units, after.owed) == (request.units, request.owed)
-        owed.update(each.operation for each in set(after.owed) - set(request.owed))
+        if not (after.closed and not request.closed):
+            owed.update(each.operation for each in set(after.owed) - set(request.owed))
         story += events
         request = after
     check_story(products, story, owed)

@@ -43,7 +43,7 @@ def unproved_rejection() -> Request:
         (sent(), NEWSTORE, "NewStore has not shown 2 of 2 reported units yet"),
         (after(said(Word.CANCELLED), start=acknowledged()), "operations", "1 message(s) of acme lie in quarantine"),
         (unproved_rejection(), "operations", "confirm with acme that it will not ship 2 rejected unit(s)"),
-        (unproved_rejection(), "operations", "then `gateway reject ID --provider-stopped`"),
+        (unproved_rejection(), "operations", "then `gateway reject ID --provider-stopped WHO_AND_HOW`"),
     ],
 )
 def test_a_pending_request_says_who_moves_next(request_: Request, who: str, words: str) -> None:

@@ -29,7 +29,7 @@ async def claimed(pool: Pool, destination: str = "acme", *, owner: str = "me") -
     await pool.execute("UPDATE deliveries SET due_at = now() - interval '1 second'")
     await pool.execute("INSERT INTO processes (owner, key) VALUES ($1, hashtext($1)) ON CONFLICT DO NOTHING", owner)
     async with pool.acquire() as connection:
-        (found,) = await claim(connection, {destination: 10}, owner=owner, seconds=15, brake=Brake())
+        (found,) = await claim(connection, {destination: 1}, owner=owner, seconds=15, brake=Brake())
     return found
 
 

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -111,6 +112,41 @@ async def test_a_look_up_finds_the_order_by_our_reference_or_says_that_there_is_
     assert found is not None
     assert found.provider_order == "wms-7"
     assert await adapter.look_up(Order("r-2", "NS999", "", b"")) is None
+
+
+@pytest.mark.parametrize(("status", "proof"), [(200, "answered 200"), (204, "answered 204"), (404, None)])
+async def test_an_order_is_withdrawn_by_our_reference_and_the_answer_is_the_proof(
+    connect: Connect, status: int, proof: str | None
+) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.method, request.path))
+        return web.Response(status=status)
+
+    assert await (await connect(answer)).withdraw(ORDER) == proof
+    assert seen == [("DELETE", "/orders/NS123")]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (409, Refused), (405, Refused), (501, Refused), (422, Refused), (202, NotSent), (401, NotSent),
+        (429, Throttled), (500, Unknown),
+    ],
+)  # fmt: skip
+async def test_an_order_that_did_not_stop_is_no_proof(connect: Connect, status: int, error: type) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    with pytest.raises(error):
+        await (await connect(answer)).withdraw(ORDER)
+
+
+async def test_a_provider_withdraws_only_where_its_settings_say_so() -> None:
+    async with aiohttp.ClientSession() as session:
+        assert not Http(session, provider()).can_withdraw
+        assert Http(session, replace(provider(), withdraw=True)).can_withdraw
 
 
 def read(body: bytes) -> ProviderSaid:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from gateway.simulator.newstore import NewStore
-from gateway.simulator.newstore_faults import Faults, How
+from gateway.simulator.newstore_faults import NO_FAULTS, Faults, How
 from gateway.simulator.orders import order, orders
 
 SECRET = "told-to-nobody"
@@ -320,6 +320,23 @@ async def test_units_every_dc_rejected_are_on_hold(caller: Caller) -> None:
     assert len(caller.newstore.requests) == 2
 
 
+async def test_rerouted_requests_take_no_id_of_an_order_of_the_same_seed() -> None:
+    async with calling(seed=3, faults=NO_FAULTS) as caller:
+        placed = [await caller.newstore.place(body) for _, body in zip(range(200), orders(3), strict=False)]
+        for request_id in placed:
+            request = caller.newstore.requests[request_id]
+            await caller.reject(request_id, *(unit.product_id for unit in request.units))
+        await caller.newstore.until(lambda: len(caller.listener.bodies) == 400)
+        assert len({body["id"] for body in caller.listener.bodies}) == 400
+
+
+async def test_an_id_is_placed_once(caller: Caller) -> None:
+    body = order(random.Random(1))
+    await caller.newstore.place(body)
+    with pytest.raises(ValueError, match="was placed before"):
+        await caller.newstore.place(body)
+
+
 async def test_cancelled_units_are_never_rerouted(caller: Caller) -> None:
     request_id = await caller.placed("A")
     await caller.post(request_id, "canceled_items", {"product_ids": ["A"]})
@@ -396,6 +413,51 @@ async def test_a_slow_answer_still_comes() -> None:
         started = time.monotonic()
         assert (await caller.post(request_id, "acknowledgement"))[0] == 201
         assert time.monotonic() - started >= 0.05
+
+
+async def test_one_request_meets_no_more_faults_than_it_may() -> None:
+    async with calling() as caller:
+        first, second = await caller.placed("A"), await caller.placed("B")
+        caller.newstore.fate.faults = Faults(error_before=1.0, most_each=2)
+        assert [(await caller.read(first, "shipment"))[0] for _ in range(4)] == [500, 500, 404, 404]
+        assert (await caller.read(second, "shipment"))[0] == 500
+
+
+async def test_an_order_may_be_placed_by_http(caller: Caller) -> None:
+    url = f"{caller.newstore.url}/simulator/orders"
+    async with caller.session.post(f"{url}?location=DC02&product=A&product=A") as response:
+        placed = await response.json()
+    assert (response.status, placed["delivered"]) == (201, True)
+    assert caller.newstore.requests[placed["id"]].counts() == {"dispatched": {"A": 2}}
+    assert caller.listener.keys == ["Bearer key-two"]
+    async with caller.session.post(f"{url}?location=DC09") as response:
+        assert response.status == 404
+
+
+async def test_what_was_lost_may_be_sent_again_by_http(caller: Caller) -> None:
+    caller.listener.answers.extend([500] * 4)
+    request_id = await caller.placed("A")
+    async with caller.session.post(f"{caller.newstore.url}/simulator/resend") as response:
+        assert await response.json() == {"sent": 1}
+    assert caller.newstore.requests[request_id].delivered
+
+
+async def test_orders_are_placed_steadily_when_asked(caller: Caller) -> None:
+    placing = asyncio.create_task(caller.newstore.place_steadily(500))
+    await caller.newstore.until(lambda: len(caller.listener.bodies) >= 3)
+    placing.cancel()
+    assert len({body["id"] for body in caller.listener.bodies}) >= 3
+
+
+async def test_the_oldest_completed_request_is_forgotten_and_an_open_one_is_not() -> None:
+    async with calling(keep=2) as caller:
+        open_one, done = await caller.placed("A"), await caller.placed("B")
+        await caller.ship(done, "B")
+        await caller.counted(done, shipped={"B": 1})
+        last = await caller.placed("C")
+        assert list(caller.newstore.requests) == [open_one, last]
+        assert await caller.placed("D") in caller.newstore.requests
+        assert len(caller.newstore.requests) == 3
 
 
 async def test_the_record_tells_requests_units_calls_and_webhook_latency(caller: Caller) -> None:

@@ -62,6 +62,11 @@ class Bench:
         async with self.session.get(f"{self.warehouse.url}/orders/{reference}", headers=headers) as response:
             return response.status, await response.json()
 
+    async def withdraw(self, reference: str, key: str = "the key") -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with self.session.delete(f"{self.warehouse.url}/orders/{reference}", headers=headers) as response:
+            return response.status
+
     async def done(self) -> None:
         await self.warehouse.until(lambda: self.warehouse.orders and self.warehouse.finished)
 
@@ -122,6 +127,54 @@ async def test_an_order_is_found_by_the_gateways_reference(bench: Bench) -> None
     await bench.send(body, reference="NS7")
     await bench.done()
     assert await bench.look_up("NS7") == (200, {"id": body["id"], "reference": "NS7", "status": "completed"})
+
+
+async def test_an_order_that_nothing_was_shipped_of_is_stopped_for_good() -> None:
+    async with standing() as bench:
+        bench.gateway.answers.extend([500] * 100)
+        body = body_of("A")
+        await bench.send(body, reference="NS7")
+        await bench.warehouse.until(lambda: len(bench.warehouse.attempts) > 1)
+        assert [await bench.withdraw("NS7"), await bench.withdraw("NS7")] == [204, 204]
+        await bench.done()
+        assert (await bench.send(body, reference="NS7"))[0] == 200
+        assert (await bench.look_up("NS7"))[1]["status"] == "withdrawn"
+        kept = bench.warehouse.record()["orders"][body["id"]]
+        assert (kept["withdrawn"], kept["counts"], kept["doubled"]) == (True, {"open": {"A": 1}}, False)
+        assert {event["type"] for event in bench.gateway.events} == {"accepted"}
+
+
+async def test_a_stopped_order_takes_no_further_step_and_calls_nobody_back() -> None:
+    async with standing(Temperament(pause=(0.05, 0.05))) as bench:
+        early, later = body_of("A"), body_of("B", seed=1)
+        await bench.send(early, reference="NS7")
+        assert await bench.withdraw("NS7") == 204
+        await bench.send(later, reference="NS8")
+        await bench.done()
+        assert {event["fulfillment_request_id"] for event in bench.gateway.events} == {later["id"]}
+        assert bench.warehouse.orders[early["id"]].said == []
+
+
+async def test_a_callback_that_nobody_took_is_not_repeated_once_its_order_is_stopped() -> None:
+    async with standing(backoff=(0.02, 0.02)) as bench:
+        early, later = body_of("A"), body_of("B", seed=1)
+        bench.gateway.answers.append(500)
+        await bench.send(early, reference="NS7")
+        await bench.warehouse.until(lambda: bench.warehouse.attempts)
+        assert await bench.withdraw("NS7") == 204
+        bench.gateway.answers.extend([500, 500, 500])
+        await bench.send(later, reference="NS8")
+        await bench.done()
+        told = [event["fulfillment_request_id"] for event in bench.gateway.events]
+        assert told.count(early["id"]) == 1
+
+
+async def test_an_order_that_shipped_is_not_stopped(bench: Bench) -> None:
+    await bench.send(body_of("A"), reference="NS7")
+    await bench.done()
+    assert await bench.withdraw("NS7") == 409
+    assert await bench.withdraw("NS8") == 404
+    assert await bench.withdraw("NS7", key="a guess") == 401
 
 
 async def test_a_stranger_is_refused(bench: Bench) -> None:
@@ -226,6 +279,25 @@ async def test_a_bad_answer_says_nothing_of_the_work(temperament: Temperament, s
         assert answered == status
         assert headers.get("Retry-After") == ("7" if status == 429 else None)
         assert len(bench.warehouse.orders) == kept
+
+
+async def test_the_calls_of_one_order_fail_no_more_often_in_a_row_than_they_may() -> None:
+    async with standing(Temperament(pause=FAST, error_before=1.0, faults_in_a_row=2)) as bench:
+        answers = [(await bench.send(body_of("A"), idempotency="one"))[0] for _ in range(4)]
+        assert answers == [500, 500, 201, 500]
+        assert (await bench.send(body_of("B"), idempotency="two"))[0] == 500
+
+
+async def test_the_oldest_finished_order_is_forgotten_and_so_are_its_attempts() -> None:
+    async with standing(keep=2) as bench:
+        bodies = [body_of("A", seed=seed) for seed in range(3)]
+        for number, body in enumerate(bodies):
+            await bench.send(body, reference=f"NS{number}")
+            await bench.done()
+        assert list(bench.warehouse.orders) == [body["id"] for body in bodies[1:]]
+        assert (await bench.look_up("NS0"))[0] == 404
+        assert (await bench.look_up("NS1"))[0] == 200
+        assert len(bench.warehouse.record()["callbacks"]) == 2
 
 
 async def test_a_hanging_warehouse_has_the_order_all_the_same_and_stops_at_once() -> None:

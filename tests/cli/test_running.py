@@ -5,11 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway import app, settings
-from gateway.__main__ import cli
-from gateway.demo import world
-from gateway.simulator.newstore_faults import NO_FAULTS
+from gateway.cli import cli
 from tests.ledger.conftest import writing
 from tests.requests import receive
+from tests.world import running
 
 KEYS = {name: name.ljust(24, "k") for name in ("KEY", "SECRET", "CALLBACK", "DC")}
 CONFIG = """
@@ -61,8 +60,8 @@ async def test_online_says_what_could_not_be_reached(config: Path) -> None:
 async def test_online_reaches_newstore_and_every_provider_of_a_running_world(
     tmp_path: Path, database: str, pool: asyncpg.Pool
 ) -> None:
-    async with world(tmp_path, database, faults=NO_FAULTS) as running:
-        assert set((await app.reach(running.settings)).values()) == {""}
+    async with running(tmp_path, database) as road:
+        assert set((await app.reach(road.settings)).values()) == {""}
 
 
 async def test_open_work_of_a_provider_that_the_settings_do_not_name_is_counted(

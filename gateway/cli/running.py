@@ -1,0 +1,101 @@
+"""`serve`, `migrate` and `check-config`: what a gateway.toml is for."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gateway import app, migrations, settings
+from gateway.ledger.servers import Servers
+
+from .api import Json
+from .terminal import console, fault, print_json, run, told_to_stop
+
+commands = typer.Typer()
+Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="GATEWAY_CONFIG")]
+_HERE = Path("gateway.toml")
+_log = logging.getLogger(__name__)
+
+
+@commands.command()
+def serve(
+    config: Config = _HERE,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="After a restore: send nothing until a person releases the hold.")
+    ] = False,
+) -> None:
+    """Run the gateway until SIGTERM."""
+    run(_serve(config, paused=paused))
+
+
+async def _serve(config: Path, *, paused: bool) -> None:
+    loaded = settings.load(config, os.environ)
+    stop = told_to_stop()
+    async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
+        typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
+        ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        _log.info("gateway.draining")  # not to stdout: its reader may be gone
+    if gateway.broke.is_set():
+        raise typer.Exit(1)
+
+
+@commands.command()
+def migrate(config: Config = _HERE) -> None:
+    """Bring the database to this program's schema."""
+
+    async def main() -> None:
+        async with app.database(settings.load(config, os.environ)) as dsn:
+            connection = await Servers(dsn).connect()
+            try:
+                for each in await migrations.migrate(connection):
+                    console.print(f"applied {each.number:04} {each.name}")
+            finally:
+                await connection.close()
+
+    run(main())
+
+
+@commands.command("check-config")
+def check_config(
+    config: Config = _HERE,
+    online: Annotated[bool, typer.Option("--online", help="Get a NewStore token and reach each provider.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the settings and print the URL to give NewStore for each location, and where its requests go."""
+    try:
+        loaded = settings.load(config, os.environ)
+    except (settings.SettingsError, OSError) as error:
+        raise fault(str(error), 2) from error
+    strangers = run(app.open_work_without_provider(loaded)) if loaded.database.url else {}
+    reached = run(app.reach(loaded)) if online else {}
+    if as_json:
+        told: dict[str, Any] = settings.describe(loaded)
+        print_json({**told, "open_work_without_provider": strangers, "reached": reached})
+    else:
+        _print_settings(loaded, strangers, reached)
+    raise typer.Exit(any(reached.values()))
+
+
+def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reached: dict[str, str]) -> None:
+    table = Table("location", "give NewStore this URL", "provider", "adapter", "provider's URL")
+    for location in loaded.locations.values():
+        provider = loaded.providers[location.provider] if location.provider else None
+        table.add_row(
+            location.id,
+            f"{loaded.public_url}/newstore/{location.id}/fulfillment_requests",
+            provider.name if provider else "— (unroutable)",
+            provider.adapter if provider else "",
+            provider.url if provider else "",
+        )
+    console.print(table)
+    for each in loaded.providers.values():
+        console.print(f"{each.name} calls back at {loaded.public_url}/providers/{each.name}/callbacks")
+    for name, count in strangers.items():
+        console.print(f"[yellow]{count} open requests belong to {name}, which the settings do not name[/yellow]")
+    for name, wrong in reached.items():
+        console.print(f"{name}: {wrong or 'reached'}", markup=False)

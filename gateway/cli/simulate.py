@@ -1,0 +1,185 @@
+"""`simulate newstore` and `simulate warehouse`: one end of the road, to try a gateway of your own against."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from gateway.settings.kinds import NAME, tenant, web_url
+from gateway.settings.table import place
+from gateway.simulator.newstore import TOKEN_PATH, NewStore
+from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS
+from gateway.simulator.warehouse import Warehouse
+
+from .keys import OR_MADE, Key, fit, key
+from .terminal import run, told_to_stop
+
+commands = typer.Typer(
+    help="Run a simulated NewStore or warehouse, to try a gateway of your own.", no_args_is_help=True
+)
+_GATEWAY = "http://127.0.0.1:8080"
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(help="The port to listen on; 0 lets the system choose.", min=0, max=65_535)]
+
+
+class Mood(StrEnum):
+    """How a warehouse works its orders and answers."""
+
+    QUICK = "quick"
+    SLOW_AND_PARTIAL = "slow_and_partial"
+    FLAKY = "flaky"
+
+
+@commands.command()
+def newstore(
+    host: Host = "127.0.0.1",
+    port: Port = 8090,
+    tenant_name: Annotated[str, typer.Option("--tenant", help="The tenant.")] = "acme",
+    client_id: Annotated[str, typer.Option(help="The API client that may ask for tokens.")] = "gateway",
+    client_secret: Annotated[str, typer.Option(help=f"Its secret: {OR_MADE}")] = "",
+    dc: Annotated[
+        list[str] | None, typer.Option(help="DC01, or DC01=URL to give it; repeatable, in routing order.")
+    ] = None,
+    dc_key: Annotated[
+        list[str] | None, typer.Option(help=f"DC01=KEY, the API key to send to that DC: {OR_MADE}")
+    ] = None,
+    orders_per_second: Annotated[float, typer.Option(help="How many orders to place.", min=0, max=500)] = 0,
+    faults: Annotated[bool, typer.Option(help="Let one call in twenty go wrong.")] = False,
+) -> None:
+    """Run a simulated NewStore, which sends fulfillment requests and takes what becomes of them."""
+    urls = {name: _dc_url(name, url) for name, url in map(_split, dc or ["DC01"])}
+    references = dict(map(_split, dc_key or []))
+    if strangers := references.keys() - urls.keys():
+        raise typer.BadParameter(f"--dc-key: no --dc is called {', '.join(sorted(strangers))}")
+    secret = key("--client-secret", client_secret, "NEWSTORE_CLIENT_SECRET")
+    keys = {name: key("--dc-key", references.get(name, ""), f"{name}_API_KEY") for name in urls}
+    simulated = NewStore(
+        tenant=fit("--tenant", tenant, tenant_name),
+        client_id=client_id,
+        client_secret=secret.value,
+        faults=SOME_FAULTS if faults else NO_FAULTS,
+        seed=_seed(),
+    )
+    for name, url in urls.items():
+        simulated.configure(name, url, keys[name].value)
+    run(_newstore(simulated, (host, port), secret, keys, orders_per_second))
+
+
+async def _newstore(
+    simulated: NewStore, at: tuple[str, int], secret: Key, keys: Mapping[str, Key], orders_per_second: float
+) -> None:
+    stop = told_to_stop()
+    async with simulated.running(*at), asyncio.TaskGroup() as group:
+        url = simulated.url
+        typer.echo(f"NewStore        {url}")
+        typer.echo(f"Its record      {url}/simulator/record")
+        typer.echo(f"Place an order  curl -X POST '{url}/simulator/orders?location={next(iter(keys))}'")
+        typer.echo(f"Send the lost   curl -X POST {url}/simulator/resend")
+        _print_settings(_newstore_toml(simulated, secret, keys), (secret, *keys.values()))
+        placing = group.create_task(simulated.place_steadily(orders_per_second))
+        await stop.wait()
+        placing.cancel()
+
+
+def _newstore_toml(simulated: NewStore, secret: Key, keys: Mapping[str, Key]) -> str:
+    tokens = simulated.tokens
+    text = f"""\
+[newstore]
+url = "{simulated.url}"
+token_url = "{simulated.url}{TOKEN_PATH.format(tenant=tokens.tenant)}"
+client_id = {json.dumps(tokens.client_id)}
+client_secret = {json.dumps(secret.reference)}
+"""
+    for name, each in keys.items():
+        text += f"""
+[{place("locations", name)}]
+api_keys = [{json.dumps(each.reference)}]
+# provider = "NAME"  # one of your [providers.NAME]; without it the requests are parked
+"""
+    return text
+
+
+@commands.command()
+def warehouse(
+    host: Host = "127.0.0.1",
+    port: Port = 8091,
+    name: Annotated[str, typer.Option(help="The provider's name in gateway.toml.")] = "warehouse",
+    temperament: Annotated[Mood, typer.Option(help=str(Mood.__doc__))] = Mood.QUICK,
+    api_key: Annotated[str, typer.Option(help=f"What the gateway shows it: {OR_MADE}")] = "",
+    callback_url: Annotated[str, typer.Option(help="Where it tells what became of an order.")] = "",
+    callback_key: Annotated[str, typer.Option(help=f"What it shows the gateway: {OR_MADE}")] = "",
+    callback_secret: Annotated[
+        str, typer.Option(help="Instead of a key, whsec_…: it signs. env:NAME or file:PATH.")
+    ] = "",
+) -> None:
+    """Run a simulated warehouse, which takes orders, works them, and calls the gateway back."""
+    if callback_key and callback_secret:
+        raise typer.BadParameter("--callback-key and --callback-secret: give one of the two")
+    shown = key("--api-key", api_key, f"{_named('--name', name)}_API_KEY")
+    if callback_secret:
+        proof = key("--callback-secret", callback_secret, "", signs=True)
+    else:
+        proof = key("--callback-key", callback_key, f"{name}_CALLBACK_KEY")
+    simulated = Warehouse(
+        name,
+        temperament.value,
+        fit("--callback-url", web_url, callback_url or f"{_GATEWAY}/providers/{name}/callbacks"),
+        api_key=shown.value,
+        callback_key=None if callback_secret else proof.value,
+        callback_secret=proof.value if callback_secret else None,
+        seed=_seed(),
+    )
+    run(_warehouse(simulated, (host, port), shown, proof))
+
+
+async def _warehouse(simulated: Warehouse, at: tuple[str, int], shown: Key, proof: Key) -> None:
+    stop = told_to_stop()
+    async with simulated.running(*at):
+        typer.echo(f"Warehouse       {simulated.url}/orders")
+        typer.echo(f"Its record      {simulated.url}/simulator/record")
+        typer.echo(f"It calls back   {simulated.callback.url}")
+        _print_settings(_warehouse_toml(simulated, shown, proof), (shown, proof))
+        await stop.wait()
+
+
+def _warehouse_toml(simulated: Warehouse, shown: Key, proof: Key) -> str:
+    return f"""\
+[{place("providers", simulated.name)}]
+adapter = "http"
+url = "{simulated.url}/orders"
+api_key = {json.dumps(shown.reference)}
+callback_{"secret" if simulated.callback.secret else "key"} = {json.dumps(proof.reference)}
+# and in the [locations.ID] that it serves: provider = "{simulated.name}"
+"""
+
+
+def _print_settings(toml: str, keys: tuple[Key, ...]) -> None:
+    typer.echo(f"\nFor gateway.toml:\n\n{toml}")
+    if made := [f"export {each.made_for}={each.value}" for each in keys if each.made_for]:
+        typer.echo("For the environment of the gateway:\n\n" + "\n".join(made) + "\n")
+    typer.echo("Ready. Ctrl-C ends it.")
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return _named("--dc", name), value
+
+
+def _named(option: str, name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise typer.BadParameter(f"{option}: {name!r} is not a name; use letters, digits, dots, dashes or underscores")
+    return name
+
+
+def _dc_url(name: str, url: str) -> str:
+    return fit("--dc", web_url, url or f"{_GATEWAY}/newstore/{name}/fulfillment_requests")
+
+
+def _seed() -> int:
+    """Another run places other orders: a gateway knows those of the last one."""
+    return secrets.randbelow(2**32)

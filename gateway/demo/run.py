@@ -1,0 +1,110 @@
+"""Run the demo: start everything, place orders, and tell what became of them."""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from gateway import postgres
+from gateway.demo.outcome import show
+from gateway.demo.process import gateway
+from gateway.demo.proof import faults_found, is_settled
+from gateway.demo.world import DATABASE, World, both_ends
+from gateway.simulator.orders import orders
+from gateway.simulator.served import JSON
+
+_PACE = 50.0  # orders per second
+_RATE = 2.0  # … once the first ones are placed
+_LOOK_AGAIN = 0.2
+
+
+async def endless(folder: Path, requests: int, console: Console) -> int:
+    """Place these orders, then go on slowly until somebody ends it."""
+    seed = _seed()
+    async with _world(folder, console, seed) as world:
+        await place(world, requests, seed=seed)
+        console.print(
+            f"{requests} requests sent; {_RATE:g} more each second. Ctrl-C ends it and leaves no process behind."
+        )
+        await world.newstore.place_steadily(_RATE)
+    return 0
+
+
+async def settled(folder: Path, requests: int, seconds: float, console: Console) -> int:
+    """Place these orders and wait until all are settled; 0 only if nothing is lost, doubled or unproved."""
+    seed = _seed()
+    async with _world(folder, console, seed) as world:
+        try:
+            async with asyncio.timeout(seconds):
+                await _settle(world, requests, seed, console)
+        except TimeoutError:
+            console.print(f"[red]Not settled within {seconds:g} s.[/red]")
+        await show(console, world)
+        faults = await faults_found(world)
+        for fault in faults:
+            console.print(f"[red]{fault}[/red]")
+        console.print(f"{len(faults)} faults." if faults else "Nothing lost, doubled or unproved.")
+        return 1 if faults else 0
+
+
+async def place(world: World, count: int, *, seed: int = 0) -> None:
+    """Place `count` orders at NewStore, one DC after the other, at a pace that this machine can hold.
+
+    As fast as they go they would queue, and the time of an ack would tell the length of the queue.
+    """
+
+    async def one(order: JSON, location: str) -> None:
+        await world.newstore.place(order, location)
+        world.placed += 1
+
+    stream = zip(itertools.cycle(world.warehouses), orders(seed), range(count), strict=False)
+    async with asyncio.TaskGroup() as group:
+        for location, order, _ in stream:
+            group.create_task(one(order, location))
+            await asyncio.sleep(1 / _PACE)
+
+
+@asynccontextmanager
+async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[World]:
+    console.print("Starting Postgres, the gateway, NewStore and three warehouses …")
+    # The simulators begin without a memory: what they were told last time, nobody could settle.
+    await postgres.forget(folder / DATABASE)
+    async with both_ends(folder, seed=seed) as ends, gateway(ends.config, ends.keys) as (public_url, internal_url):
+        world = World(ends, public_url, internal_url)
+        console.print(f"NewStore posts to   {public_url}/newstore/DC01/fulfillment_requests")
+        console.print(f"Operations API      {internal_url}/v1/summary")
+        console.print(f"  Bearer token      {world.token}")
+        console.print(f"What NewStore saw   {ends.newstore.url}/simulator/record")
+        console.print(f"Settings, log       {ends.config}, {ends.config.with_name('gateway.log')}")
+        yield world
+
+
+async def _settle(world: World, requests: int, seed: int, console: Console) -> None:
+    with Progress(console=console) as progress:
+        sent = progress.add_task("sent", total=requests)
+        done = progress.add_task("settled", total=requests)
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(place(world, requests, seed=seed))
+            while not (sending.done() and await is_settled(world)):
+                _update(world, progress, sent, done)
+                await asyncio.sleep(_LOOK_AGAIN)
+                if sending.done():
+                    await world.newstore.resend()
+        _update(world, progress, sent, done)
+
+
+def _update(world: World, progress: Progress, sent: TaskID, done: TaskID) -> None:
+    known = world.newstore.requests.values()
+    progress.update(sent, completed=world.placed)
+    completed = sum(request.status == "completed" for request in known)
+    progress.update(done, completed=completed, total=max(len(known), progress.tasks[done].total or 0))
+
+
+def _seed() -> int:
+    """Another run sends other requests and meets other faults."""
+    return secrets.randbelow(2**32)

@@ -1,0 +1,148 @@
+"""Both ends of the road, and the settings by which a gateway stands between them."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.simulator.newstore import NewStore
+from gateway.simulator.newstore_faults import SOME_FAULTS, Faults
+from gateway.simulator.warehouse import Warehouse
+
+DATABASE = Path("postgres")
+_DCS = {"DC01": "quick", "DC02": "slow_and_partial", "DC03": "flaky"}
+_GATEWAY_TOML = """
+public_url = "http://127.0.0.1:8080"
+public = {{ port = 0 }}
+internal = {{ port = 0 }}
+database = {{ data_dir = "{database}" }}
+
+[newstore]
+url = "{newstore}"
+token_url = "{newstore}/auth/realms/acme/protocol/openid-connect/token"
+client_id = "gateway"
+client_secret = "env:NEWSTORE_SECRET"
+calls_per_second = 1_000_000
+calls_per_five_minutes = 1_000_000
+verify_within = 120
+unknown_grace = 2
+
+[[operators]]
+name = "demo"
+role = "admin"
+token = "env:DEMO_TOKEN"
+"""
+_PROVIDER_TOML = """
+[providers.{name}]
+adapter = "http"
+url = "{url}/orders"
+api_key = "env:{name}_API_KEY"
+callback_key = "env:{name}_CALLBACK_KEY"
+timeout = 2
+calls_per_second = 1_000_000
+withdraw = true
+
+[locations.{location}]
+provider = "{name}"
+api_keys = ["env:{location}_API_KEY"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The simulators, the settings file that names them, and the secrets it refers to."""
+
+    newstore: NewStore
+    warehouses: dict[str, Warehouse]
+    config: Path
+    keys: dict[str, str]
+
+
+@dataclass(slots=True)
+class World:
+    """Both ends and the gateway between them, wherever that runs."""
+
+    ends: Ends
+    public_url: str
+    internal_url: str
+    placed: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Tell both ends where the gateway listens."""
+        for location, warehouse in self.warehouses.items():
+            warehouse.callback.url = f"{self.public_url}/providers/{warehouse.name}/callbacks"
+            url = f"{self.public_url}/newstore/{location}/fulfillment_requests"
+            self.newstore.configure(location, url, self.ends.keys[f"{location}_API_KEY"])
+
+    @property
+    def newstore(self) -> NewStore:
+        return self.ends.newstore
+
+    @property
+    def warehouses(self) -> dict[str, Warehouse]:
+        return self.ends.warehouses
+
+    @property
+    def token(self) -> str:
+        return self.ends.keys["DEMO_TOKEN"]
+
+    async def summary(self) -> dict[str, Any]:
+        """Ask the gateway what is open, as the dashboard does."""
+        return await self._ask("/v1/summary", {})
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """Ask the gateway for all its requests, page by page."""
+        found: list[dict[str, Any]] = []
+        query = {"limit": "200"}
+        while True:
+            page = await self._ask("/v1/requests", query)
+            found += page["requests"]
+            if page["next_page"] is None:
+                return found
+            query["after"] = page["next_page"]
+
+    async def _ask(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"{self.internal_url}{path}", params=query) as answer,
+        ):
+            answer.raise_for_status()
+            found: dict[str, Any] = await answer.json()
+            return found
+
+
+@asynccontextmanager
+async def both_ends(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0) -> AsyncIterator[Ends]:
+    """Start the simulators and write `gateway.toml` for them."""
+    keys = {name: secrets.token_urlsafe(24) for name in ("NEWSTORE_SECRET", "DEMO_TOKEN")}
+    async with AsyncExitStack() as stack:
+        newstore = NewStore(client_secret=keys["NEWSTORE_SECRET"], faults=faults, seed=seed)
+        await stack.enter_async_context(newstore.running())
+        text = _GATEWAY_TOML.format(newstore=newstore.url, database=DATABASE)
+        warehouses: dict[str, Warehouse] = {}
+        for location, temperament in _DCS.items():
+            warehouse = _warehouse(location, temperament, keys, seed)
+            await stack.enter_async_context(warehouse.running())
+            warehouses[location] = warehouse
+            text += _PROVIDER_TOML.format(name=warehouse.name, location=location, url=warehouse.url)
+        yield Ends(newstore, warehouses, _written(folder, text), keys)
+
+
+def _warehouse(location: str, temperament: str, keys: dict[str, str], seed: int) -> Warehouse:
+    name = temperament.replace("_and_", "_")
+    for key in (f"{name}_API_KEY", f"{name}_CALLBACK_KEY", f"{location}_API_KEY"):
+        keys[key] = secrets.token_urlsafe(24)
+    api_key, callback_key = keys[f"{name}_API_KEY"], keys[f"{name}_CALLBACK_KEY"]
+    return Warehouse(name, temperament, api_key=api_key, callback_key=callback_key, seed=seed)
+
+
+def _written(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "gateway.toml"
+    path.write_text(text)
+    return path

@@ -1,0 +1,175 @@
+"""Measure the gateway against its own limits, in one run: medians of interleaved rounds, as ratios.
+
+accept     durable accepts ÷ the same handler without a database, and ÷ a handler that only parses and answers
+settle     requests settled ÷ the bare HTTP calls of their lifecycle
+dispatch   calls through dispatch ÷ the same HTTP client posting to the same server
+backlog    calls through dispatch with 500,000 others waiting ÷ with 1,000 waiting
+"""
+
+import json
+import platform
+import shutil
+import statistics
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from gateway import app, settings
+
+from . import limits
+from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles
+from .served import CONFIG, KEYS, free_ports, gateway, served
+from .wrk import CONNECTIONS, Round, load
+
+PATH = "/newstore/DC01/fulfillment_requests"
+
+
+async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run everything; each limit is measured right beside what it limits."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        public, internal = free_ports(2)
+        stub = await stack.enter_async_context(served(limits.stub))
+        path = folder / "own.toml"
+        path.write_text(CONFIG.format(stub=stub, public=public, internal=internal))
+        dsn = await stack.enter_async_context(app.database(settings.load(path, {**KEYS, "DATABASE_URL": ""})))
+        urls = await stack.enter_async_context(gateway(folder, dsn, stub, (public, internal)))
+        pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=2))
+        bench = Bench(rounds, seconds, calls, stub, *urls, pool, say)
+        bare = await stack.enter_async_context(served(limits.bare))
+        same = await stack.enter_async_context(served(limits.same, str(path)))
+        relay = await stack.enter_async_context(served(limits.relay, stub))
+        return {
+            "machine": f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}",
+            **await bench.accept(bare, same),
+            **await bench.settle(relay),
+            **await bench.dispatch(waiting),
+        }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every part works with."""
+
+    rounds: int
+    seconds: int
+    calls: int
+    stub: str
+    public: str
+    internal: str
+    pool: asyncpg.Pool
+    say: Callable[[str], None]
+
+    async def accept(self, bare: str, same: str) -> dict[str, Any]:
+        """Accepts under a hold, so that nothing but intake is measured."""
+        await self.pool.execute("INSERT INTO holds (scope, name, reason, who) VALUES ('everything', '', 'b', 'b')")
+        await load(f"{self.public}{PATH}", self.seconds)
+        found = [
+            [await load(f"{url}{PATH}", self.seconds) for url in (bare, same, self.public)]
+            for _ in self._rounds("accept")
+        ]
+        ours = statistics.median(row[2].per_second for row in found)
+        calm = await load(f"{self.public}{PATH}", self.seconds, pause_ms=round(2000 * CONNECTIONS / ours))
+        await self._empty()
+        return {
+            "accept_ratio": _ratio(row[2].per_second / row[1].per_second for row in found),
+            "accept_ratio_to_bare_aiohttp": _ratio(row[2].per_second / row[0].per_second for row in found),
+            "accepts_per_second": round(ours),
+            "ack_ms_saturated": _latency([row[2] for row in found]),
+            "ack_ms_half_load": _latency([calm]),
+        }
+
+    async def settle(self, relay: str) -> dict[str, Any]:
+        """Whole lifecycles: 3 calls in and 4 out for each request."""
+        rows = []
+        for _ in self._rounds("settle"):
+            bare = await bare_lifecycles(self.stub, relay, self.calls)
+            rows.append((bare, *await lifecycles(self.stub, self.public, self.internal, self.calls)))
+            await self._empty()
+        return {
+            "settle_ratio": _ratio(ours / bare for bare, ours, _ in rows),
+            "settled_per_second": round(statistics.median(ours for _, ours, _ in rows)),
+            "newstore_calls_per_settled": _ratio(calls for _, _, calls in rows),
+        }
+
+    async def dispatch(self, waiting: int) -> dict[str, Any]:
+        """Creates at the provider, released at once; then the same behind a long queue."""
+        rows = []
+        for _ in self._rounds("dispatch"):
+            bare = await bare_calls(self.stub, self.calls)
+            with_few = await self._drain(1_000)
+            with_many = await self._drain(waiting)
+            rows.append((bare, with_few, with_many))
+        return {
+            "dispatch_ratio": _ratio(few / bare for bare, few, _ in rows),
+            "backlog_ratio": _ratio(many / few for _, few, many in rows),
+            "dispatched_per_second": round(statistics.median(few for _, few, _ in rows)),
+        }
+
+    async def _drain(self, waiting: int) -> float:
+        await self._empty()
+        await backlog(self.pool, waiting)
+        return await dispatched(self.pool, self.stub, self.public, self.calls)
+
+    async def _empty(self) -> None:
+        await self.pool.execute(
+            "TRUNCATE requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, holds, finals"
+        )
+        await self.pool.execute("UPDATE destinations SET shut = false, shut_at = NULL, probe_at = NULL")
+
+    def _rounds(self, part: str) -> Any:
+        for number in range(self.rounds):
+            self.say(f"{part} {number + 1}/{self.rounds}")
+            yield number
+
+
+def _ratio(values: Any) -> float:
+    return round(float(statistics.median(values)), 3)
+
+
+def _latency(rounds: list[Round]) -> dict[str, float]:
+    return {
+        "p50": round(statistics.median(each.p50_ms for each in rounds), 2),
+        "p99": round(statistics.median(each.p99_ms for each in rounds), 2),
+    }
+
+
+def main(
+    rounds: int = 3,
+    seconds: Annotated[int, typer.Option(help="Of each round of load.")] = 4,
+    calls: Annotated[int, typer.Option(help="Requests of each round of settling and dispatching.")] = 5_000,
+    waiting: Annotated[int, typer.Option(help="Deliveries of the long queue.")] = 500_000,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Print ratios; the limit of each is measured in the same run."""
+    if shutil.which("wrk") is None:
+        typer.echo("the benchmark drives load with wrk: apt-get install wrk, or brew install wrk", err=True)
+        raise typer.Exit(2)
+    console = Console(stderr=True)
+    found = uvloop.run(_say_so(console, lambda say: measure(rounds, seconds, calls, waiting, say)))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("measured", "median", title="One machine, one run: read the ratios")
+    for name, value in found.items():
+        table.add_row(name.replace("_", " "), str(value))
+    Console().print(table)
+
+
+async def _say_so(console: Console, work: Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]]) -> Any:
+    with console.status("starting") as status:
+        return await work(status.update)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,158 @@
+"""What the gateway is measured against: the same HTTP work without a database."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from gateway import settings
+from gateway.domain.commands import Receive
+from gateway.domain.handle import handle
+from gateway.inbound.public import public_app
+from gateway.ledger.entries import Applied
+
+from .served import KEYS
+
+
+async def bare() -> web.Application:
+    """Answer with the least that aiohttp can: read, parse, answer."""
+
+    async def receive(request: web.Request) -> web.Response:
+        read = orjson.loads(await request.read())
+        return web.json_response({"result": "received", "id": read["id"], "reference": ""})
+
+    app = web.Application()
+    app.router.add_post("/newstore/{location}/fulfillment_requests", receive)
+    return app
+
+
+async def same(path: str) -> web.Application:
+    """Serve the gateway's own handler, keys and checks and domain included, over a ledger that stores nothing."""
+
+    class Forgetful:
+        async def apply(self, command: Receive, _body: bytes) -> Applied:
+            request, events = handle(None, command)
+            return Applied(request, tuple(events))
+
+    loaded = settings.load(Path(path), {**KEYS, "DATABASE_URL": ""})
+    nothing: Any = None
+    forgetful: Any = Forgetful()
+    return public_app(loaded, forgetful, nothing, nothing)
+
+
+class Stub:
+    """Plays the provider and NewStore: takes everything at once, and calls back accepted and shipped."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.shown: dict[str, list[Any]] = {}
+        self.calls_back_at = ""
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+    async def take(self, request: web.Request) -> web.Response:
+        body = orjson.loads(await request.read())
+        self.counts["create"] += 1
+        if self.calls_back_at:
+            task = asyncio.create_task(self._call_back(body["id"]))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        return web.Response(status=201, body=b'{"id": "1"}', content_type="application/json")
+
+    async def _call_back(self, request_id: str) -> None:
+        parcel = {"carrier": "UPS", "tracking_number": f"1Z{request_id[-9:]}"}
+        url, headers = f"{self.calls_back_at}/providers/wms/callbacks", {"Authorization": f"Bearer {KEYS['CALLBACK']}"}
+        items = [{"product_id": f"SKU-{number}", "quantity": 1} for number in range(3)]
+        for kind, more in (("accepted", {"items": items}), ("shipped", {"items": items, "shipment": parcel})):
+            event = {"type": kind, "event_id": f"{kind}-{request_id}", "fulfillment_request_id": request_id, **more}
+            async with self.session.post(url, data=orjson.dumps(event), headers=headers) as answer:
+                self.counts[f"callback_{answer.status}"] += 1
+
+    async def token(self, _: web.Request) -> web.Response:
+        return web.json_response({"access_token": "t", "expires_in": 3600})
+
+    async def write(self, request: web.Request) -> web.Response:
+        self.counts[request.match_info["operation"]] += 1
+        if request.match_info["operation"] == "shipment":
+            (line,) = orjson.loads(await request.read())["line_items"]
+            parcel = {key: line["shipment"][key] for key in ("carrier", "tracking_code")}
+            entries = [{"product_id": product, **parcel} for product in line["product_ids"]]
+            self.shown.setdefault(request.match_info["id"], []).extend(entries)
+        return web.Response(status=201, body=b"{}", content_type="application/json")
+
+    async def read(self, request: web.Request) -> web.Response:
+        self.counts["read"] += 1
+        found = {"successful_shipments": self.shown.get(request.match_info["id"], []), "failed_shipments": []}
+        return web.Response(body=orjson.dumps(found), content_type="application/json")
+
+    async def told(self, _: web.Request) -> web.Response:
+        return web.json_response(self.counts)
+
+    async def reset(self, request: web.Request) -> web.Response:
+        self.counts.clear()
+        self.shown.clear()
+        self.calls_back_at = request.query.get("calls_back_at", "")
+        return web.Response()
+
+
+async def stub() -> web.Application:
+    """Serve a stub."""
+    one, app = Stub(), web.Application()
+    app.add_routes(
+        [
+            web.post("/orders", one.take), web.post("/token", one.token), web.get("/counts", one.told),
+            web.post("/reset", one.reset), web.post("/v0/d/fulfillment_requests/{id}/{operation}", one.write),
+            web.get("/v0/d/fulfillment_requests/{id}/{operation}", one.read),
+        ]
+    )  # fmt: skip
+    return app
+
+
+async def relay(stub_url: str) -> web.Application:
+    """Do the bare HTTP calls of a lifecycle, with nothing stored, checked or kept in order."""
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    tasks: set[asyncio.Task[None]] = set()
+    room = asyncio.Semaphore(64)
+
+    async def call(method: str, path: str, body: bytes = b"{}") -> None:
+        async with (
+            room,
+            session.request(method, f"{stub_url}{path}", data=body if method == "POST" else None) as answer,
+        ):
+            await answer.read()
+
+    async def report(told: dict[str, Any]) -> None:
+        path = f"/v0/d/fulfillment_requests/{told['fulfillment_request_id']}"
+        if told["type"] == "accepted":
+            await call("POST", f"{path}/acknowledgement")
+            return
+        parcel = {"carrier": "UPS", "tracking_code": told["shipment"]["tracking_number"]}
+        line = {"product_ids": ["SKU-0", "SKU-1", "SKU-2"], "shipment": parcel}
+        await call("POST", f"{path}/shipment", orjson.dumps({"line_items": [line]}))
+        await call("GET", f"{path}/shipment")
+
+    def later(work: Any) -> None:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def receive(request: web.Request) -> web.Response:
+        later(call("POST", "/orders", await request.read()))
+        return web.Response(body=b"{}")
+
+    async def called_back(request: web.Request) -> web.Response:
+        later(report(orjson.loads(await request.read())))
+        return web.Response(body=b"{}")
+
+    app = web.Application()
+    app.add_routes(
+        [
+            web.post("/newstore/{location}/fulfillment_requests", receive),
+            web.post("/providers/{provider}/callbacks", called_back),
+        ]
+    )
+    return app

@@ -1,0 +1,212 @@
+"""What is asked of a provider and of NewStore before anything that can't be taken back."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.calls import NotSent, Refused
+from gateway.dispatch.calls import Road, make
+from gateway.dispatch.outcomes import Undecidable, after
+from gateway.domain.commands import CallEnded, CallTaken, Command, End, Redrive, Reroute, Word
+from gateway.domain.deliveries import Operation
+from gateway.ledger.entries import Again, Attempt, Claim
+from gateway.ledger.stories import briefs
+from gateway.ledger.writer import Writer
+from gateway.newstore.client import Client
+from gateway.providers.http import Http
+from gateway.settings import NewStore, Provider, Secret
+from tests.ledger.conftest import writing
+from tests.ledger.test_writer import claimed, taken
+from tests.requests import AT, PARCEL, receive, said
+
+Pool = asyncpg.Pool
+TRY = Attempt(AT, 0.1, "done", 200, "")
+
+
+class World:
+    """One server that stands for the provider and for NewStore; it answers what a test lays out."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, int] = {"DELETE": 204, "GET": 404, "POST": 201}
+        self.shown: list[str] = []
+        self.calls: Counter[str] = Counter()
+        self.keys: list[str | None] = []
+        self.sent: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.path == "/token":
+            return web.json_response({"access_token": "t", "expires_in": 600})
+        self.calls[request.method] += 1
+        self.keys.append(request.headers.get("Idempotency-Key"))
+        if request.path.endswith("/shipment"):
+            return await self._shipment(request)
+        return web.Response(status=self.answers[request.method])
+
+    async def _shipment(self, request: web.Request) -> web.Response:
+        if request.method == "POST":
+            (line,) = (await request.json())["line_items"]
+            self.sent += line["product_ids"]
+            return web.json_response({}, status=201)
+        parcel = {"carrier": PARCEL.carrier, "tracking_code": PARCEL.tracking_code}
+        return web.json_response({"successful_shipments": [{"product_id": each, **parcel} for each in self.shown]})
+
+
+@pytest.fixture
+async def writer(database: str, pool: Pool) -> AsyncIterator[Writer]:
+    async with writing(database) as writer:
+        yield writer
+
+
+@pytest.fixture
+async def outside() -> World:
+    return World()
+
+
+@pytest.fixture
+async def road(outside: World, pool: Pool) -> AsyncIterator[Road]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", outside.answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{server.port}"
+        provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), Secret("k" * 20), None, withdraw=True)
+        newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20))
+        yield Road(Client(session, newstore), {"acme": Http(session, provider)})
+
+
+async def made(road: Road, pool: Pool, call: Claim) -> Command:
+    """Make a call as dispatch does, with what it must know of its request."""
+    async with pool.acquire() as connection:
+        return await make(road, call, (await briefs(connection, [call]))[call.request_id])
+
+
+async def ask_to_withdraw(writer: Writer, pool: Pool, *, created: bool) -> Claim:
+    """The withdrawal of an order that the provider took, or of one of which that is not known."""
+    await writer.apply(receive())
+    call = await claimed(pool)
+    dead = CallEnded(
+        request_id="r-1", at=AT, operation=Operation.CREATE, seq=1, attempt=1, end=End.UNDECIDABLE, detail="no answer"
+    )
+    await writer.settle(call, TRY, taken(call) if created else dead)
+    await writer.apply(Reroute(request_id="r-1", at=AT, who="ada", action_id="a", to="beta", can_withdraw=True))
+    return await claimed(pool)
+
+
+async def test_a_withdrawn_order_is_taken_with_the_providers_proof(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    command = await made(road, pool, await ask_to_withdraw(writer, pool, created=True))
+    assert isinstance(command, CallTaken)
+    assert command.proof == "acme: answered 204"
+
+
+async def test_an_order_that_never_arrived_has_nothing_to_withdraw(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    outside.answers["DELETE"] = 404
+    command = await made(road, pool, await ask_to_withdraw(writer, pool, created=False))
+    assert isinstance(command, CallTaken)
+    assert command.proof == "acme never had it"
+
+
+async def test_an_order_that_was_taken_and_is_not_known_any_more_may_have_shipped(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    outside.answers["DELETE"] = 404
+    call = await ask_to_withdraw(writer, pool, created=True)
+    with pytest.raises(Undecidable):
+        await made(road, pool, call)
+
+
+async def test_a_provider_that_ships_refuses_and_one_without_an_answer_is_asked_again(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    call = await ask_to_withdraw(writer, pool, created=True)
+    outside.answers["DELETE"] = 409
+    with pytest.raises(Refused):
+        await made(road, pool, call)
+    outside.answers["DELETE"] = 500
+    with pytest.raises(Exception, match="500") as unknown:
+        await made(road, pool, call)
+    then = after(unknown.value, call, AT, 10.0)
+    assert isinstance(then, Again)
+    assert not then.doubt
+
+
+async def test_a_redriven_order_goes_out_under_a_key_of_its_own(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    call = await claimed(pool)
+    await made(road, pool, call)
+    ended = CallEnded(
+        request_id="r-1", at=AT, operation=Operation.CREATE, seq=1, attempt=1, end=End.REFUSED, detail="422"
+    )
+    await writer.settle(call, TRY, ended)
+    await writer.apply(Redrive(request_id="r-1", at=AT, who="ada", action_id="a"))
+    again = await claimed(pool)
+    await made(road, pool, again)
+    await made(road, pool, again)
+
+    first, second, third = outside.keys
+    assert first != second == third
+
+
+async def dead_shipment(writer: Writer, pool: Pool) -> None:
+    """A shipment whose outcome nobody knows, redriven."""
+    await writer.apply(receive())
+    await writer.apply(said(Word.SHIPPED))
+    call = await claimed(pool, "newstore")
+    await writer.settle(call, TRY, taken(call))
+    call = await claimed(pool, "newstore")
+    lost = CallEnded(
+        request_id="r-1", at=AT, operation=call.operation, seq=call.seq, attempt=1, end=End.UNDECIDABLE, detail="?"
+    )
+    await writer.settle(call, TRY, lost)
+    await writer.apply(Redrive(request_id="r-1", at=AT, who="ada", action_id="a"))
+
+
+async def test_a_redriven_shipment_in_doubt_sends_only_what_newstore_does_not_show(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await dead_shipment(writer, pool)
+    outside.shown = ["TEE"]
+    await made(road, pool, await claimed(pool, "newstore"))
+    assert outside.sent == ["CAP"]
+
+
+async def test_a_redriven_shipment_that_is_shown_whole_is_not_sent(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await dead_shipment(writer, pool)
+    outside.shown = ["TEE", "CAP"]
+    command = await made(road, pool, await claimed(pool, "newstore"))
+    assert isinstance(command, CallTaken)
+    assert command.found
+    assert outside.sent == []
+
+
+async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_shown(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive("r-1", "A", "A"))
+    await writer.apply(said(Word.SHIPPED, items={"A": 1}, event="one"))
+    await writer.apply(said(Word.SHIPPED, items={"A": 1}, event="two"))
+    for _ in range(2):
+        call = await claimed(pool, "newstore")
+        await writer.settle(call, TRY, taken(call))
+    await pool.execute("UPDATE deliveries SET ready = false WHERE is_read")  # only the second report is claimed below
+    call = await claimed(pool, "newstore")
+    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+    call = await claimed(pool, "newstore")
+
+    with pytest.raises(NotSent) as not_yet:
+        await made(road, pool, call)
+    then = after(not_yet.value, call, AT, 10.0)
+    assert isinstance(then, Again)
+    assert then.doubt
+    assert outside.sent == []

@@ -1,0 +1,25 @@
+"""The demo's world with its gateway in this process, so that a test can wait for its commits."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import app, settings
+from gateway.demo.world import World, both_ends
+from gateway.simulator.newstore_faults import NO_FAULTS
+
+
+@dataclass(slots=True)
+class Road(World):
+    gateway: app.Gateway
+    settings: settings.Settings
+
+
+@asynccontextmanager
+async def running(folder: Path, dsn: str) -> AsyncIterator[Road]:
+    """Start all parts on a migrated database, and connect them."""
+    async with both_ends(folder, faults=NO_FAULTS) as ends:
+        loaded = settings.load(ends.config, {**ends.keys, "DATABASE_URL": dsn})
+        async with app.running(loaded, dsn) as gateway:
+            yield Road(ends, gateway.public_url, gateway.internal_url, gateway, loaded)

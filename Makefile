@@ -5,7 +5,7 @@ READY  := $(VENV)/.ready
 PG     ?= embedded
 ARGS   ?=
 
-.PHONY: demo test lint bench constraints clean
+.PHONY: demo test lint bench soak constraints clean
 
 demo: $(READY)
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -21,6 +21,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+soak: $(READY)
+	$(VENV)/bin/python -m tests.soak $(ARGS)
 
 # The versions we develop with: names and numbers only, from whichever registry you use.
 constraints: $(READY)

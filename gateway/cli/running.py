@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 from rich.table import Table
 
 from gateway import app, migrations, settings
+from gateway.ledger.servers import Servers
 
 from .api import Json
 from .terminal import console, fault, print_json, run, told_to_stop
@@ -22,15 +22,20 @@ _log = logging.getLogger(__name__)
 
 
 @commands.command()
-def serve(config: Config = _HERE) -> None:
+def serve(
+    config: Config = _HERE,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="After a restore: send nothing until a person releases the hold.")
+    ] = False,
+) -> None:
     """Run the gateway until SIGTERM."""
-    run(_serve(config))
+    run(_serve(config, paused=paused))
 
 
-async def _serve(config: Path) -> None:
+async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = told_to_stop()
-    async with app.database(loaded) as dsn, app.running(loaded, dsn) as gateway:
+    async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
         typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
         ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -45,7 +50,7 @@ def migrate(config: Config = _HERE) -> None:
 
     async def main() -> None:
         async with app.database(settings.load(config, os.environ)) as dsn:
-            connection = await asyncpg.connect(dsn)
+            connection = await Servers(dsn).connect()
             try:
                 for each in await migrations.migrate(connection):
                     console.print(f"applied {each.number:04} {each.name}")

@@ -19,20 +19,26 @@ from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
 from .desk import DESK, Desk
 from .held import list_holds, place_hold, release_hold
-from .problems import Problem, problems
+from .patience import within
+from .problems import Problem, problems, unavailable
 from .quarantined import discard, list_quarantine, replay, show_quarantine
 from .queries import filters_of, limit_of, number_of, place_of
 
 _READ_SECONDS = 10.0
 _READY_SECONDS = 2.0
+_ONLY_READS = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 
 
 def internal_app(
-    settings: Settings, pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]
+    settings: Settings,
+    pool: asyncpg.Pool,
+    writer: Writer,
+    adapters: Mapping[str, Adapter],
+    draining: asyncio.Event | None = None,
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
-    app[DESK] = Desk(settings, pool, writer, adapters)
+    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event())
     app.add_routes(
         [
             web.get("/v1/requests", list_requests, allow_head=False),
@@ -96,9 +102,12 @@ async def summarize(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether this process can store anything."""
-    async with asyncio.timeout(_READY_SECONDS):
-        await request.app[DESK].pool.fetchval("SELECT 1")
+    """Say whether this process can store anything, and means to go on doing so."""
+    desk = request.app[DESK]
+    if desk.draining.is_set():
+        raise Problem(503, "this process is about to stop; send to another one", Retry_After="1")
+    if await within(_READY_SECONDS, desk.pool.fetchval(_ONLY_READS)):
+        raise unavailable()
     return web.Response(text="ready\n")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -17,22 +18,30 @@ from gateway.domain.requests import Request
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
 from .plan import Plan
+from .servers import NoServer
 
+_log = logging.getLogger(__name__)
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
-_MOST_SECONDS = 5.0  # until a sender is told to come again
+_MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
 
 DATABASE_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidTransactionStateError,  # among them: this server only reads
+    asyncpg.ObjectNotInPrerequisiteStateError,  # among them: a lock that was not to be had in time
+    asyncpg.SyntaxOrAccessError,  # the statements are fixed, so it is the schema or a grant that is not there
+    asyncpg.TransactionRollbackError,
 )
+"""What says nothing against the data: the same may be sent again."""
 
 # The statement is long and its inputs always alike: planning it for each batch costs more than running it.
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off"
@@ -81,6 +90,7 @@ class Writer:
         self.on_ready: Callable[[], None] = lambda: None  # calls are owed that were not before
         self.on_received: Callable[[list[str]], None] = lambda _ids: None  # these requests are new
         self.on_batch: Callable[[int, float], None] = lambda _size, _seconds: None  # a commit of this size and time
+        self.on_away: Callable[[], Awaitable[object]] = _nobody  # whoever else holds connections may want new ones
 
     @property
     def waiting(self) -> int:
@@ -89,8 +99,8 @@ class Writer:
     async def apply(self, command: Command, body: bytes | None = None) -> Applied:
         """Decide and store a command with the bytes it came in.
 
-        Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes longer than 5 s (it
-        may still come), `Unstorable` when it never can.
+        Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes too long (it may
+        still come), `Unstorable` when it never can.
         """
         if self.waiting >= _MOST_WAITING:
             raise LedgerUnavailable("too many commands are waiting")
@@ -154,6 +164,8 @@ class Writer:
         """Write one batch; a command that the database can't store fails alone."""
         try:
             left = await self._write(batch)
+        except asyncpg.TransactionRollbackError:
+            await self._come_round(batch, batch)  # a deadlock: the statement of whoever was in the way goes on
         except DATABASE_AWAY as error:
             await self._give_back(batch, error)
         except (asyncpg.PostgresError, orjson.JSONEncodeError, ValueError, LookupError, OverflowError) as error:
@@ -165,13 +177,19 @@ class Writer:
             await self.run_once(batch[middle:])
         else:
             if left:
-                if len(left) == len(batch):
-                    await asyncio.sleep(0.005)  # somebody else holds every one of these rows
-                for entry in reversed(left):
-                    (self._settlements if entry.claim else self._urgent).appendleft(entry)
+                await self._come_round(left, batch)
+
+    async def _come_round(self, left: list[Entry], batch: list[Entry]) -> None:
+        """What was not written goes first in the next batch."""
+        if len(left) == len(batch):
+            await asyncio.sleep(0.005)  # somebody else holds every one of these rows
+        for entry in reversed(left):
+            (self._settlements if entry.claim else self._urgent).appendleft(entry)
 
     async def _give_back(self, batch: list[Entry], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
+        _log.warning("writer.database_away %s %s", type(error).__name__, error if isinstance(error, NoServer) else "")
+        await self.on_away()
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
@@ -184,9 +202,8 @@ class Writer:
     async def _write(self, entries: list[Entry]) -> list[Entry]:
         """Decide and commit; returns the entries that must be read again."""
         if self._connection is None or self._connection.is_closed():
-            async with asyncio.timeout(4):
-                self._connection = await self._connect()
-                await self._connection.execute(_PLAN_ONCE)
+            self._connection = await self._connect()
+            await self._connection.execute(_PLAN_ONCE)
         started = asyncio.get_running_loop().time()
         now, later = _defer_reads(entries)
         read = await self._read(self._connection, now)
@@ -234,6 +251,10 @@ class Writer:
             {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
             {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
         )
+
+
+async def _nobody() -> None:
+    """Stand for a listener that is not there."""
 
 
 def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:

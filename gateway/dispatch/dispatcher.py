@@ -168,7 +168,7 @@ class Dispatcher:
         try:
             attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
             self.outcomes[claim.destination, attempt.outcome] += 1
-            await self._writer.settle(claim, attempt, then)
+            await self._writer.settle(claim, attempt, then, brief.request)
         except Exception:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by
             # itself and is then taken as unknown.

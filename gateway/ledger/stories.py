@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from asyncpg import Pool, Record
 
-from gateway.domain.deliveries import READ_BACK, Operation
+from gateway.domain.deliveries import READ_BACK, Delivery, Operation
 from gateway.domain.events import Event
 from gateway.domain.requests import Request
 
@@ -21,6 +21,10 @@ SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
 """
 _BRIEF_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
+_BRIEF_DELIVERIES = """
+SELECT request_id, operation, seq, destination, owner, doubt
+FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+"""
 _BRIEF_BODIES = """
 SELECT p.request_id, p.body
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
@@ -70,7 +74,11 @@ class Brief:
 
 async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, Brief]:
     """Load what a batch of claimed calls must know, by request."""
-    rows = await connection.fetch(_BRIEF_REQUESTS, [claim.request_id for claim in claims])
+    ids = [claim.request_id for claim in claims]
+    rows = await connection.fetch(_BRIEF_REQUESTS, ids)
+    owed: dict[str, list[Delivery]] = {}
+    for row in await connection.fetch(_BRIEF_DELIVERIES, ids):
+        owed.setdefault(row["request_id"], []).append(decode_delivery(row))
     creates = [claim for claim in claims if claim.operation is Operation.CREATE]
     bodies = {row["request_id"]: row["body"] for row in await _of(connection, _BRIEF_BODIES, creates)}
     reporting = [claim for claim in claims if claim.operation in _REPORTING]
@@ -78,7 +86,10 @@ async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, B
     for row in await _of(connection, _BRIEF_REPORTS, reporting):
         reports.setdefault(row["request_id"], []).append(decode_event(row))
     return {
-        row["id"]: Brief(decode_request(row), bodies.get(row["id"], b""), reports.get(row["id"], ())) for row in rows
+        row["id"]: Brief(
+            decode_request(row, owed.get(row["id"], ())), bodies.get(row["id"], b""), reports.get(row["id"], ())
+        )
+        for row in rows
     }
 
 

@@ -109,11 +109,19 @@ class Writer:
         self._wake.set()
         return await entry.done
 
-    async def settle(self, claim: Claim, attempt: Attempt, then: Command | Again) -> Applied:
-        """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing."""
+    async def settle(
+        self, claim: Claim, attempt: Attempt, then: Command | Again, known: Request | None = None
+    ) -> Applied:  # fmt: skip
+        """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing.
+
+        `known` is the state when it was claimed: where it still is the state, it need not be read again.
+        """
         again = then if isinstance(then, Again) else None
         command = None if isinstance(then, Again) else then
-        entry = Entry(claim.request_id, command, claim=claim, attempt=attempt, again=again)
+        optimistic = known is not None and command is not None
+        entry = Entry(
+            claim.request_id, command, claim=claim, attempt=attempt, again=again, known=known, optimistic=optimistic
+        )
         self._settlements.append(entry)
         self._wake.set()
         return await entry.done
@@ -206,13 +214,11 @@ class Writer:
             await self._connection.execute(_PLAN_ONCE)
         started = asyncio.get_running_loop().time()
         now, later = _defer_reads(entries)
+        groups = _by_request(now)
         read = await self._read(self._connection, now)
         plan = Plan(self._verify_within, self._express)
-        by_request: dict[str, list[Entry]] = {}
-        for entry in now:
-            by_request.setdefault(entry.request_id, []).append(entry)
-        for request_id, group in by_request.items():
-            plan.add(read.requests.get(request_id), group, read.claims)
+        for request_id, group in groups.items():
+            plan.add(read.requests.get(request_id) or group[0].known, group, read.claims)
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
         self.on_batch(len(now), asyncio.get_running_loop().time() - started)
         return [*self._answer(plan, written), *later]
@@ -221,7 +227,7 @@ class Writer:
         left: list[Entry] = []
         for entry, applied, needs_write in plan.results:
             if needs_write and entry.request_id not in written:
-                entry.optimistic = False
+                entry.optimistic, entry.known = False, None
                 left.append(entry)
             elif not entry.done.done():
                 entry.done.set_result(applied)
@@ -255,6 +261,18 @@ class Writer:
 
 async def _nobody() -> None:
     """Stand for a listener that is not there."""
+
+
+def _by_request(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Group a batch by request; several entries of one must start from one state, so it is read."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.request_id, []).append(entry)
+    for group in groups.values():
+        if len(group) > 1 and any(entry.known for entry in group):
+            for entry in group:
+                entry.optimistic, entry.known = False, None
+    return groups
 
 
 def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:

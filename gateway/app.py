@@ -227,7 +227,9 @@ async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -
 async def _listen(
     stack: AsyncExitStack, app: web.Application, at: Listener, patience: float
 ) -> tuple[str, web.AppRunner]:
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=patience)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, at.host, at.port)

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.domain.commands import OnProviderCancel, ProviderSaid
-from gateway.ledger import quarantine
+from gateway.ledger import quarantine, stories
 from gateway.ledger.entries import Unstorable
 from gateway.ledger.quarantine import Kept
 from gateway.ledger.writer import Writer
@@ -23,7 +23,7 @@ from gateway.settings import Provider, Settings
 from gateway.telemetry import metrics
 
 from .access import bearer, is_key
-from .answers import CallbackReceipt, callback_receipt, json_answer, receipt
+from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
 from .bodies import read_body
 from .patience import within
 from .problems import Problem, answer, problems
@@ -130,7 +130,11 @@ async def _hear(doors: Doors, provider: Provider, came: _Message) -> web.Respons
         raise await _bad(doors, came, "unstorable", error) from error
     if applied.request is None:
         return await _keep_for_later(doors, said, came.body)
-    status, told = callback_receipt(said.request_id, applied.events)
+    if applied.events:
+        status, told = callback_receipt(said.request_id, applied.events)
+    else:
+        before = await stories.caused_by(doors.pool, applied.request, said)
+        status, told = repeated_receipt(said.request_id, before)
     if status >= 400:
         return answer(Problem(status, told.detail), result=told.result, reason=told.reason)
     return json_answer(told, status)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from asyncpg import Pool, Record
 
+from gateway.domain.commands import ProviderSaid
 from gateway.domain.deliveries import READ_BACK, Delivery, Operation
 from gateway.domain.events import Event
+from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 
 from .codec import decode_delivery, decode_event, decode_request
@@ -19,6 +21,12 @@ _DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries 
 _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
+"""
+_CAUSED = """
+SELECT version, at, cause, fingerprint, kind, fact FROM events
+WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1
+    AND cause = ANY($3::text[]) AND fingerprint = $4
+ORDER BY version
 """
 _BRIEF_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _BRIEF_DELIVERIES = """
@@ -61,6 +69,13 @@ async def request(pool: Pool, request_id: str) -> Request | None:
 async def events(pool: Pool, of: Request) -> list[Event]:
     """Load the whole story of a request, in order."""
     return [decode_event(row) for row in await pool.fetch(_EVENTS, of.id, of.received_at)]
+
+
+async def caused_by(pool: Pool, of: Request, command: ProviderSaid) -> list[Event]:
+    """Load what a message led to when it came before."""
+    causes = [command.cause, conflict_cause(command)]
+    rows = await pool.fetch(_CAUSED, of.id, of.received_at, causes, command.fingerprint)
+    return [decode_event(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

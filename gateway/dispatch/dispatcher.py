@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -29,6 +30,7 @@ from .desks import Desk
 from .outcomes import Undecidable, after, outcome_of, success_of
 
 _log = logging.getLogger(__name__)
+_BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
@@ -88,12 +90,11 @@ class Dispatcher:
                     _log.warning("dispatch.database_away %s", type(error).__name__)
                     self.close()
                     found = 0
+                await asyncio.sleep(_BREATH)
                 if not found:
-                    try:
+                    with suppress(TimeoutError):
                         async with asyncio.timeout(_POLL):
                             await self._wake.wait()
-                    except TimeoutError:
-                        continue
         finally:
             self.close()
 

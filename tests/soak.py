@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.simulator.newstore_faults import Faults
+from gateway.simulator.newstore_units import Request
 from gateway.simulator.orders import orders
 from gateway.simulator.warehouse_temperament import Temperament
 
@@ -61,10 +62,16 @@ class Run:
     placed: int = 0
     kills: int = 0
     restarts: int = 0
+    _known: int = 0
+    _open: list[Request] = field(default_factory=list)
 
-    @property
-    def done(self) -> int:
-        return sum(each.status == "completed" for each in self.at.newstore.requests.values())
+    def still_open(self) -> int:
+        """Count what NewStore waits for, without looking again at what is over."""
+        known = self.at.newstore.requests
+        self._open += itertools.islice(known.values(), self._known, None)
+        self._known = len(known)
+        self._open = [each for each in self._open if each.status != "completed"]
+        return len(self._open)
 
     def has_placed(self, share: float) -> bool:
         return self.placed >= self.requests * share
@@ -75,7 +82,7 @@ class Run:
 
 async def send(run: Run, may_go_on: asyncio.Event) -> None:
     """Place all orders, at most so many at once."""
-    stream = zip(itertools.cycle(TEMPERAMENTS), orders(), range(run.requests), strict=False)
+    stream = zip(itertools.cycle(TEMPERAMENTS), orders(seed=1), range(run.requests), strict=False)
 
     async def work() -> None:
         for location, order, _ in stream:
@@ -89,11 +96,11 @@ async def send(run: Run, may_go_on: asyncio.Event) -> None:
 async def watch(run: Run, may_go_on: asyncio.Event, console: Console) -> None:
     """Hold the senders back when much is open, and print how far it is."""
     for tick in itertools.count():
-        done, known = run.done, len(run.at.newstore.requests)
-        (may_go_on.set if known - done < MOST_OPEN else may_go_on.clear)()
+        still_open, known = run.still_open(), len(run.at.newstore.requests)
+        (may_go_on.set if still_open < MOST_OPEN else may_go_on.clear)()
         if tick % 10 == 0:
             console.print(
-                f"{run.seconds():6.0f} s  placed {run.placed}  completed {done} of {known}  "
+                f"{run.seconds():6.0f} s  placed {run.placed}  completed {known - still_open} of {known}  "
                 f"killed {run.kills}  Postgres restarted {run.restarts}"
             )
         await asyncio.sleep(0.5)

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from gateway.simulator.warehouse_temperament import Temperament
 
 from .wires import Backend, Balancer
 
+_ALL = 10**9  # what a simulator has forgotten proves nothing
 ROOT = Path(__file__).parents[2]
 QUICK = MappingProxyType({"DC01": Temperament()})
 _TOML = """
@@ -115,7 +116,8 @@ class Site:
         try:
             gateway = Gateway(process, *await _addresses(process, log))
         except BaseException:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
             raise
         self.gateways.append(gateway)
@@ -172,7 +174,7 @@ async def site(
         balancer = await stack.enter_async_context(Balancer().running())
         session = await stack.enter_async_context(aiohttp.ClientSession())
         newstore = NewStore(
-            client_secret=keys["NEWSTORE"], faults=faults, apply_after=apply_after, webhook_backoff=patience
+            client_secret=keys["NEWSTORE"], faults=faults, apply_after=apply_after, webhook_backoff=patience, keep=_ALL
         )
         await stack.enter_async_context(newstore.running())
         text = _TOML.format(newstore=newstore.url, timeout=call_time)
@@ -181,7 +183,7 @@ async def site(
         for location, temperament in temperaments.items():
             called = f"{door}/providers/{location}-wms/callbacks"
             ours, theirs = keys[f"{location}_WMS"], keys[f"{location}_CALLBACK"]
-            warehouse = kind(f"{location}-wms", temperament, called, api_key=ours, callback_key=theirs)
+            warehouse = kind(f"{location}-wms", temperament, called, api_key=ours, callback_key=theirs, keep=_ALL)
             await stack.enter_async_context(warehouse.running())
             warehouses[location] = warehouse
             text += _PROVIDER.format(location=location, url=warehouse.url, timeout=call_time)

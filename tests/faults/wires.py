@@ -126,8 +126,10 @@ async def listening(
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
+    """Stop a task; what it died of earlier is not hidden."""
     task.cancel()
-    await asyncio.wait([task])
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def joined(there: Streams, back: Streams, whole: asyncio.Event | None = None) -> None:

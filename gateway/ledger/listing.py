@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from asyncpg import Pool, Record
 
+from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
 
 from .codec import decode_delivery, decode_request
@@ -48,7 +49,6 @@ _OWED = """
 SELECT request_id, operation, seq, destination, owner, doubt
 FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
-_OWED_SHOWN = ("request_id", "operation", "seq", "destination")
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _EVENTS = """
 SELECT version, kind, at, cause, fact FROM events WHERE month = $1 AND request_id = $2 ORDER BY version
@@ -132,7 +132,7 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
         ],
         "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
-        "owed": [{name: each[name] for name in _OWED_SHOWN} for each in owed],
+        "owed": _owed(request),
     }
 
 
@@ -144,6 +144,20 @@ async def summary(pool: Pool) -> dict[str, Any]:
         "quarantined": await pool.fetchval(_QUARANTINED),
         "dead_deliveries": await pool.fetchval(_DEAD),
     }
+
+
+def _owed(request: Request) -> list[dict[str, Any]]:
+    """Show the calls that are owed, and which of them waits for which."""
+    heads = {each.destination: each for each in reversed(request.ready) if not each.is_read}
+    return [
+        {
+            "operation": each.operation,
+            "seq": each.seq,
+            "destination": each.destination,
+            "waits_for": None if each in request.ready else heads[each.destination].operation,
+        }
+        for each in request.owed
+    ]
 
 
 def _show(row: Record, owed: list[Record]) -> dict[str, Any]:

@@ -139,3 +139,14 @@ async def test_the_document_is_valid_and_names_every_route(gateway: Served) -> N
     documented = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert documented == routes(gateway.public.app) | routes(gateway.internal.app)
     assert document["paths"].keys() == openapi.document()["paths"].keys()
+
+
+async def test_a_story_tells_which_call_waits_for_which(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.say(event("shipped", "e1", items=[{"product_id": "TEE"}], shipment=SHIPMENT))
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert [(each["operation"], each["waits_for"]) for each in story["owed"]] == [
+        ("create", None),
+        ("acknowledge", None),
+        ("ship", "acknowledge"),
+    ]

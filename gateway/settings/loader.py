@@ -1,7 +1,7 @@
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.util import find_spec
+from importlib.metadata import Distribution
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -32,7 +32,7 @@ _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
 _DAY: Final = 86_400.0
-_TRACING: Final = ("opentelemetry", "requests")
+_TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
 
 
@@ -106,7 +106,7 @@ def _brake(table: Table) -> Brake:
 
 def _telemetry(table: Table) -> Telemetry:
     options: dict[str, Any] = table.given(otlp_endpoint=kinds.collector_url, sample_ratio=kinds.ratio)
-    if "otlp_endpoint" in options and not all(find_spec(each) for each in _TRACING):
+    if "otlp_endpoint" in options and not all(any(Distribution.discover(name=each)) for each in _TRACING):
         table.fault(
             "otlp_endpoint", "needs what is not installed; run pip install 'newstore-fulfillment-gateway[otel]'"
         )

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
-import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -31,9 +30,7 @@ class _Counted(SpanExporter):
     """Count what arrives and what does not."""
 
     def __init__(self, endpoint: str) -> None:
-        session = requests.Session()
-        session.trust_env = False
-        self._there = OTLPSpanExporter(endpoint, timeout=_ONE_EXPORT, session=session)
+        self._there = OTLPSpanExporter(endpoint, timeout=_ONE_EXPORT)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._there.export(spans)

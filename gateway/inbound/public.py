@@ -165,18 +165,20 @@ async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> P
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
     settings, named = request.app[DOORS].settings, request.match_info
-    span = trace.receive(
-        "callback.receive" if "provider" in named else "request.receive", request.headers.get("traceparent")
-    )
+    location, provider = named.get("location"), named.get("provider")
+    span = None
+    if location or provider:
+        name: trace.Name = "request.receive" if location else "callback.receive"
+        span = trace.receive(name, request.headers.get("traceparent"))
     response = await handler(request)
     if response.status not in _NOBODYS:
         trace.end(span, failed=response.status in _FAULTS, status=response.status)
-    if (location := named.get("location")) is not None:
+    if location is not None:
         label = location if location in settings.locations else metrics.UNKNOWN
         metrics.of(metrics.INGEST_ANSWERS, label, str(response.status)).inc()
         if response.status == 200:
             metrics.ACK_SECONDS.observe(time.perf_counter() - started)
-    elif (provider := named.get("provider")) is not None:
+    elif provider is not None:
         label = provider if provider in settings.providers else metrics.UNKNOWN
         metrics.of(metrics.CALLBACK_ANSWERS, label, str(response.status)).inc()
     return response

@@ -50,8 +50,8 @@ def log(event: Event, error: BaseException | None = None, /, **facts: str | floa
     level = logging.INFO if event in _INFO else logging.ERROR if event in _ERRORS else logging.WARNING
     if not _log.isEnabledFor(level):
         return
-    if (current := trace.current_id()) is not None:
-        facts["trace_id"] = current
+    if here := trace.context():
+        facts["trace_id"] = here.trace_id
     _log.log(level, event, extra={"facts": {**facts, **(_told(error) if error else {})}})
 
 

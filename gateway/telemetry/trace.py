@@ -138,8 +138,8 @@ def link(traceparent: str | None) -> None:
 
 
 def end(span: Span | None, *, failed: bool, **facts: Fact) -> None:
-    """End a span, and keep it if it is traced or went wrong."""
-    if span is None or _tracing is None or not (span.sampled or failed):
+    """End a span once, and keep it if it is traced or went wrong."""
+    if span is None or _tracing is None or span.ended or not (span.sampled or failed):
         return
     span.ended, span.failed = time.time_ns(), failed
     span.facts |= facts
@@ -147,16 +147,16 @@ def end(span: Span | None, *, failed: bool, **facts: Fact) -> None:
     _tracing.export(span)
 
 
+def context() -> Context | None:
+    """Tell where the present work stands; None where nobody traces it."""
+    span = _current.get() if _tracing is not None else None
+    return span.context if span is not None and span.is_told else None
+
+
 def current() -> str | None:
     """Give the `traceparent` of the present work, where it is traced."""
-    span = _current.get()
-    return str(span.context) if span is not None and span.is_told else None
-
-
-def current_id() -> str | None:
-    """Give the trace's id of the present work, where it is traced."""
-    span = _current.get()
-    return span.context.trace_id if span is not None and span.is_told else None
+    here = context()
+    return str(here) if here else None
 
 
 def headers() -> dict[str, str]:

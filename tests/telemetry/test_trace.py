@@ -16,6 +16,7 @@ from aiohttp import web
 from gateway import app
 from gateway.settings import Telemetry
 from gateway.telemetry import trace
+from gateway.telemetry.logs import log
 from tests.inbound import event, order
 
 from .collector import Collector, collecting
@@ -189,6 +190,8 @@ async def test_who_is_not_let_in_makes_no_span(
         assert await at.receive("r-1", **TRACED, Authorization="Bearer wrong") == 401
         assert await at.receive("r-1", "elsewhere", **TRACED) == 404
         assert await at.say(event("accepted", "e1"), **TRACED, Authorization="Bearer wrong") == 401
+        async with at.session.get(f"{at.gateway.public_url}/livez", headers=TRACED) as answer:
+            assert answer.status == 200
     assert collector.spans == []
 
 
@@ -257,6 +260,18 @@ async def test_spans_are_counted_as_made_and_as_arrived_or_lost(collector: Colle
         await one(collector.url)
         await one(f"{collector.url}/nowhere")
     assert grown == {"gateway_spans_total made": 2, "gateway_spans_total sent": 1, "gateway_spans_total lost": 1}
+
+
+async def test_what_is_logged_of_traced_work_names_its_trace(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with trace.exporting(Telemetry(collector.url, 0.0)):
+        trace.receive("request.receive", None)
+        log("claims.taken_over", count=1)
+        trace.receive("request.receive", TRACED["traceparent"])
+        log("claims.taken_over", count=2)
+    told = [vars(record)["facts"] for record in caplog.records]
+    assert told == [{"count": 1}, {"count": 2, "trace_id": NEWSTORE_TRACE}]
 
 
 def test_without_a_collector_nothing_is_imported() -> None:

@@ -1,11 +1,12 @@
 """The composition root: open things in order, close them in reverse."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from platform import python_version
 from typing import Any
 
 import aiohttp
@@ -28,8 +29,9 @@ from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.settings import Listener, Settings
+from gateway.telemetry import lag, metrics, trace
+from gateway.telemetry.logs import log
 
-_log = logging.getLogger(__name__)
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
@@ -75,20 +77,15 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
 
     `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
     """
+    metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(trace.exporting(settings.telemetry))
         servers = Servers(dsn)
-        pool = await asyncpg.create_pool(
-            connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
-        )
-        stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
-        async with pool.acquire() as connection:
-            await migrations.check(connection)
-        await ensure_partitions(pool)
+        pool = await _opened(stack, servers)
         if paused:
             await restored.pause(pool)
-        await holds.confirm_first(
-            pool, list(settings.locations), [each.confirm_first for each in settings.locations.values()]
-        )
+        confirm_first = {each.id: each.confirm_first for each in settings.locations.values()}
+        await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )
@@ -103,6 +100,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
+        _keep_running(stack, lag.watch(), broke)
         writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
         dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
@@ -137,6 +135,16 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
+
+
+async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
+    """Open a pool on a database that this program can run on, with room for what comes."""
+    pool = await asyncpg.create_pool(connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
+    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
+    async with pool.acquire() as connection:
+        await migrations.check(connection)
+    await ensure_partitions(pool)
+    return pool
 
 
 async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
@@ -221,7 +229,7 @@ async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -
     try:
         await work(*arguments)
     except (*DATABASE_AWAY, LedgerUnavailable) as error:
-        _log.warning("sweep.interrupted %s", type(error).__name__)
+        log("sweep.interrupted", error)
 
 
 async def _listen(
@@ -245,7 +253,7 @@ def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke:
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.critical("process.broke", exc_info=error)
+            log("process.broke", error)
             broke.set()
 
     task.add_done_callback(ended)

@@ -20,7 +20,7 @@ from gateway.newstore import webhook
 from gateway.providers import CALLBACKS, contract
 from gateway.providers.signatures import is_authentic
 from gateway.settings import Provider, Settings
-from gateway.telemetry import metrics
+from gateway.telemetry import metrics, trace
 
 from .access import bearer, is_key
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
@@ -32,6 +32,8 @@ from .rejoin import with_location_rule
 Rejoin = Callable[[list[str]], Awaitable[None]]
 
 _STORE_SECONDS = 4.5
+_NOBODYS = frozenset({401, 403, 404, 405, 413})  # whoever sends these has no say in what is traced
+_FAULTS = frozenset({400, 422, 500, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ async def receive(request: web.Request) -> web.Response:
     came = _Message(f"newstore:{location.id}", body, sha256(body).hexdigest(), datetime.now(UTC))
     try:
         command = webhook.receive(body, came.fingerprint, came.at, location.id, location.provider)
+        trace.about(command.request_id, location=location.id)
         applied = await doors.writer.apply(command, body)
     except webhook.Malformed as error:
         raise await _bad(doors, came, "malformed", error) from error
@@ -122,12 +125,14 @@ async def call_back(request: web.Request) -> web.Response:
 async def _hear(doors: Doors, provider: Provider, came: _Message) -> web.Response:
     try:
         said = CALLBACKS[provider.adapter](came.body, provider.name, came.at, OnProviderCancel.QUARANTINE)
+        trace.about(said.request_id, provider=provider.name)
         said = await with_location_rule(doors.pool, doors.settings, said)
         applied = await doors.writer.apply(said, came.body)
     except contract.Malformed as error:
         raise await _bad(doors, came, "malformed", error) from error
     except Unstorable as error:
         raise await _bad(doors, came, "unstorable", error) from error
+    trace.link(applied.trace)
     if applied.request is None:
         return await _keep_for_later(doors, said, came.body)
     if applied.events:
@@ -172,17 +177,24 @@ async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> P
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
-    response = await handler(request)
     doors, named = request.app[DOORS], request.match_info
     settings = doors.settings
+    location, provider = named.get("location"), named.get("provider")
+    span = None
+    if location or provider:
+        name: trace.Name = "request.receive" if location else "callback.receive"
+        span = trace.receive(name, request.headers.get("traceparent"))
+    response = await handler(request)
     if doors.draining.is_set():
         response.force_close()  # what the sender has more goes to another process
-    if (location := named.get("location")) is not None:
+    if response.status not in _NOBODYS:
+        trace.end(span, failed=response.status in _FAULTS, status=response.status)
+    if location is not None:
         label = location if location in settings.locations else metrics.UNKNOWN
-        metrics.INGEST_ANSWERS.labels(label, str(response.status)).inc()
+        metrics.of(metrics.INGEST_ANSWERS, label, str(response.status)).inc()
         if response.status == 200:
             metrics.ACK_SECONDS.observe(time.perf_counter() - started)
-    elif (provider := named.get("provider")) is not None:
+    elif provider is not None:
         label = provider if provider in settings.providers else metrics.UNKNOWN
-        metrics.CALLBACK_ANSWERS.labels(label, str(response.status)).inc()
+        metrics.of(metrics.CALLBACK_ANSWERS, label, str(response.status)).inc()
     return response

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
 from gateway.domain.urgency import BRAKED, HEAD_START
+from gateway.telemetry import metrics
+from gateway.telemetry.logs import log
 
 from .connections import Connection
 from .entries import Claim
@@ -94,7 +96,7 @@ FROM picked
 WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
-    d.verify_by
+    d.verify_by, d.trace
 """
 
 _FREE_LOST = """
@@ -145,4 +147,8 @@ async def free_lost(connection: Connection, *, grace: float) -> int:
 
     Such a write is left `grace` seconds to show up before anybody looks.
     """
-    return len(await connection.fetch(_FREE_LOST, GRACE, grace))
+    freed = len(await connection.fetch(_FREE_LOST, GRACE, grace))
+    metrics.TAKEOVERS.inc(freed)
+    if freed:
+        log("claims.taken_over", count=freed)
+    return freed

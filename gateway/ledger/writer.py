@@ -6,14 +6,17 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from time import perf_counter
 
 import asyncpg
 import orjson
 
-from gateway.domain.commands import Command, ReadBack, Receive
+from gateway.domain.commands import Command, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
+from gateway.telemetry import metrics, passing, trace
+from gateway.telemetry.logs import log
 
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
@@ -26,6 +29,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
 _MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
+_MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
 
 DATABASE_AWAY = (
     OSError,
@@ -65,6 +69,7 @@ class _Read:
 
     requests: dict[str, Request]
     claims: dict[tuple[str, str, int], tuple[str | None, int]]  # who has a delivery, in which attempt
+    traces: dict[str, str]  # where a request's trace began
 
 
 class Writer:
@@ -104,7 +109,9 @@ class Writer:
         """
         if self.waiting >= _MOST_WAITING:
             raise LedgerUnavailable("too many commands are waiting")
-        entry = Entry(command.request_id, command, body=body, optimistic=isinstance(command, Receive))
+        entry = Entry(
+            command.request_id, command, body=body, trace=trace.current(), optimistic=isinstance(command, Receive)
+        )
         self._urgent.append(entry)
         self._wake.set()
         return await entry.done
@@ -120,8 +127,9 @@ class Writer:
         command = None if isinstance(then, Again) else then
         optimistic = known is not None and command is not None
         entry = Entry(
-            claim.request_id, command, claim=claim, attempt=attempt, again=again, known=known, optimistic=optimistic
-        )
+            claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,
+            optimistic=optimistic,
+        )  # fmt: skip
         self._settlements.append(entry)
         self._wake.set()
         return await entry.done
@@ -178,6 +186,9 @@ class Writer:
             await self._give_back(batch, error)
         except (asyncpg.PostgresError, orjson.JSONEncodeError, ValueError, LookupError, OverflowError) as error:
             if len(batch) == 1:
+                log(
+                    "command.unstorable", error, request_id=batch[0].request_id, command=type(batch[0].command).__name__
+                )
                 _fail(batch[0], Unstorable(f"{type(error).__name__}: the command can't be stored"), error)
                 return
             middle = len(batch) // 2
@@ -212,15 +223,20 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
             await self._connection.execute(_PLAN_ONCE)
-        started = asyncio.get_running_loop().time()
+        started = perf_counter()
         now, later = _defer_reads(entries)
         groups = _by_request(now)
         read = await self._read(self._connection, now)
         plan = Plan(self._verify_within, self._express)
         for request_id, group in groups.items():
-            plan.add(read.requests.get(request_id) or group[0].known, group, read.claims)
+            claim = group[0].claim if group[0].known else None
+            traced = claim.trace if claim else read.traces.get(request_id)
+            plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
-        self.on_batch(len(now), asyncio.get_running_loop().time() - started)
+        seconds = perf_counter() - started
+        metrics.BATCH_COMMANDS.observe(len(now))
+        metrics.COMMIT_SECONDS.observe(seconds)
+        self.on_batch(len(now), seconds)
         return [*self._answer(plan, written), *later]
 
     def _answer(self, plan: Plan, written: set[str]) -> list[Entry]:
@@ -229,8 +245,14 @@ class Writer:
             if needs_write and entry.request_id not in written:
                 entry.optimistic, entry.known = False, None
                 left.append(entry)
-            elif not entry.done.done():
+                continue
+            if applied.request is not None and not applied.events and (kind := _MESSAGES.get(type(entry.command))):
+                passing.came_again(applied.request, kind)
+            if not entry.done.done():
                 entry.done.set_result(applied)
+        for before, after, events in plan.changed:
+            if after.id in written:
+                passing.passed(before, after, events)
         if plan.batch.owed or plan.batch.readied or plan.batch.gone:
             self.on_ready()
         if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:
@@ -240,7 +262,7 @@ class Writer:
     async def _read(self, connection: asyncpg.Connection, entries: list[Entry]) -> _Read:
         asked = {entry.request_id for entry in entries if entry.command and not entry.optimistic}
         if not asked:
-            return _Read({}, {})
+            return _Read({}, {}, {})
         ids = list(asked)
         rows = await connection.fetch(_READ_REQUESTS, ids)
         deliveries = await connection.fetch(_READ_DELIVERIES, ids)
@@ -256,6 +278,7 @@ class Writer:
         return _Read(
             {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
             {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
+            {row["id"]: row["trace"] for row in rows if row["trace"]},
         )
 
 

@@ -59,9 +59,10 @@ def waiting(story: RequestStory) -> None:
     provider = story.provider or "no provider"
     spans = _spans(story, provider)
     base = _of(spans)
-    row = alt.Y("who:N", title=None, sort=["gateway", provider, "NewStore", "a person"])
+    rows = ["gateway", provider, "NewStore", "a person"]
+    row = alt.Y("who:N", title=None, scale=alt.Scale(domain=rows), axis=alt.Axis(labelOverlap=False))
     bars = base.mark_bar(height=12, cornerRadius=3).encode(
-        x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S")), x2="end:T", y=row,
+        x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)), x2="end:T", y=row,
         color=alt.Color("who:N", legend=None), tooltip=["who:N", "after:N", "lasted:N"],
     )  # fmt: skip
     calls = (
@@ -72,7 +73,7 @@ def waiting(story: RequestStory) -> None:
             color=alt.value("gray"), tooltip=["call:N", "outcome:N", "lasted:N", "said:N"],
         )
     )  # fmt: skip
-    chart = (bars + calls).properties(height=190)
+    chart = (bars + calls).properties(height=220)
     st.altair_chart(chart, alt="Who had to move when, and the calls that were made; the tables below say the same")
 
 

@@ -9,7 +9,11 @@ from dashboard.settings import settings
 from dashboard.views import audit, failures, now, places, request, shipments
 
 _ICON = Path(__file__).with_name("icon.png")  # one of Streamlit's names would be fetched from outside
-_DENSE = "<style>[data-testid=stMainBlockContainer] { padding-top: 2.5rem }</style>"
+_LOOKS = """<style>
+[data-testid=stMainBlockContainer] { padding-top: 2.5rem }
+[data-testid=stMain] [data-testid=stPageLink] a { padding-left: 0 }
+[data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; text-underline-offset: 3px }
+</style>"""
 _VIEWS = {
     "now": (now.show, "Now", ":material/monitor_heart:"),
     "shipments": (shipments.show, "Shipments", ":material/package_2:"),
@@ -22,7 +26,7 @@ _VIEWS = {
 
 def main() -> None:
     st.set_page_config(page_title="Fulfillment gateway", page_icon=str(_ICON), layout="wide")
-    st.html(_DENSE)
+    st.html(_LOOKS)
     pages = {
         name: st.Page(show, title=title, icon=icon, url_path=name, default=name == "now")
         for name, (show, title, icon) in _VIEWS.items()

@@ -12,6 +12,9 @@ from dashboard.plain import cell, shown
 from dashboard.shapes import Quarantined, RequestSummary
 from dashboard.times import age, clock
 
+_WIDTHS = {"waits for": st.column_config.TextColumn(width=340)}
+_ROW, _MOST_ROWS = 35, 20
+
 
 def state(request: RequestSummary) -> str:
     """Write the state of a request: a sign and words, so that no colour is needed."""
@@ -29,7 +32,7 @@ def state(request: RequestSummary) -> str:
 def waits(request: RequestSummary) -> str:
     """Write who has to move, and what comes next."""
     waiting = request.waiting_for
-    return f"{waiting.who}: {waiting.next}" if waiting else "nobody"
+    return f"{waiting.who}: {words.here(waiting.next)}" if waiting else "nobody"
 
 
 def of_requests(requests: Sequence[RequestSummary]) -> list[dict[str, str]]:
@@ -68,12 +71,15 @@ def of_quarantine(messages: Sequence[Quarantined]) -> list[dict[str, str]]:
 
 def show(rows: Sequence[Mapping[str, Any]], alt: str, **config: Any) -> None:
     """Show a table that nobody can choose from."""
-    st.dataframe(list(rows), hide_index=True, alt=alt, column_config=config or None)
+    st.dataframe(list(rows), hide_index=True, alt=alt, column_config={**_WIDTHS, **config}, height=_height(rows))
 
 
 def chosen(key: str, rows: Sequence[Mapping[str, Any]], alt: str, mode: Any) -> list[int]:
     """Show a table, and tell which of its rows are chosen. Other rows must have another key: a choice is a place."""
-    event: Any = st.dataframe(list(rows), hide_index=True, alt=alt, key=key, on_select="rerun", selection_mode=mode)
+    event: Any = st.dataframe(
+        list(rows), hide_index=True, alt=alt, key=key, on_select="rerun", selection_mode=mode,
+        column_config=_WIDTHS, height=_height(rows),
+    )  # fmt: skip
     return [int(row) for row in event.selection.rows if row < len(rows)]
 
 
@@ -89,3 +95,7 @@ def as_csv(rows: Sequence[Mapping[str, str]]) -> str:
     writer.writerow(rows[0].keys() if rows else ())
     writer.writerows([cell(value) for value in row.values()] for row in rows)
     return text.getvalue()
+
+
+def _height(rows: Sequence[object]) -> int:
+    return _ROW * (min(len(rows), _MOST_ROWS) + 1) + 3

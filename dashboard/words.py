@@ -1,5 +1,9 @@
 """Our words for what the API names by a code."""
 
+import re
+
+_COMMAND = re.compile(r"`gateway (\w+) ID[^`]*`")
+
 FAILURES = {
     "refused": "NewStore refused it",
     "unverified": "NewStore never showed it",
@@ -37,6 +41,7 @@ HOLDING = {
     "request": "no call of this request goes out",
     "rejections": "rejections and cancellations of this DC are not told to NewStore",
 }
+BUTTONS = {"reject": "Reject upstream"}
 SIGNS = {
     "open": "○ open",
     "shipped": "▲ shipped",
@@ -54,3 +59,8 @@ SIGNS = {
 def failure(code: str) -> str:
     """Say why a request failed."""
     return FAILURES.get(code, code.replace("_", " "))
+
+
+def here(advice: str) -> str:
+    """Say of a command what its button here is called."""
+    return _COMMAND.sub(lambda found: f"“{BUTTONS.get(found[1], found[1].capitalize())}”", advice)

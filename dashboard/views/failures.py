@@ -42,7 +42,8 @@ def _shipments() -> None:
         "All that match the filters, not only the chosen rows", key="everything"
     )
     targets = acts.Targets("all that match", filters=filters) if everything else _targets(chosen)
-    acts.buttons(targets, "failed")
+    with st.container(horizontal=True):
+        acts.buttons(targets, "failed")
     if here().may_act and targets is None:
         st.caption("Choose rows by the boxes at their left; then the buttons work on them.")
     _open(chosen)

@@ -122,7 +122,8 @@ def _place(dc: str, open_work: list[LocationSummary], speed: Speed | None) -> No
     for column, status in zip(columns[1:4], ("pending", "failed", "rejected"), strict=True):
         number = sum(int(getattr(each, status)) for each in open_work)
         with column:
-            links.to("shipments", f"{number:,}", status=status, dc=dc)
+            sign = "✕ " if status == "failed" and number else ""
+            links.to("shipments", f"{sign}{number:,}", status=status, dc=dc)
     oldest = min((each.oldest_pending for each in open_work if each.oldest_pending), default=None)
     columns[4].text(age(oldest))
     columns[5].text(_times(speed.accept_p50, speed.accept_p90) if speed else "—")

@@ -1,7 +1,7 @@
 """Request: one request's whole story, and what can be done about it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from dashboard import acts, cached, charts, frame, holding, links, tables, words
 from dashboard.person import here
 from dashboard.plain import count, shown
 from dashboard.shapes import Parcel, RequestStory
-from dashboard.times import both, clock, lasted
+from dashboard.times import age, both, clock, lasted
 
 _WEB = ("https://", "http://")
 _LONG = 200
@@ -23,8 +23,9 @@ def show() -> None:
         return
     story = cached.request(request_id)
     st.code(shown(story.id, 255), language=None, wrap_lines=True)
-    acts.buttons(acts.Targets(f"request {shown(story.id, 40)}", (story.id,)), "one")
-    _hold(story)
+    with st.container(horizontal=True):
+        acts.buttons(acts.Targets(f"request {shown(story.id, 40)}", (story.id,)), "one")
+        _hold(story)
     frame.live(lambda: _head(cached.request(request_id)))
     units, calls, events, related = st.tabs(("Units and parcels", "Calls", "Events", "Same order"))
     with units:
@@ -46,38 +47,47 @@ def _ask_for_one() -> None:
 
 
 def _hold(story: RequestStory) -> None:
-    held = [each for each in cached.summary().holds if each.scope == "request" and each.name == story.id]
-    for each in held:
-        st.warning("This request is held back:", icon=":material/pause_circle:")
-        st.text(f"{shown(each.who, 40)}: {shown(each.reason, _LONG)}")
-        if here().may_act and st.button("Release", key=f"release-{each.id}", icon=":material/play_circle:"):
-            holding.ask_to_release(each)
-    if here().may_act and not held and st.button("Hold back", icon=":material/pause_circle:", type="tertiary"):
+    if not here().may_act:
+        return
+    held = next((each for each in cached.summary().holds if (each.scope, each.name) == ("request", story.id)), None)
+    if held is None and st.button("Hold back", icon=":material/pause_circle:"):
         holding.ask_to_hold("request", story.id)
+    if held is not None and st.button("Release", icon=":material/play_circle:", type="primary"):
+        holding.ask_to_release(held)
 
 
 def _head(story: RequestStory) -> None:
     zone = cached.zone(story.location)
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         st.text(tables.state(story))
+        st.text(f"Waits for {shown(tables.waits(story), _LONG)}")
         if story.waiting_for:
-            st.text(f"Waits for {shown(story.waiting_for.who, 60)}: {shown(story.waiting_for.next, 400)}")
             st.caption(f"since {both(story.waiting_for.since, zone)}")
-        else:
-            st.caption("It waits for nobody.")
-    facts = {
-        "DC": story.location, "provider": shown(story.provider), "order": shown(story.order_id),
-        "reference": story.reference, "service level": shown(story.service_level), "taken by": shown(story.taken_by),
-        "received": both(story.received_at, zone), "at the provider": both(story.submitted_at, zone),
-        "accepted": both(story.accepted_at, zone), "shipped": both(story.shipped_at, zone),
-        "settled": both(story.settled_at, zone),
+    for held in cached.summary().holds:
+        if (held.scope, held.name) == ("request", story.id):
+            st.warning("This request is held back:", icon=":material/pause_circle:")
+            st.text(f"{shown(held.who, 40)}: {shown(held.reason, _LONG)}")
+    _facts(
+        {
+            "DC": story.location, "provider": shown(story.provider), "order": shown(story.order_id),
+            "reference": story.reference, "service level": shown(story.service_level),
+            "taken by": shown(story.taken_by),
+        }
+    )  # fmt: skip
+    times = {
+        "received": story.received_at, "at the provider": story.submitted_at, "accepted": story.accepted_at,
+        "shipped": story.shipped_at, "settled": story.settled_at,
     }  # fmt: skip
-    columns = st.columns(4)
-    for number, (name, value) in enumerate(facts.items()):
-        with columns[number % 4].container(gap="xxsmall"):
+    _facts({name: clock(moment, zone) for name, moment in times.items()} | {"age": age(story.received_at)})
+    st.caption("Who had to move, and the calls that were made (in the time zone of your browser)")
+    charts.waiting(story)
+
+
+def _facts(facts: Mapping[str, str]) -> None:
+    for column, (name, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
+        with column.container(gap="xxsmall"):
             st.caption(name)
             st.text(value)
-    charts.waiting(story)
 
 
 def _units(story: RequestStory) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from dashboard import cached, frame, links, tables, words
+from dashboard.shapes import RequestPage
 from dashboard.times import before
 
 _STATUSES = ("pending", "failed", "rejected", "unroutable", "shipped", "cancelled", "all")
@@ -44,8 +45,7 @@ def show() -> None:
         key = tables.key_of("shipments", [each.id for each in page.requests])
         for row in tables.chosen(key, rows, "Requests", "single-row"):
             links.go("request", id=page.requests[row].id)
-        st.download_button("CSV of these", tables.as_csv(rows), "requests.csv", "text/csv", icon=":material/download:")
-    _turn(after, page.next_page)
+    _turn(after, page)
 
 
 def _filters() -> dict[str, str]:
@@ -109,14 +109,17 @@ def _restart_if_other(filters: Mapping[str, str]) -> None:
     st.session_state["asked"] = asked
 
 
-def _turn(after: str, next_page: str | None) -> None:
+def _turn(after: str, page: RequestPage) -> None:
     with st.container(horizontal=True):
         if after and st.button("Page 1", icon=":material/first_page:"):
             del st.query_params["after"]
             st.rerun()
-        if next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
-            st.query_params["after"] = next_page
+        if page.next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
+            st.query_params["after"] = page.next_page
             st.rerun()
         if st.button("Refresh", icon=":material/refresh:"):
             cached.forget()
             st.rerun()
+        if page.requests:
+            rows = tables.as_csv(tables.of_requests(page.requests))
+            st.download_button("CSV of these", rows, "requests.csv", "text/csv", icon=":material/download:")

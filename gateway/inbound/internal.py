@@ -20,6 +20,7 @@ from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
 from .desk import DESK, Desk
 from .held import list_holds, place_hold, release_hold
+from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
 from .problems import Problem, problems, unavailable
 from .quarantined import discard, list_quarantine, replay, show_quarantine
@@ -50,7 +51,12 @@ def internal_app(
             web.get("/v1/requests/{id}", show_request, allow_head=False),
             web.post(f"/v1/requests/{{id}}/{{action:{'|'.join(ACTIONS)}}}", act_on_one),
             *(web.post(f"/v1/{path}", act_on_many(action)) for path, action in BULK.items()),
+            web.get("/v1/me", show_me, allow_head=False),
             web.get("/v1/summary", summarize, allow_head=False),
+            web.get("/v1/failures", list_failures, allow_head=False),
+            web.get("/v1/trends", show_trends, allow_head=False),
+            web.get("/v1/locations", list_locations, allow_head=False),
+            web.get("/v1/destinations", list_destinations, allow_head=False),
             web.get("/v1/holds", list_holds, allow_head=False),
             web.post("/v1/holds", place_hold),
             web.post("/v1/holds/{id}/release", release_hold),
@@ -86,7 +92,12 @@ async def list_audit(request: web.Request) -> web.Response:
     if any("\0" in value for value in asked.values()):
         raise Problem(400, "a filter holds a NUL character; remove it")
     rows = await audit.page(
-        request.app[DESK].pool, before=before, subject=asked.get("subject"), who=asked.get("who"), limit=limit + 1
+        request.app[DESK].pool,
+        before=before,
+        subject=asked.get("subject"),
+        who=asked.get("who"),
+        action=asked.get("action"),
+        limit=limit + 1,
     )
     next_page = str(rows[limit - 1]["id"]) if len(rows) > limit else None
     return json_answer({"audit": rows[:limit], "next_page": next_page})
@@ -99,11 +110,6 @@ async def show_request(request: web.Request) -> web.Response:
     if story is None:
         raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
     return json_answer(story)
-
-
-async def summarize(request: web.Request) -> web.Response:
-    """Count what is open, per location and provider."""
-    return json_answer(await listing.summary(request.app[DESK].pool))
 
 
 async def readyz(request: web.Request) -> web.Response:

@@ -20,6 +20,7 @@ public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
 internal = {{ port = 0 }}
 database = {{ data_dir = "{database}" }}
+brake = {{ share = 0.9 }}  # these warehouses reject a lot, and nobody is there to release it
 
 [newstore]
 url = "{newstore}"

@@ -29,6 +29,7 @@ from .commit import Batch, Row
 from .entries import Again, Applied, Attempt, Claim, Entry
 
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
+_WHILE_OPEN = 4.0  # likewise, while more reports may follow that the same look can prove
 
 
 class Plan:
@@ -176,7 +177,7 @@ class Plan:
                         "is_read": owed.is_read,
                         "ready": owed in ready,
                         "urgency": urgency(owed.operation, is_express=after.service_level in self._express),
-                        "delay": _FIRST_READ_BACK if owed.is_read and owed.seq == 0 else 0.0,
+                        "delay": _first_look(after) if owed.is_read and owed.seq == 0 else 0.0,
                         "doubt": owed.in_doubt,
                         "within": self._verify_within if owed.is_read else None,
                         "trace": trace,
@@ -235,6 +236,10 @@ class Plan:
                 )  # fmt: skip
             elif isinstance(event.fact, QuarantineLeft):
                 batch.released.append({"request_id": request.id, "event_id": event.fact.message})
+
+
+def _first_look(request: Request) -> float:
+    return _WHILE_OPEN if request.open_units else _FIRST_READ_BACK
 
 
 _FINAL: dict[type, Said] = {

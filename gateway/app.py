@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from platform import python_version
 from typing import Any
 
 import aiohttp
@@ -27,6 +29,7 @@ from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.settings import Listener, Settings
+from gateway.telemetry import lag, metrics
 
 _log = logging.getLogger(__name__)
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
@@ -67,6 +70,7 @@ async def database(settings: Settings) -> AsyncIterator[str]:
 @asynccontextmanager
 async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
     """Run a gateway on a migrated database. Raises `SchemaMismatch` for one it can't run on."""
+    metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=2, max_size=16, command_timeout=10))
         async with pool.acquire() as connection:
@@ -89,6 +93,7 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         stack.push_async_callback(membership.leave)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
+        _keep_running(stack, lag.watch(), broke)
         writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
         dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake

@@ -21,6 +21,7 @@ from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
+from gateway.telemetry import metrics
 
 from . import calls
 from .desks import Desk
@@ -147,10 +148,13 @@ class Dispatcher:
         try:
             attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
             self.outcomes[claim.destination, attempt.outcome] += 1
+            metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, attempt.outcome).inc()
+            metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds)
             await self._writer.settle(claim, attempt, then)
         except Exception:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by
             # itself and is then taken as unknown.
+            metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, "broke").inc()
             _log.exception("dispatch.call_broke operation=%s request=%s", claim.operation, claim.request_id)
         finally:
             desk.settled()

@@ -36,6 +36,9 @@ _FAILED = {
     "`gateway close ID` where you saw them there",
 }
 
+FAILURES = tuple(_FAILED)
+"""Every word that a failure can be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:

@@ -8,10 +8,11 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.ledger import audit, listing
+from gateway.ledger.numbers import Numbers
 from gateway.ledger.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
-from gateway.telemetry.metrics import REGISTRY
+from gateway.telemetry import metrics
 
 from . import openapi
 from .access import operators_only
@@ -23,6 +24,8 @@ from .problems import Problem, problems
 from .quarantined import discard, list_quarantine, replay, show_quarantine
 from .queries import filters_of, limit_of, number_of, place_of
 
+NUMBERS = web.AppKey("numbers", Numbers)
+
 _READ_SECONDS = 10.0
 _READY_SECONDS = 2.0
 
@@ -33,6 +36,8 @@ def internal_app(
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
     app[DESK] = Desk(settings, pool, writer, adapters)
+    app[NUMBERS] = numbers = Numbers(pool, settings)
+    app.on_cleanup.append(lambda _: numbers.close())
     app.add_routes(
         [
             web.get("/v1/requests", list_requests, allow_head=False),
@@ -106,8 +111,11 @@ async def livez(_request: web.Request) -> web.Response:
     return web.Response(text="alive\n")
 
 
-async def show_metrics(_request: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def show_metrics(request: web.Request) -> web.Response:
+    """Tell this process' numbers and, as far as the database answers, those of all."""
+    await request.app[NUMBERS].refresh()
+    metrics.WRITER_WAITING.set(request.app[DESK].writer.waiting)
+    return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def show_openapi(_request: web.Request) -> web.Response:

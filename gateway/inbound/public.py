@@ -163,10 +163,10 @@ async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     settings, named = request.app[DOORS].settings, request.match_info
     if (location := named.get("location")) is not None:
         label = location if location in settings.locations else metrics.UNKNOWN
-        metrics.INGEST_ANSWERS.labels(label, str(response.status)).inc()
+        metrics.of(metrics.INGEST_ANSWERS, label, str(response.status)).inc()
         if response.status == 200:
             metrics.ACK_SECONDS.observe(time.perf_counter() - started)
     elif (provider := named.get("provider")) is not None:
         label = provider if provider in settings.providers else metrics.UNKNOWN
-        metrics.CALLBACK_ANSWERS.labels(label, str(response.status)).inc()
+        metrics.of(metrics.CALLBACK_ANSWERS, label, str(response.status)).inc()
     return response

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
 from gateway.domain.urgency import BRAKED, HEAD_START
+from gateway.telemetry import metrics
 
 from .connections import Connection
 from .entries import Claim
@@ -145,4 +146,6 @@ async def free_lost(connection: Connection, *, grace: float) -> int:
 
     Such a write is left `grace` seconds to show up before anybody looks.
     """
-    return len(await connection.fetch(_FREE_LOST, GRACE, grace))
+    freed = len(await connection.fetch(_FREE_LOST, GRACE, grace))
+    metrics.TAKEOVERS.inc(freed)
+    return freed

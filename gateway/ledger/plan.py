@@ -37,6 +37,7 @@ class Plan:
     def __init__(self, verify_within: float, express: Collection[str] = ()) -> None:
         self.batch = Batch()
         self.results: list[tuple[Entry, Applied, bool]] = []
+        self.changed: list[tuple[Request | None, Request, list[Event]]] = []
         self._verify_within = verify_within
         self._express = express
 
@@ -71,6 +72,7 @@ class Plan:
                 self._fence(entry, entry.claim, guards=writes, request=request)
         if request is not None and events:
             self._state(before, request, events)
+            self.changed.append((before, request, events))
             for entry, new in decided:
                 self._bodies(request, entry, new)
 

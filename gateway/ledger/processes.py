@@ -7,6 +7,8 @@ import secrets
 import socket
 from time import monotonic
 
+from gateway.telemetry import metrics
+
 from .connections import Connect, Connection
 from .writer import DATABASE_AWAY
 
@@ -123,4 +125,6 @@ async def take_over(connection: Connection, *, grace: float) -> int:
     finds itself buried and joins again; what it brings then is late.
     """
     await connection.fetch(_BURY, _STALE)
-    return len(await connection.fetch(_TAKE_OVER, grace))
+    taken = len(await connection.fetch(_TAKE_OVER, grace))
+    metrics.TAKEOVERS.inc(taken)
+    return taken

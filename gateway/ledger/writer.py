@@ -5,14 +5,16 @@ import contextlib
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from time import perf_counter
 
 import asyncpg
 import orjson
 
-from gateway.domain.commands import Command, ReadBack, Receive
+from gateway.domain.commands import Command, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
+from gateway.telemetry import metrics, passing
 
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
@@ -23,6 +25,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
 _MOST_SECONDS = 5.0  # until a sender is told to come again
 _WATCH = 0.25
+_MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
 
 DATABASE_AWAY = (
     OSError,
@@ -187,7 +190,7 @@ class Writer:
             async with asyncio.timeout(4):
                 self._connection = await self._connect()
                 await self._connection.execute(_PLAN_ONCE)
-        started = asyncio.get_running_loop().time()
+        started = perf_counter()
         now, later = _defer_reads(entries)
         read = await self._read(self._connection, now)
         plan = Plan(self._verify_within, self._express)
@@ -197,7 +200,10 @@ class Writer:
         for request_id, group in by_request.items():
             plan.add(read.requests.get(request_id), group, read.claims)
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
-        self.on_batch(len(now), asyncio.get_running_loop().time() - started)
+        seconds = perf_counter() - started
+        metrics.BATCH_COMMANDS.observe(len(now))
+        metrics.COMMIT_SECONDS.observe(seconds)
+        self.on_batch(len(now), seconds)
         return [*self._answer(plan, written), *later]
 
     def _answer(self, plan: Plan, written: set[str]) -> list[Entry]:
@@ -206,8 +212,14 @@ class Writer:
             if needs_write and entry.request_id not in written:
                 entry.optimistic = False
                 left.append(entry)
-            elif not entry.done.done():
+                continue
+            if applied.request is not None and not applied.events and (kind := _MESSAGES.get(type(entry.command))):
+                passing.came_again(applied.request, kind)
+            if not entry.done.done():
                 entry.done.set_result(applied)
+        for before, after, events in plan.changed:
+            if after.id in written:
+                passing.passed(before, after, events)
         if plan.batch.owed or plan.batch.readied or plan.batch.gone:
             self.on_ready()
         if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:

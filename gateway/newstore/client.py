@@ -1,6 +1,7 @@
 """The client of NewStore's fulfillment provider API. Its writes go by product id, one entry per unit."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from gateway.calls import NotSent, Throttled, Unknown, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
+from gateway.telemetry import metrics
 
 from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
 
@@ -146,6 +148,7 @@ class Client:
 
     async def _request(self, method: str, name: str, url: str, **content: Any) -> tuple[int, bytes]:
         self.calls[name] += 1
+        metrics.of(metrics.NEWSTORE_CALLS, name).inc()
         try:
             # encoded=True: an opaque id keeps its percent-encoding
             async with self._session.request(
@@ -169,6 +172,7 @@ class Client:
             if self._token is None or self._token == stale or now >= self._token_ends:
                 self._token, lifetime = await self._new_token()
                 self._token_ends = now + max(lifetime - 60.0, lifetime / 2)
+                metrics.TOKEN_EXPIRES.set(time.time() + lifetime)
             return self._token
 
     async def _new_token(self) -> tuple[str, float]:

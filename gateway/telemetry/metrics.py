@@ -5,7 +5,7 @@ processes. What is `of` a process is its own; use `sum`.
 """
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
@@ -33,6 +33,18 @@ class Declared:
 
 
 DECLARED: list[Declared] = []
+NUMBERS: dict[str, Gauge] = {}
+"""The gauges of the database, by name."""
+
+_children: dict[tuple[MetricWrapperBase, tuple[str, ...]], MetricWrapperBase] = {}
+
+
+def of(metric: T, *labels: str) -> T:
+    """Give the child of a metric with these labels, by one look-up."""
+    key = (metric, labels)
+    if key not in _children:
+        _children[key] = metric.labels(*labels)
+    return cast("T", _children[key])
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
@@ -52,7 +64,8 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
 
 def _number(name: str, text: str, *labels: str) -> Gauge:
     DECLARED.append(Declared(name, "gauge", labels, "database", text))
-    return Gauge(name, text, labels, registry=REGISTRY)
+    NUMBERS[name] = Gauge(name, text, labels, registry=REGISTRY)
+    return NUMBERS[name]
 
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -100,7 +113,9 @@ REFUSED_UNITS = _counter(
 
 # Requests, as they pass.
 RECEIVED = _counter("gateway_received_requests_total", "New fulfillment requests stored", "location")
-SETTLED = _counter("gateway_settled_requests_total", "Requests of which every unit is proved", "location")
+SETTLED = _counter(
+    "gateway_settled_requests_total", "Requests of which every unit is proved, or that a person closed", "location"
+)
 STEP_SECONDS = _histogram(
     "gateway_step_seconds",
     "From one step of a request to the next: submitted, accepted, shipped, proved",

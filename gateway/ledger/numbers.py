@@ -1,0 +1,214 @@
+"""What `/metrics` tells of the database: one statement over the partial indexes of what is open, never over the log."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from time import monotonic, perf_counter
+
+import asyncpg
+
+from gateway.domain.deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, Operation
+from gateway.domain.waiting import FAILURES
+from gateway.settings import Settings
+from gateway.telemetry import metrics
+
+from . import holds
+from .writer import DATABASE_AWAY
+
+_log = logging.getLogger(__name__)
+_FRESH = 5.0  # seconds for which the numbers are not read again
+_PATIENCE = 1.0  # seconds that a scrape waits for them
+_GIVE_UP = 5.0  # seconds after which the statement is given up
+
+# Each row is one series: the gauge, its labels and its value. An age counts from the last word on a request where
+# somebody has to move, and from its receipt elsewhere. Every rejected request is pending.
+_NUMBERS = """
+WITH open AS (
+    SELECT location, provider, pending, failure, rejected, accepted_at, received_at, changed_at, units
+    FROM requests WHERE pending
+    UNION ALL
+    SELECT location, provider, pending, failure, rejected, accepted_at, received_at, changed_at, units
+    FROM requests WHERE failure IS NOT NULL AND NOT pending
+), lane AS MATERIALIZED (
+    SELECT location, coalesce(provider, 'none') AS provider, failure,
+        count(*) FILTER (WHERE pending) AS pending,
+        count(*) FILTER (WHERE failure IS NOT NULL) AS failed,
+        count(*) FILTER (WHERE rejected) AS rejected,
+        count(*) FILTER (WHERE pending AND provider IS NULL) AS unroutable,
+        min(received_at) FILTER (WHERE pending) AS pending_since,
+        min(changed_at) FILTER (WHERE failure IS NOT NULL) AS failed_since,
+        min(received_at) FILTER (
+            WHERE pending AND accepted_at IS NULL AND provider IS NOT NULL AND ' ' || units LIKE '% o%'
+        ) AS unaccepted_since,
+        min(changed_at) FILTER (WHERE rejected AND ' ' || units LIKE '% o%') AS sibling_since
+    FROM open
+    GROUP BY location, provider, failure
+), since AS (
+    SELECT location, min(pending_since) AS pending, min(failed_since) AS failed, min(unaccepted_since) AS unaccepted,
+        min(sibling_since) AS sibling
+    FROM lane GROUP BY location
+), unverified AS MATERIALIZED (
+    SELECT sum(regexp_count(' ' || units, ' su')) AS ship, sum(regexp_count(' ' || units, ' ru')) AS reject,
+        sum(regexp_count(' ' || units, ' cu')) AS cancel
+    FROM requests WHERE failure IS NOT NULL AND NOT closed
+), waiting AS MATERIALIZED (
+    SELECT destination, count(*) AS count, min(due_at) AS since
+    FROM deliveries WHERE ready AND owner IS NULL AND due_at <= statement_timestamp() GROUP BY destination
+), hold AS MATERIALIZED (
+    SELECT scope, name, who, at FROM holds
+    WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+), quarantined AS MATERIALIZED (
+    SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source
+)
+SELECT name, labels, value::float8 FROM (
+    SELECT 'pending_shipments', ARRAY[location, provider], sum(pending) FROM lane GROUP BY location, provider
+    UNION ALL
+    SELECT 'failed_shipments', ARRAY[location, provider, failure], failed FROM lane WHERE failure IS NOT NULL
+    UNION ALL
+    SELECT 'rejected_shipments', ARRAY[location, provider], sum(rejected) FROM lane GROUP BY location, provider
+    UNION ALL
+    SELECT 'gateway_unroutable_requests', ARRAY[location], sum(unroutable) FROM lane GROUP BY location
+    UNION ALL
+    SELECT each.name, ARRAY[location], greatest(0, extract(epoch FROM clock_timestamp() - each.at))
+    FROM since CROSS JOIN LATERAL (VALUES
+        ('gateway_oldest_pending_seconds', pending), ('gateway_oldest_failed_seconds', failed),
+        ('gateway_oldest_unaccepted_seconds', unaccepted), ('gateway_sibling_wait_seconds', sibling)
+    ) AS each(name, at)
+    WHERE each.at IS NOT NULL
+    UNION ALL
+    SELECT 'gateway_unverified', ARRAY[each.operation], each.units
+    FROM unverified CROSS JOIN LATERAL (VALUES ('ship', ship), ('reject', reject), ('cancel', cancel)
+    ) AS each(operation, units)
+    WHERE each.units IS NOT NULL
+    UNION ALL
+    SELECT 'gateway_waiting_deliveries', ARRAY[destination], count FROM waiting
+    UNION ALL
+    SELECT 'gateway_oldest_waiting_seconds', ARRAY[destination], extract(epoch FROM clock_timestamp() - since)
+    FROM waiting
+    UNION ALL
+    SELECT 'gateway_claimed_deliveries', ARRAY[destination], count(*)
+    FROM deliveries WHERE owner IS NOT NULL GROUP BY destination
+    UNION ALL
+    SELECT 'gateway_dead_deliveries', ARRAY[destination, operation], count(*)
+    FROM dead_deliveries GROUP BY destination, operation
+    UNION ALL
+    SELECT 'gateway_breaker_open', ARRAY[name], shut::int FROM destinations
+    UNION ALL
+    SELECT 'gateway_budget_left', ARRAY[name, each.budget], each.calls
+    FROM destinations CROSS JOIN LATERAL (VALUES ('second', tokens), ('five_minutes', long_tokens)
+    ) AS each(budget, calls)
+    UNION ALL
+    SELECT 'gateway_holds_active', ARRAY[scope], count(*) FROM hold GROUP BY scope
+    UNION ALL
+    SELECT 'gateway_oldest_hold_seconds', ARRAY[scope], greatest(0, extract(epoch FROM clock_timestamp() - min(at)))
+    FROM hold GROUP BY scope
+    UNION ALL
+    SELECT DISTINCT 'gateway_brake_tripped', ARRAY[name], 1 FROM hold WHERE scope = 'rejections' AND who = $1
+    UNION ALL
+    SELECT 'gateway_quarantined', ARRAY[source], count FROM quarantined
+    UNION ALL
+    SELECT 'gateway_oldest_quarantined_seconds', ARRAY[source],
+        greatest(0, extract(epoch FROM clock_timestamp() - since))
+    FROM quarantined
+    UNION ALL
+    SELECT 'gateway_default_partition_rows', ARRAY['events'], (
+        SELECT count(*) FROM (SELECT FROM events_default LIMIT 1000) found)
+    UNION ALL
+    SELECT 'gateway_default_partition_rows', ARRAY['attempts'], (
+        SELECT count(*) FROM (SELECT FROM attempts_default LIMIT 1000) found)
+    UNION ALL
+    SELECT 'gateway_default_partition_rows', ARRAY['payloads'], (
+        SELECT count(*) FROM (SELECT FROM payloads_default LIMIT 1000) found)
+    UNION ALL
+    SELECT 'gateway_processes', ARRAY[]::text[], count(*)
+    FROM processes WHERE heartbeat_at > clock_timestamp() - interval '10 s'
+) AS series(name, labels, value)
+"""
+
+Series = tuple[str, tuple[str, ...]]
+
+
+async def read(connection: asyncpg.pool.PoolConnectionProxy | asyncpg.Connection) -> dict[Series, float]:
+    """Read every series of the database."""
+    rows = await connection.fetch(_NUMBERS, holds.BRAKE, timeout=_GIVE_UP)
+    return {(row["name"], tuple(row["labels"])): row["value"] for row in rows}
+
+
+class Numbers:
+    """The last numbers of the database, read when somebody asks and at most every few seconds."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._zeros = dict.fromkeys(_always(settings), 0.0)
+        self._reading: asyncio.Task[None] | None = None
+        self._read_at = float("-inf")
+
+    async def refresh(self) -> None:
+        """Bring the gauges up to date; a database that does not answer leaves them as they are and says so."""
+        if monotonic() - self._read_at >= _FRESH:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read())
+            # A task of its own: what is cancelled waits for the database again, to give the connection back.
+            await asyncio.wait({self._reading}, timeout=_PATIENCE)
+        age = monotonic() - self._read_at
+        metrics.DATABASE_UP.set(self._reading is None and age < _FRESH)
+        metrics.NUMBERS_AGE.set(age)
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        metrics.POOL_CONNECTIONS.labels("idle").set(idle)
+        metrics.POOL_CONNECTIONS.labels("busy").set(size - idle)
+
+    async def close(self) -> None:
+        """Give up what is being read."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading}, timeout=_PATIENCE)
+
+    async def _read(self) -> None:
+        try:
+            asked = perf_counter()
+            async with self._pool.acquire(timeout=_GIVE_UP) as connection:
+                began = perf_counter()
+                found = await read(connection)
+                took = perf_counter() - began
+            self._show(found)
+            metrics.POOL_WAIT.set(began - asked)
+            metrics.NUMBERS_SECONDS.set(took)
+            self._read_at = monotonic()
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            _log.warning("numbers.unread %s", type(error).__name__)
+        finally:
+            self._reading = None
+
+    def _show(self, found: dict[Series, float]) -> None:
+        for gauge in metrics.NUMBERS.values():
+            gauge.clear()
+        for (name, labels), value in {**self._zeros, **found}.items():
+            gauge = metrics.NUMBERS[name]
+            (gauge.labels(*labels) if labels else gauge).set(value)
+
+
+def _always(settings: Settings) -> Iterator[Series]:
+    """The series that are shown although they are zero, so that an alert can tell nothing from unknown."""
+    for location in settings.locations.values():
+        served = (location.id, location.provider or metrics.NO_PROVIDER)
+        yield from (("pending_shipments", served), ("rejected_shipments", served))
+        yield from (("failed_shipments", (*served, reason)) for reason in FAILURES)
+        for name in (
+            "gateway_unroutable_requests", "gateway_oldest_pending_seconds", "gateway_oldest_failed_seconds",
+            "gateway_oldest_unaccepted_seconds", "gateway_sibling_wait_seconds", "gateway_brake_tripped",
+        ):  # fmt: skip
+            yield name, (location.id,)
+    for destination in (NEWSTORE, *settings.providers):
+        for name in (
+            "gateway_waiting_deliveries", "gateway_oldest_waiting_seconds", "gateway_claimed_deliveries",
+            "gateway_breaker_open",
+        ):  # fmt: skip
+            yield name, (destination,)
+        for operation in Operation:
+            if (operation in AT_PROVIDER) == (destination != NEWSTORE):
+                yield "gateway_dead_deliveries", (destination, operation)
+    for source in (*settings.providers, *(f"newstore:{location}" for location in settings.locations)):
+        yield from (("gateway_quarantined", (source,)), ("gateway_oldest_quarantined_seconds", (source,)))
+    for scope in holds.SCOPES:
+        yield from (("gateway_holds_active", (scope,)), ("gateway_oldest_hold_seconds", (scope,)))
+    yield from (("gateway_unverified", (operation,)) for operation in READ_BACK)

@@ -1,0 +1,50 @@
+"""What `/metrics` promises: what is declared, no more and no less, and nothing that a sender can invent."""
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.telemetry.metrics import DECLARED
+from gateway.telemetry.table import table
+from tests.inbound import KEY, Served, event, order
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+async def scraped(gateway: Served) -> str:
+    return await (await gateway.internal.get("/metrics")).text()
+
+
+def test_the_readme_lists_every_metric() -> None:
+    assert f"\n\n{table()}\n\n" in README
+
+
+async def test_what_is_shown_is_what_is_declared(gateway: Served) -> None:
+    await gateway.receive(order())
+    families = list(text_string_to_metric_families(await scraped(gateway)))
+    shown = {each.name + ("_total" if each.type == "counter" else ""): each for each in families}
+    declared = {each.name: each for each in DECLARED}
+
+    assert {name: each.type for name, each in shown.items()} == {name: each.kind for name, each in declared.items()}
+    for name, each in shown.items():
+        for sample in each.samples:
+            assert set(sample.labels) - {"le"} == set(declared[name].labels), name
+
+
+def test_only_the_users_own_names_are_without_our_prefix() -> None:
+    own = [each.name for each in DECLARED if not each.name.startswith("gateway_")]
+    assert own == ["pending_shipments", "failed_shipments", "rejected_shipments"]
+
+
+async def test_no_sender_can_make_a_series(gateway: Served) -> None:
+    for invented in ("made-up-1", "made-up-2"):
+        await gateway.receive(order(invented, invented), location=invented)
+        await gateway.receive(order(invented, invented, order_id=invented))
+        await gateway.say(event(invented, invented, invented), provider=invented)
+        await gateway.say(event(invented, invented, invented))
+        await gateway.public.get(f"/{invented}", headers=KEY)
+        await gateway.do("/v1/holds", {"scope": "request", "name": invented, "reason": invented})
+    text = await scraped(gateway)
+    assert 'gateway_ingest_answers_total{code="404",location="unknown"}' in text
+    assert 'gateway_callback_answers_total{code="404",provider="unknown"}' in text
+    assert "made-up" not in text

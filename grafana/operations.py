@@ -94,7 +94,7 @@ PER_DC = Row(
             bad_from=1,
         ),
         Panel(
-            "Pending",
+            "Pending, by provider",
             "Open requests of each DC and the provider that has them.",
             "short",
             (
@@ -107,7 +107,7 @@ PER_DC = Row(
             "stacked",
         ),
         Panel(
-            "Rejected",
+            "Rejected, by provider",
             "Requests with rejected units not yet proved, or waiting for siblings.",
             "short",
             (
@@ -133,7 +133,7 @@ MESSAGES = Row(
     "Calls and messages",
     (
         Panel(
-            "Dead calls",
+            "Dead calls, by operation",
             "Calls that ended without being taken, by destination and operation.",
             "short",
             (
@@ -146,7 +146,7 @@ MESSAGES = Row(
             "stacked",
         ),
         Panel(
-            "Unverified units",
+            "Unverified units, by operation",
             "NewStore answered 201 and no read-back showed them.",
             "short",
             (Query("max by (operation) (gateway_unverified)", "{{operation}}"),),

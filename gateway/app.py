@@ -1,7 +1,6 @@
 """The composition root: open things in order, close them in reverse."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -29,9 +28,9 @@ from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.settings import Listener, Settings
-from gateway.telemetry import lag, metrics
+from gateway.telemetry import lag, metrics, trace
+from gateway.telemetry.logs import log
 
-_log = logging.getLogger(__name__)
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
@@ -72,6 +71,7 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
     """Run a gateway on a migrated database. Raises `SchemaMismatch` for one it can't run on."""
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(trace.exporting(settings.telemetry))
         pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=2, max_size=16, command_timeout=10))
         async with pool.acquire() as connection:
             await migrations.check(connection)
@@ -198,7 +198,7 @@ async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -
     try:
         await work(*arguments)
     except (*DATABASE_AWAY, LedgerUnavailable) as error:
-        _log.warning("sweep.interrupted %s", type(error).__name__)
+        log("sweep.interrupted", error)
 
 
 async def _listen(stack: AsyncExitStack, app: web.Application, at: Listener) -> str:
@@ -218,7 +218,7 @@ def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke:
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.critical("process.broke", exc_info=error)
+            log("process.broke", error)
             broke.set()
 
     task.add_done_callback(ended)

@@ -279,6 +279,27 @@ def test_numbers_are_positive_and_bounded(folder: Path, key: str, wrong: str) ->
     assert only_fault(folder, text).startswith(f"providers.wms.{key}: must be a")
 
 
+@pytest.mark.parametrize("wrong", ["-0.1", "1.1", "nan", "true", '"1"'])
+def test_a_sample_ratio_is_a_share(folder: Path, wrong: str) -> None:
+    assert only_fault(folder, f"{WHOLE}[telemetry]\nsample_ratio = {wrong}").startswith(
+        "telemetry.sample_ratio: must be"
+    )
+
+
+@pytest.mark.parametrize("ratio", [0, 1])
+def test_all_or_nothing_may_be_traced_by_a_collector_in_the_clear(folder: Path, ratio: int) -> None:
+    text = f'{WHOLE}[telemetry]\notlp_endpoint = "http://collector:4318/"\nsample_ratio = {ratio}'
+    told = read(folder, text).telemetry
+    assert (told.otlp_endpoint, told.sample_ratio) == ("http://collector:4318/", ratio)
+
+
+def test_without_the_extra_a_collector_is_a_fault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f'{WHOLE}[telemetry]\notlp_endpoint = "http://127.0.0.1:4318"'
+    assert read(folder, text).telemetry.otlp_endpoint
+    monkeypatch.setattr("sys.path", [])  # as if nothing were installed
+    assert "[otel]" in only_fault(folder, text)
+
+
 @pytest.mark.parametrize("port", [0, 65_535])
 def test_a_port_may_be_zero_and_the_highest(folder: Path, port: int) -> None:
     assert read(folder, f"{SMALLEST}[public]\nport = {port}").public.port == port

@@ -1,7 +1,6 @@
 """`serve`, `migrate` and `check-config`: what a gateway.toml is for."""
 
 import asyncio
-import logging
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from rich.table import Table
 
 from gateway import app, migrations, settings
+from gateway.telemetry.logs import log
 
 from .api import Json
 from .terminal import console, fault, print_json, run, told_to_stop
@@ -18,7 +18,6 @@ from .terminal import console, fault, print_json, run, told_to_stop
 commands = typer.Typer()
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="GATEWAY_CONFIG")]
 _HERE = Path("gateway.toml")
-_log = logging.getLogger(__name__)
 
 
 @commands.command()
@@ -32,9 +31,11 @@ async def _serve(config: Path) -> None:
     stop = told_to_stop()
     async with app.database(loaded) as dsn, app.running(loaded, dsn) as gateway:
         typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
+        log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
         ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        _log.info("gateway.draining")  # not to stdout: its reader may be gone
+        log("gateway.draining")  # not to stdout: its reader may be gone
+    log("gateway.stopped")
     if gateway.broke.is_set():
         raise typer.Exit(1)
 

@@ -1,8 +1,8 @@
 """How every command runs and speaks."""
 
 import asyncio
-import logging
 import signal
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from gateway.demo.process import GatewayEnded
 from gateway.migrations import SchemaMismatch
 from gateway.postgres import PostgresUnavailable
 from gateway.settings import SettingsError
+from gateway.telemetry import logs
 
 T = TypeVar("T")
 console = Console()
@@ -23,7 +24,7 @@ errors = Console(stderr=True)
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop; faults that a person can mend are printed without a traceback."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.setup(sys.stderr)
     try:
         import uvloop  # noqa: PLC0415 - not on Windows
 

@@ -4,6 +4,7 @@ from gateway.calls import CallError, Throttled
 from gateway.domain.destinations import Destination, Limits, Seen, visit
 from gateway.ledger.destinations import Decide
 from gateway.newstore.errors import Blocked
+from gateway.telemetry.logs import log
 
 from .outcomes import is_failure
 
@@ -116,6 +117,9 @@ class Desk:
         if state.is_shut and not self._is_shut:
             self._openings += 1
             self._tokens = 0  # reserved when things were well
+            log("breaker.opened", destination=self.name)
+        elif self._is_shut and not state.is_shut:
+            log("breaker.closed", destination=self.name)
         self._is_shut = state.is_shut
         self._tokens = min(self._tokens + granted, 1) if state.is_shut else self._tokens + granted
         self._visited_at = now

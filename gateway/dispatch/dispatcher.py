@@ -1,7 +1,6 @@
 """The loop that makes owed calls: reserve, claim what is due, send it, settle it."""
 
 import asyncio
-import logging
 from collections import Counter
 from datetime import UTC, datetime
 from time import monotonic
@@ -9,8 +8,8 @@ from time import monotonic
 import asyncpg
 
 from gateway.calls import CallError, Throttled, Unknown
-from gateway.domain.commands import Command
-from gateway.domain.deliveries import NEWSTORE
+from gateway.domain.commands import CallEnded, Command
+from gateway.domain.deliveries import NEWSTORE, READS
 from gateway.domain.destinations import Limits
 from gateway.ledger import destinations, stories
 from gateway.ledger.claims import claim as claim_calls
@@ -21,13 +20,13 @@ from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
-from gateway.telemetry import metrics
+from gateway.telemetry import metrics, trace
+from gateway.telemetry.logs import log
 
 from . import calls
 from .desks import Desk
-from .outcomes import Undecidable, after, outcome_of, success_of
+from .outcomes import FAILURES, Undecidable, after, outcome_of, success_of
 
-_log = logging.getLogger(__name__)
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
@@ -78,7 +77,7 @@ class Dispatcher:
                 try:
                     found = await self.run_once()
                 except DATABASE_AWAY as error:
-                    _log.warning("dispatch.database_away %s", type(error).__name__)
+                    log("dispatch.interrupted", error)
                     self.close()
                     found = 0
                 if not found:
@@ -145,20 +144,46 @@ class Dispatcher:
         if not self._is_ours(claim, claimed_at):
             desk.give_up(reserved)
             return
+        span = trace.attempt(
+            claim.trace, continues=claim.attempt == 1 and claim.operation not in READS, destination=claim.destination,
+            operation=claim.operation, location=claim.location, request_id=claim.request_id, attempt=claim.attempt,
+        )  # fmt: skip
         try:
             attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
-            self.outcomes[claim.destination, attempt.outcome] += 1
-            metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, attempt.outcome).inc()
-            metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds)
+            self._tell(claim, attempt, then, span)
             await self._writer.settle(claim, attempt, then)
-        except Exception:  # noqa: BLE001 - see below
+        except Exception as error:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by
             # itself and is then taken as unknown.
             metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, "broke").inc()
-            _log.exception("dispatch.call_broke operation=%s request=%s", claim.operation, claim.request_id)
+            log(
+                "call.broke",
+                error,
+                destination=claim.destination,
+                operation=claim.operation,
+                request_id=claim.request_id,
+            )
+            trace.end(span, failed=True, outcome="broke")
         finally:
             desk.settled()
             self.wake()
+
+    def _tell(self, claim: Claim, attempt: Attempt, then: Command | Again, span: trace.Span | None) -> None:
+        """Count, log and trace how a try went; nothing of what the destination said goes into that."""
+        self.outcomes[claim.destination, attempt.outcome] += 1
+        metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, attempt.outcome).inc()
+        metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds)
+        is_last = isinstance(then, CallEnded)
+        facts: dict[str, trace.Fact] = {"outcome": attempt.outcome, "is_last": is_last}
+        if attempt.status is not None:
+            facts["status"] = attempt.status
+        is_failure = attempt.outcome in FAILURES
+        if is_failure:
+            log(
+                "attempt.failed", destination=claim.destination, operation=claim.operation, location=claim.location,
+                request_id=claim.request_id, attempt=claim.attempt, seconds=round(attempt.seconds, 3), **facts,
+            )  # fmt: skip
+        trace.end(span, failed=is_failure, **facts)
 
     async def _call(
         self, desk: Desk, claim: Claim, brief: Brief, claimed_at: float, reserved: int

@@ -41,6 +41,9 @@ OUTCOMES: dict[type[Exception], Outcome] = {
 }
 """What went wrong -> what that is called and does; a subclass goes before its parent."""
 
+FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait"}
+"""What a call that went wrong is called; being told to come later is no failure."""
+
 
 def outcome_of(error: Exception) -> Outcome:
     """Find the outcome of a failed call."""

@@ -1,7 +1,5 @@
 """Every error answer is `application/problem+json` whose detail says what to do."""
 
-import logging
-import traceback
 from http import HTTPStatus
 from random import randint
 
@@ -12,8 +10,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.ledger.entries import LedgerUnavailable
 from gateway.ledger.writer import DATABASE_AWAY
-
-_log = logging.getLogger(__name__)
+from gateway.telemetry.logs import log
 
 
 class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
@@ -69,11 +66,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except (LedgerUnavailable, *DATABASE_AWAY):
         return answer(unavailable())
     except Exception as error:  # noqa: BLE001 - the one broad except of this listener
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        # No traceback: an error's own text may repeat what was sent.
-        _log.error(
-            "request.crashed", extra={"error": type(error).__name__, "where": f"{frame.filename}:{frame.lineno}"}
-        )
+        log("request.crashed", error)
         return answer(Problem(500, "the gateway has a fault and logged it; send the same again later"))
 
 

@@ -20,7 +20,7 @@ from gateway.newstore import webhook
 from gateway.providers import CALLBACKS, contract
 from gateway.providers.signatures import is_authentic
 from gateway.settings import Settings
-from gateway.telemetry import metrics
+from gateway.telemetry import metrics, trace
 
 from .access import bearer, is_key
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt
@@ -31,6 +31,8 @@ from .rejoin import with_location_rule
 Rejoin = Callable[[list[str]], Awaitable[None]]
 
 _STORE_SECONDS = 5.0
+_NOBODYS = frozenset({401, 403, 404, 405, 413})  # whoever sends these has no say in what is traced
+_FAULTS = frozenset({400, 422, 500, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ async def receive(request: web.Request) -> web.Response:
     came = _Message(f"newstore:{location.id}", body, sha256(body).hexdigest(), datetime.now(UTC))
     try:
         command = webhook.receive(body, came.fingerprint, came.at, location.id, location.provider)
+        trace.about(command.request_id, location=location.id)
         applied = await doors.writer.apply(command, body)
     except webhook.Malformed as error:
         raise await _bad(doors, came, "malformed", error) from error
@@ -112,12 +115,14 @@ async def call_back(request: web.Request) -> web.Response:
         try:
             read = CALLBACKS[provider.adapter]
             said = read(body, provider.name, came.at, OnProviderCancel.QUARANTINE)
+            trace.about(said.request_id, provider=provider.name)
             said = await with_location_rule(doors.pool, doors.settings, said)
             applied = await doors.writer.apply(said, body)
         except contract.Malformed as error:
             raise await _bad(doors, came, "malformed", error) from error
         except Unstorable as error:
             raise await _bad(doors, came, "unstorable", error) from error
+        trace.link(applied.trace)
         if applied.request is None:
             return await _keep_for_later(doors, said, body)
     status, told = callback_receipt(said.request_id, applied.events)
@@ -159,14 +164,21 @@ async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> P
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
-    response = await handler(request)
     settings, named = request.app[DOORS].settings, request.match_info
-    if (location := named.get("location")) is not None:
+    location, provider = named.get("location"), named.get("provider")
+    span = None
+    if location or provider:
+        name: trace.Name = "request.receive" if location else "callback.receive"
+        span = trace.receive(name, request.headers.get("traceparent"))
+    response = await handler(request)
+    if response.status not in _NOBODYS:
+        trace.end(span, failed=response.status in _FAULTS, status=response.status)
+    if location is not None:
         label = location if location in settings.locations else metrics.UNKNOWN
         metrics.of(metrics.INGEST_ANSWERS, label, str(response.status)).inc()
         if response.status == 200:
             metrics.ACK_SECONDS.observe(time.perf_counter() - started)
-    elif (provider := named.get("provider")) is not None:
+    elif provider is not None:
         label = provider if provider in settings.providers else metrics.UNKNOWN
         metrics.of(metrics.CALLBACK_ANSWERS, label, str(response.status)).inc()
     return response

@@ -10,6 +10,7 @@ from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
 from gateway.domain.urgency import BRAKED, HEAD_START
 from gateway.telemetry import metrics
+from gateway.telemetry.logs import log
 
 from .connections import Connection
 from .entries import Claim
@@ -95,7 +96,7 @@ FROM picked
 WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
-    d.verify_by
+    d.verify_by, d.trace
 """
 
 _FREE_LOST = """
@@ -148,4 +149,6 @@ async def free_lost(connection: Connection, *, grace: float) -> int:
     """
     freed = len(await connection.fetch(_FREE_LOST, GRACE, grace))
     metrics.TAKEOVERS.inc(freed)
+    if freed:
+        log("claims.taken_over", count=freed)
     return freed

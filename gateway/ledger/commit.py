@@ -23,12 +23,12 @@ WITH incoming AS (
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
         quarantined int, dead text,
-        closed bool, taken_by text, withdrawal jsonb, withdrawn bool)
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, trace text)
 ), inserted AS (
     INSERT INTO requests (id, month, location, order_id, service_level, reference, fingerprint, products, received_at,
         version, provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at,
         pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by,
-        withdrawal, withdrawn)
+        withdrawal, withdrawn, trace)
     SELECT * FROM incoming ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -92,16 +92,17 @@ WITH incoming AS (
     JOIN written ON written.id = k.request_id
 ), new_deliveries AS (
     INSERT INTO deliveries AS d (request_id, operation, seq, destination, location, month, is_read, ready, urgency,
-        due_at, verify_by, doubt)
+        due_at, verify_by, doubt, trace)
     SELECT o.request_id, o.operation, o.seq, o.destination, o.location, o.month, o.is_read, o.ready, o.urgency,
         clock_timestamp() + make_interval(secs => o.delay), clock_timestamp() + make_interval(secs => o.within),
-        o.doubt
+        o.doubt, o.trace
     FROM json_to_recordset($6::json) AS o(request_id text, operation text, seq int, destination text, location text,
         month date, is_read bool, ready bool, urgency smallint, delay float8, within float8,
-        doubt bool)
+        doubt bool, trace text)
     JOIN written ON written.id = o.request_id
     ON CONFLICT (request_id, operation, seq)
-    DO UPDATE SET due_at = excluded.due_at, verify_by = excluded.verify_by, tries = 0
+    DO UPDATE SET due_at = excluded.due_at, verify_by = excluded.verify_by, tries = 0,
+        trace = coalesce(excluded.trace, d.trace)
 ), new_finals AS (
     INSERT INTO finals (location, at, said, units)
     SELECT f.location, clock_timestamp(), f.said, f.units

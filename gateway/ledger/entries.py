@@ -33,6 +33,7 @@ class Claim:
     doubt: bool  # the last one may have happened
     owner: str
     verify_by: datetime | None
+    trace: str | None = None  # of what owes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Applied:
 
     request: Request | None
     events: tuple[Event, ...]
+    trace: str | None = None
+    """Where the request's trace began."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +78,7 @@ class Entry:
     attempt: Attempt | None = None
     again: Again | None = None
     is_late: bool = False
+    trace: str | None = None  # of the work that this came from
     optimistic: bool = False  # a new id: written without a read, and read when that conflicts
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     done: asyncio.Future[Applied] = field(default_factory=lambda: asyncio.get_running_loop().create_future())

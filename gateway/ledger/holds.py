@@ -7,6 +7,7 @@ from datetime import datetime
 from asyncpg import Pool
 
 from gateway.domain.brakes import Brake
+from gateway.telemetry.logs import log
 
 from .connections import Connection
 
@@ -111,6 +112,8 @@ async def trip(connection: Connection | Pool, brake: Brake) -> list[Hold]:
     """Put a hold where a brake has tripped, and forget what no brake looks at any more."""
     tripped = await connection.fetch(_TRIP, brake.units, brake.share, brake.seconds, BRAKE)
     await connection.execute(_FORGET, brake.seconds)
+    for each in tripped:
+        log("brake.tripped", location=each["name"], hold=each["id"])
     return [Hold(**row) for row in tripped]
 
 

@@ -1,7 +1,6 @@
 """What `/metrics` tells of the database: one statement over the partial indexes of what is open, never over the log."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from time import monotonic, perf_counter
 
@@ -11,11 +10,11 @@ from gateway.domain.deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, Operatio
 from gateway.domain.waiting import FAILURES
 from gateway.settings import Settings
 from gateway.telemetry import metrics
+from gateway.telemetry.logs import log
 
 from . import holds
 from .writer import DATABASE_AWAY
 
-_log = logging.getLogger(__name__)
 _FRESH = 5.0  # seconds for which the numbers are not read again
 _PATIENCE = 1.0  # seconds that a scrape waits for them
 _GIVE_UP = 5.0  # seconds after which the statement is given up
@@ -176,7 +175,7 @@ class Numbers:
             metrics.NUMBERS_SECONDS.set(took)
             self._read_at = monotonic()
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
-            _log.warning("numbers.unread %s", type(error).__name__)
+            log("numbers.unread", error)
         finally:
             self._reading = None
 

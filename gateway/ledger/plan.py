@@ -47,9 +47,13 @@ class Plan:
         return bool(batch.incoming or batch.wanted or batch.fences)
 
     def add(
-        self, before: Request | None, group: list[Entry], claims: Mapping[tuple[str, str, int], tuple[str | None, int]]
+        self,
+        before: Request | None,
+        group: list[Entry],
+        claims: Mapping[tuple[str, str, int], tuple[str | None, int]],
+        began: str | None = None,
     ) -> None:
-        """Fold one request's commands in order and add what they change."""
+        """Fold one request's commands in order and add what they change; `began` is where its trace did."""
         request = before
         events: list[Event] = []
         decided: list[tuple[Entry, list[Event]]] = []
@@ -67,11 +71,12 @@ class Plan:
             decided.append((entry, new))
         writes = bool(events)
         for entry, new in decided:
-            self.results.append((entry, Applied(request, tuple(new)), writes))
+            self.results.append((entry, Applied(request, tuple(new), began), writes))
             if entry.claim is not None and request is not None:
                 self._fence(entry, entry.claim, guards=writes, request=request)
         if request is not None and events:
-            self._state(before, request, events)
+            owing = next((entry.trace for entry, new in reversed(decided) if new and entry.trace), began)
+            self._state(before, request, events, owing)
             self.changed.append((before, request, events))
             for entry, new in decided:
                 self._bodies(request, entry, new)
@@ -127,10 +132,10 @@ class Plan:
     def _next_look(claim: Claim) -> float:
         return delay(claim.destination, claim.operation, claim.tries + 1, random()) or 0.0  # noqa: S311 - jitter
 
-    def _state(self, before: Request | None, after: Request, events: list[Event]) -> None:
+    def _state(self, before: Request | None, after: Request, events: list[Event], trace: str | None) -> None:
         batch, month = self.batch, codec.month_of(after)
         if before is None:
-            batch.incoming.append({**codec.written_once(after, month), **codec.changing(after)})
+            batch.incoming.append({**codec.written_once(after, month), **codec.changing(after), "trace": trace})
         else:
             batch.wanted.append({"id": after.id, "was": before.version, **codec.changing(after)})
         for event in events:
@@ -150,9 +155,11 @@ class Plan:
             for dead in (before.dead if before else ())
             if (dead.operation, dead.seq) not in still_dead
         ]
-        self._deliveries(before, after, month, events)
+        self._deliveries(before, after, month, events, trace)
 
-    def _deliveries(self, before: Request | None, after: Request, month: date, events: list[Event]) -> None:
+    def _deliveries(
+        self, before: Request | None, after: Request, month: date, events: list[Event], trace: str | None
+    ) -> None:
         batch, was_owed, ready = self.batch, before.owed if before else (), after.ready
         was_ready = before.ready if before else ()
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
@@ -171,6 +178,7 @@ class Plan:
                         "delay": _FIRST_READ_BACK if owed.is_read and owed.seq == 0 else 0.0,
                         "doubt": owed.in_doubt,
                         "within": self._verify_within if owed.is_read else None,
+                        "trace": trace,
                     }
                 )
             elif owed in ready and owed not in was_ready:

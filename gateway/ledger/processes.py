@@ -1,18 +1,17 @@
 """Which processes live: each holds an advisory lock on a connection of its own, and writes a heartbeat."""
 
 import asyncio
-import logging
 import os
 import secrets
 import socket
 from time import monotonic
 
 from gateway.telemetry import metrics
+from gateway.telemetry.logs import log
 
 from .connections import Connect, Connection
 from .writer import DATABASE_AWAY
 
-_log = logging.getLogger(__name__)
 _BEAT = 1.0  # seconds
 _STALE = 8.0  # seconds without a heartbeat after which a process counts as dead, whatever its connection says
 _TRUSTED = 5.0  # seconds since the last heartbeat for which a process may believe that its claims are its own
@@ -87,7 +86,7 @@ class Membership:
             try:
                 await self._beat()
             except DATABASE_AWAY as error:
-                _log.warning("membership.lost %s", type(error).__name__)
+                log("membership.lost", error, process=self.owner)
                 self._drop()
 
     async def _beat(self) -> None:
@@ -98,7 +97,7 @@ class Membership:
         if await self._connection.execute(_HEARTBEAT, self.owner) == "UPDATE 1":
             self._beat_at = started
         else:
-            _log.warning("membership.buried owner=%s", self.owner)
+            log("membership.buried", process=self.owner)
             self._drop()
 
     async def leave(self) -> None:
@@ -127,4 +126,6 @@ async def take_over(connection: Connection, *, grace: float) -> int:
     await connection.fetch(_BURY, _STALE)
     taken = len(await connection.fetch(_TAKE_OVER, grace))
     metrics.TAKEOVERS.inc(taken)
+    if taken:
+        log("claims.taken_over", count=taken)
     return taken

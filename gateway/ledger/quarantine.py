@@ -8,6 +8,7 @@ from typing import Any
 from asyncpg import Pool
 
 from gateway.domain.commands import ProviderSaid
+from gateway.telemetry.logs import log
 
 from .codec import decode_command, encode
 
@@ -61,10 +62,12 @@ class Kept:
 async def keep(pool: Pool, kept: Kept) -> None:
     """Store a message once, however often it comes."""
     command = encode(kept.command) if kept.command else None
-    await pool.execute(
+    written = await pool.execute(
         _KEEP, kept.source, kept.event_id, kept.fingerprint, kept.request_id, kept.reason, kept.detail, kept.at,
         kept.body, command,
     )  # fmt: skip
+    if written == "INSERT 0 1":
+        log("message.quarantined", source=kept.source, reason=kept.reason, request_id=kept.request_id)
 
 
 async def joinable(pool: Pool, request_ids: Sequence[str] | None = None) -> list[tuple[int, ProviderSaid, bytes]]:

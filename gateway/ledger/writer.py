@@ -14,7 +14,8 @@ from gateway.domain.commands import Command, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
-from gateway.telemetry import metrics, passing
+from gateway.telemetry import metrics, passing, trace
+from gateway.telemetry.logs import log
 
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
@@ -59,6 +60,7 @@ class _Read:
 
     requests: dict[str, Request]
     claims: dict[tuple[str, str, int], tuple[str | None, int]]  # who has a delivery, in which attempt
+    traces: dict[str, str]  # where a request's trace began
 
 
 class Writer:
@@ -97,7 +99,9 @@ class Writer:
         """
         if self.waiting >= _MOST_WAITING:
             raise LedgerUnavailable("too many commands are waiting")
-        entry = Entry(command.request_id, command, body=body, optimistic=isinstance(command, Receive))
+        entry = Entry(
+            command.request_id, command, body=body, trace=trace.current(), optimistic=isinstance(command, Receive)
+        )
         self._urgent.append(entry)
         self._wake.set()
         return await entry.done
@@ -106,7 +110,7 @@ class Writer:
         """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing."""
         again = then if isinstance(then, Again) else None
         command = None if isinstance(then, Again) else then
-        entry = Entry(claim.request_id, command, claim=claim, attempt=attempt, again=again)
+        entry = Entry(claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current())
         self._settlements.append(entry)
         self._wake.set()
         return await entry.done
@@ -161,6 +165,9 @@ class Writer:
             await self._give_back(batch, error)
         except (asyncpg.PostgresError, orjson.JSONEncodeError, ValueError, LookupError, OverflowError) as error:
             if len(batch) == 1:
+                log(
+                    "command.unstorable", error, request_id=batch[0].request_id, command=type(batch[0].command).__name__
+                )
                 _fail(batch[0], Unstorable(f"{type(error).__name__}: the command can't be stored"), error)
                 return
             middle = len(batch) // 2
@@ -198,7 +205,7 @@ class Writer:
         for entry in now:
             by_request.setdefault(entry.request_id, []).append(entry)
         for request_id, group in by_request.items():
-            plan.add(read.requests.get(request_id), group, read.claims)
+            plan.add(read.requests.get(request_id), group, read.claims, read.traces.get(request_id))
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))
@@ -229,7 +236,7 @@ class Writer:
     async def _read(self, connection: asyncpg.Connection, entries: list[Entry]) -> _Read:
         asked = {entry.request_id for entry in entries if entry.command and not entry.optimistic}
         if not asked:
-            return _Read({}, {})
+            return _Read({}, {}, {})
         ids = list(asked)
         rows = await connection.fetch(_READ_REQUESTS, ids)
         deliveries = await connection.fetch(_READ_DELIVERIES, ids)
@@ -245,6 +252,7 @@ class Writer:
         return _Read(
             {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
             {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
+            {row["id"]: row["trace"] for row in rows if row["trace"]},
         )
 
 

@@ -16,7 +16,7 @@ from gateway.calls import NotSent, Throttled, Unknown, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
-from gateway.telemetry import metrics
+from gateway.telemetry import metrics, trace
 
 from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
 
@@ -143,7 +143,7 @@ class Client:
         return status, answer
 
     async def _send(self, method: str, name: str, url: str, token: str, body: bytes | None) -> tuple[int, bytes]:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **trace.headers()}
         return await self._request(method, name, url, headers=headers, data=body)
 
     async def _request(self, method: str, name: str, url: str, **content: Any) -> tuple[int, bytes]:

@@ -17,6 +17,7 @@ from gateway.calls import NotSent, Refused, Throttled, Unknown, retry_after
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.settings import Provider
+from gateway.telemetry import trace
 
 from .contract import Malformed, Order, Taken
 
@@ -91,6 +92,7 @@ class Http:
         headers = {
             "Authorization": f"Bearer {self._provider.api_key.reveal()}",
             "X-Gateway-Reference": order.reference,
+            **trace.headers(),
         }
         if method == "POST":
             headers |= {"Content-Type": "application/json", "Idempotency-Key": order.idempotency_key}

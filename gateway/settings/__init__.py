@@ -16,6 +16,7 @@ from gateway.settings.shapes import (
     Role,
     Settings,
     SettingsError,
+    Telemetry,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Secret",
     "Settings",
     "SettingsError",
+    "Telemetry",
     "describe",
     "load",
 ]

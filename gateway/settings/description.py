@@ -14,6 +14,10 @@ def describe(settings: Settings) -> dict[str, object]:
             "data_dir": str(settings.database.data_dir),
         },
         "newstore": _newstore(settings.newstore),
+        "telemetry": {
+            "otlp_endpoint": settings.telemetry.otlp_endpoint,
+            "sample_ratio": settings.telemetry.sample_ratio,
+        },
         "operators": [{"name": each.name, "role": each.role, "token": MASK} for each in settings.operators],
         "providers": {name: _provider(settings, each) for name, each in settings.providers.items()},
         "locations": {name: _location(settings, each) for name, each in settings.locations.items()},

@@ -78,6 +78,12 @@ def share(value: object) -> float:
     return float(value)
 
 
+def ratio(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise Unfit("must be a share; choose one from 0 to 1, as 0.01 for 1 %")
+    return float(value)
+
+
 def words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise Unfit('must be a list of texts; write ["ONE", "TWO"]')
@@ -125,6 +131,14 @@ def tenant(value: object) -> str:
 
 
 def web_url(value: object) -> str:
+    url = collector_url(value)
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise Unfit("would send secrets in the clear; write https:// (http:// is for loopback hosts only)")
+    return url
+
+
+def collector_url(value: object) -> str:
     url = text(value)
     try:
         parts = urlsplit(url)
@@ -137,8 +151,6 @@ def web_url(value: object) -> str:
         raise Unfit("has a user or password in it; remove it, secrets have their own keys")
     if "?" in url or "#" in url:
         raise Unfit("has a query or fragment; remove everything from ? or # on")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise Unfit("would send secrets in the clear; write https:// (http:// is for loopback hosts only)")
     return url
 
 

@@ -1,6 +1,7 @@
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import Distribution
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +23,7 @@ from gateway.settings.shapes import (
     Provider,
     Settings,
     SettingsError,
+    Telemetry,
 )
 from gateway.settings.table import Table, place
 
@@ -30,6 +32,7 @@ _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
 _DAY: Final = 86_400.0
+_TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
 
 
@@ -72,6 +75,7 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         database=_database(root.table("database"), folder, secrets),
         newstore=_newstore(root.table("newstore"), secrets),
         brake=_brake(root.table("brake")),
+        telemetry=_telemetry(root.table("telemetry")),
         operators=tuple(_operator(table, secrets) for table in root.rows("operators")),
         providers=MappingProxyType(providers),
         locations=MappingProxyType(locations),
@@ -98,6 +102,15 @@ def _brake(table: Table) -> Brake:
         units=kinds.whole(1, 1_000_000), share=kinds.share, seconds=kinds.seconds(_DAY)
     )
     return Brake(**options)
+
+
+def _telemetry(table: Table) -> Telemetry:
+    options: dict[str, Any] = table.given(otlp_endpoint=kinds.collector_url, sample_ratio=kinds.ratio)
+    if "otlp_endpoint" in options and not all(any(Distribution.discover(name=each)) for each in _TRACING):
+        table.fault(
+            "otlp_endpoint", "needs what is not installed; run pip install 'newstore-fulfillment-gateway[otel]'"
+        )
+    return Telemetry(**options)
 
 
 def _newstore(table: Table, secrets: SecretKinds) -> NewStore:

@@ -100,6 +100,14 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Where traces go; without an endpoint there are none. What fails is traced in any case."""
+
+    otlp_endpoint: str | None = None
+    sample_ratio: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole of `gateway.toml`."""
 
@@ -112,5 +120,6 @@ class Settings:
     providers: Mapping[str, Provider]
     locations: Mapping[str, Location]
     brake: Brake = field(default_factory=Brake)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     express_service_levels: tuple[str, ...] = ()
     body_limit: int = 1_048_576

@@ -182,6 +182,9 @@ BRAKES = _number(
 )
 
 # The process and its database.
+SPANS = _counter(
+    "gateway_spans_total", "Spans made, and those of them that the collector took or that were lost", "end"
+)
 DATABASE_UP = _gauge(
     "gateway_database_up", "0 when the last look at the database failed: what is of the database is then older"
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.domain.events import (
+    CallbackQuarantined,
     CallbackRefused,
     ConflictingBody,
     ConflictingCallback,
@@ -22,6 +23,7 @@ from gateway.domain.events import (
 from gateway.domain.requests import Request
 
 from . import metrics
+from .logs import log
 
 
 def passed(before: Request | None, after: Request, events: Sequence[Event]) -> None:
@@ -30,6 +32,11 @@ def passed(before: Request | None, after: Request, events: Sequence[Event]) -> N
         if count := _COUNTS.get(type(event.fact)):
             count(after, event.fact)
     _time(before, after)
+    if after.failure and after.failure != (before and before.failure):
+        log(
+            "request.failed", request_id=after.id, location=after.location, provider=after.provider,
+            reason=after.failure,
+        )  # fmt: skip
 
 
 def came_again(request: Request, kind: str) -> None:
@@ -82,6 +89,9 @@ _COUNTS: dict[type, Callable[[Request, Any], None]] = {
     ConflictingBody: _conflict("body"),
     ConflictingLocation: _conflict("location"),
     ConflictingCallback: _conflict("callback"),
+    CallbackQuarantined: lambda request, fact: log(
+        "message.quarantined", source=request.provider, reason=fact.reason, request_id=request.id
+    ),
     CallbackRefused: lambda request, _: metrics.of(
         metrics.CALLBACKS_REFUSED, request.provider or metrics.NO_PROVIDER
     ).inc(),

@@ -41,7 +41,7 @@ class Alerting:
         async with aiohttp.ClientSession() as session, session.post(f"{self.url}/api/v2/alerts", json=body) as answer:
             assert answer.status == 200, await answer.text()
 
-    async def settled(self, seconds: float = 4) -> None:
+    async def settled(self, seconds: float = 2.5) -> None:
         """Wait until nothing has come for a few of its intervals."""
         while True:
             self.news.clear()

@@ -1,0 +1,96 @@
+"""Hand spans to a collector by OTLP over HTTP, in a thread of its own and within bounds of its own.
+
+Only this module imports OpenTelemetry, and only where a collector is configured.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from . import metrics
+from .trace import Context, Span
+
+_ONE_EXPORT = 2.0  # seconds
+_LAST_EXPORT = 1.0  # seconds that a stop waits for it
+_EVERY = 2_000  # milliseconds
+_MOST_WAITING = 4_096
+_KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
+
+
+class _Counted(SpanExporter):
+    """Count what arrives and what does not."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._there = OTLPSpanExporter(endpoint, timeout=_ONE_EXPORT)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._there.export(spans)
+        arrived = result is SpanExportResult.SUCCESS
+        metrics.of(metrics.SPANS, "sent" if arrived else "lost").inc(len(spans))
+        return result
+
+    def shutdown(self) -> None:
+        self._there.shutdown()  # type: ignore[no-untyped-call]
+
+
+@asynccontextmanager
+async def exporter(endpoint: str) -> AsyncIterator[Callable[[Span], None]]:
+    """Give what exports a span; a collector that is down loses spans and holds up nobody."""
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a line for each retry; the metric tells as well
+    processor = BatchSpanProcessor(
+        _Counted(f"{endpoint.rstrip('/')}/v1/traces"),
+        max_queue_size=_MOST_WAITING,
+        schedule_delay_millis=_EVERY,
+    )
+    resource = Resource(
+        {"service.name": "fulfillment-gateway", "service.version": version("newstore-fulfillment-gateway")}
+    )
+    try:
+        yield lambda span: processor.on_end(_readable(span, resource))
+    finally:
+        await _shut(processor)
+
+
+async def _shut(processor: BatchSpanProcessor) -> None:
+    """Export what is left; the thread is left alone when that takes too long."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def shut() -> None:
+        processor.shutdown()  # type: ignore[no-untyped-call]
+        with suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=shut, daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_EXPORT):
+            await done.wait()
+
+
+def _readable(span: Span, resource: Resource) -> ReadableSpan:
+    context = span.context
+    return ReadableSpan(
+        name=span.name,
+        # What failed is kept although nobody chose it, so it counts as sampled here.
+        context=_told(Context(context.trace_id, context.span_id, sampled=True), is_remote=False),
+        parent=_told(span.parent, is_remote=True) if span.parent else None,
+        resource=resource,
+        attributes=span.facts,
+        links=[Link(_told(each, is_remote=True)) for each in span.links],
+        kind=_KINDS[span.kind],
+        status=Status(StatusCode.ERROR if span.failed else StatusCode.UNSET),
+        start_time=span.started,
+        end_time=span.ended,
+    )
+
+
+def _told(context: Context, *, is_remote: bool) -> SpanContext:
+    return SpanContext(int(context.trace_id, 16), int(context.span_id, 16), is_remote, TraceFlags(int(context.sampled)))

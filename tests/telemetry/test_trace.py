@@ -1,0 +1,300 @@
+"""What a collector really gets of a request's way, over real HTTP and a real Postgres."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+
+from gateway import app
+from gateway.settings import Telemetry
+from gateway.telemetry import trace
+from gateway.telemetry.logs import log
+from tests.inbound import event, order
+
+from .collector import Collector, collecting
+from .counted import growth
+from .outside import ACME, KEY, Call, Outside, reachable
+
+NEWSTORE_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+NEWSTORE_SPAN = "00f067aa0ba902b7"
+TRACED = {"traceparent": f"00-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-01"}
+SHIPMENT = {"carrier": "UPS", "tracking_number": "1Z"}
+
+
+@pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    async with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    async with reachable() as outside:
+        yield outside
+
+
+@dataclass
+class At:
+    """A gateway at work."""
+
+    gateway: app.Gateway
+    pool: asyncpg.Pool
+    session: aiohttp.ClientSession
+
+    async def receive(self, request_id: str, location: str = "DC01", **headers: str) -> int:
+        url = f"{self.gateway.public_url}/newstore/{location}/fulfillment_requests"
+        async with self.session.post(url, json=order(request_id, "TEE"), headers=KEY | headers) as answer:
+            return answer.status
+
+    async def say(self, body: object, **headers: str) -> int:
+        url = f"{self.gateway.public_url}/providers/acme/callbacks"
+        async with self.session.post(url, json=body, headers=ACME | headers) as answer:
+            return answer.status
+
+    async def until(self, query: str, *, makes_due: bool = False) -> None:
+        """Look again after each commit, and let nothing wait for its time."""
+        committed = asyncio.Event()
+        self.gateway.writer.on_batch = lambda _size, _seconds: committed.set()
+        async with asyncio.timeout(20):
+            while not await self.pool.fetchval(query):
+                if makes_due:
+                    await self.pool.execute("UPDATE deliveries SET due_at = now() WHERE owner IS NULL")
+                    self.gateway.dispatcher.wake()
+                await committed.wait()
+                committed.clear()
+
+
+@asynccontextmanager
+async def gateway_at(database: str, pool: asyncpg.Pool, outside: Outside, telemetry: Telemetry) -> AsyncIterator[At]:
+    async with app.running(outside.settings(telemetry), database) as gateway, aiohttp.ClientSession() as session:
+        yield At(gateway, pool, session)
+
+
+def says(status: int, times: int = 1) -> Callable[[Call], web.Response]:
+    left = iter([status] * times)
+    return lambda _: web.Response(status=next(left, 201))
+
+
+SUBMITTED = "SELECT submitted_at FROM requests"
+SETTLED = "SELECT settled_at FROM requests"
+
+
+async def test_a_request_is_followed_from_newstores_webhook_to_its_read_back(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1", **TRACED)
+        await at.until(SUBMITTED)
+        began = await pool.fetchval("SELECT trace FROM requests")
+        items = [{"product_id": "TEE", "quantity": 1}]
+        await at.say(
+            event("shipped", "e1", items=items, shipment=SHIPMENT),
+            traceparent="00-" + "c" * 32 + "-" + "d" * 16 + "-01",
+        )
+        await at.until(SETTLED, makes_due=True)
+
+    (webhook,) = collector.named("request.receive")
+    assert (webhook.trace_id, webhook.parent) == (NEWSTORE_TRACE, NEWSTORE_SPAN)
+    assert webhook.facts == {"request_id": "r-1", "location": "DC01", "status": 200}
+    assert began == f"00-{NEWSTORE_TRACE}-{webhook.span_id}-01"
+
+    (create,) = collector.named("delivery.attempt", operation="create")
+    assert (create.trace_id, create.parent, create.links) == (NEWSTORE_TRACE, webhook.span_id, [])
+    assert create.facts["outcome"] == "done"
+    assert not create.is_error
+    (called,) = outside.to("/acme")
+    assert called.headers["traceparent"] == f"00-{NEWSTORE_TRACE}-{create.span_id}-01"
+
+    (callback,) = collector.named("callback.receive")
+    assert (callback.trace_id, callback.parent) == ("c" * 32, "d" * 16)
+    assert callback.links == [(NEWSTORE_TRACE, webhook.span_id)]
+
+    (ship,) = collector.named("delivery.attempt", operation="ship")
+    assert (ship.trace_id, ship.parent) == ("c" * 32, callback.span_id)
+    (called,) = outside.to("/shipment")
+    assert called.headers["traceparent"] == f"00-{'c' * 32}-{ship.span_id}-01"
+
+    read_back = collector.named("delivery.attempt", operation="read_shipment")[-1]
+    assert (read_back.parent, read_back.links) == ("", [(ship.trace_id, ship.span_id)])
+    assert read_back.trace_id not in {NEWSTORE_TRACE, "c" * 32}
+    assert outside.to("/shipment", "GET")[-1].headers["traceparent"].split("-")[1] == read_back.trace_id
+
+
+async def test_a_callback_of_a_provider_that_does_not_trace_is_linked_too(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 1.0)) as at:
+        await at.receive("r-1")
+        await at.until(SUBMITTED)
+        await at.say(event("accepted", "e1"))
+    (webhook,), (callback,) = collector.named("request.receive"), collector.named("callback.receive")
+    assert webhook.parent == callback.parent == ""
+    assert callback.links == [(webhook.trace_id, webhook.span_id)]
+
+
+async def test_a_later_try_is_linked_and_what_failed_is_marked(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    outside.answers["/acme"] = says(404)
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 1.0)) as at:
+        await at.receive("r-1")
+        await at.until(SUBMITTED, makes_due=True)
+    (webhook,) = collector.named("request.receive")
+    first, second = collector.named("delivery.attempt", operation="create")
+    assert (first.is_error, first.parent, first.links) == (True, webhook.span_id, [])
+    assert (second.is_error, second.parent) == (False, "")
+    assert second.links == [(webhook.trace_id, webhook.span_id)]
+
+
+async def test_of_what_nobody_traces_only_failures_and_dead_letters_are_kept(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    outside.answers["/acme"] = says(400)
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1")
+        await at.until("SELECT failure FROM requests")
+        await at.receive("r-2")
+        await at.until("SELECT submitted_at FROM requests WHERE id = 'r-2'")
+        assert await pool.fetchval("SELECT count(trace) FROM requests") == 0
+    (dead,) = collector.spans
+    assert (dead.name, dead.is_error, dead.facts["request_id"]) == ("delivery.attempt", True, "r-1")
+    assert (dead.facts["outcome"], dead.facts["is_last"]) == ("refused", True)
+    assert not any("traceparent" in call.headers for call in outside.calls)
+
+
+async def test_the_trace_of_a_sender_who_does_not_sample_is_handed_on_and_not_exported(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1", traceparent=f"00-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-00")
+        await at.until(SUBMITTED)
+    assert collector.spans == []
+    (called,) = outside.to("/acme")
+    told = trace.read(called.headers["traceparent"])
+    assert told is not None
+    assert (told.trace_id, told.sampled) == (NEWSTORE_TRACE, False)
+
+
+async def test_who_is_not_let_in_makes_no_span(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 1.0)) as at:
+        assert await at.receive("r-1", **TRACED, Authorization="Bearer wrong") == 401
+        assert await at.receive("r-1", "elsewhere", **TRACED) == 404
+        assert await at.say(event("accepted", "e1"), **TRACED, Authorization="Bearer wrong") == 401
+        async with at.session.get(f"{at.gateway.public_url}/livez", headers=TRACED) as answer:
+            assert answer.status == 200
+    assert collector.spans == []
+
+
+async def test_a_request_is_traced_or_not_by_its_id(collector: Collector) -> None:
+    async def chosen(ratio: float) -> list[bool]:
+        async with trace.exporting(Telemetry(collector.url, ratio)):
+            found = []
+            for number in range(1000):
+                span = trace.receive("request.receive", None)
+                trace.about(f"r-{number}")
+                found.append(span is not None and span.sampled)
+            return found
+
+    quarter, again, half = await chosen(0.25), await chosen(0.25), await chosen(0.5)
+    assert quarter == again
+    assert 200 < sum(quarter) < 300
+    assert all(more for more, less in zip(half, quarter, strict=True) if less)
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        None, "", "nonsense", f"ff-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-01", f"00-{'0' * 32}-{NEWSTORE_SPAN}-01",
+        f"00-{NEWSTORE_TRACE}-{'0' * 16}-01", f"00-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-01-more",
+        f"00-{NEWSTORE_TRACE.upper()}-{NEWSTORE_SPAN}-01",
+    ],
+)  # fmt: skip
+def test_what_is_no_traceparent_is_ignored(traceparent: str | None) -> None:
+    assert trace.read(traceparent) is None
+
+
+def test_a_traceparent_of_a_later_version_is_understood() -> None:
+    assert str(trace.read(f"01-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-03-more")) == f"00-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-01"
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[str]:
+    """The URL of a collector that takes a connection and never answers."""
+    closed = asyncio.Event()
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await closed.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    closed.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_requests_pass_while_the_collector_is_down_or_silent(
+    database: str, pool: asyncpg.Pool, outside: Outside, silent: str
+) -> None:
+    for url in ("http://127.0.0.1:9", silent):
+        async with gateway_at(database, pool, outside, Telemetry(url, 1.0)) as at:
+            for number in range(20):
+                assert await at.receive(f"{url}-{number}") == 200
+            await at.until("SELECT bool_and(submitted_at IS NOT NULL) FROM requests")
+
+
+async def test_a_collector_that_is_down_or_silent_holds_up_no_stop(silent: str) -> None:
+    for url in ("http://127.0.0.1:9", silent):
+        async with trace.exporting(Telemetry(url, 1.0)):
+            span = trace.receive("request.receive", None)
+            trace.about("r-1")
+            trace.end(span, failed=False)
+            began = perf_counter()
+        assert perf_counter() - began < 1.5
+
+
+async def test_spans_are_counted_as_made_and_as_arrived_or_lost(collector: Collector) -> None:
+    async def one(url: str) -> None:
+        async with trace.exporting(Telemetry(url, 1.0)):
+            span = trace.receive("request.receive", None)
+            trace.about("r-1")
+            trace.end(span, failed=False)
+
+    with growth("gateway_spans_total") as grown:
+        await one(collector.url)
+        await one(f"{collector.url}/nowhere")
+    assert grown == {"gateway_spans_total made": 2, "gateway_spans_total sent": 1, "gateway_spans_total lost": 1}
+
+
+async def test_what_is_logged_of_traced_work_names_its_trace(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with trace.exporting(Telemetry(collector.url, 0.0)):
+        trace.receive("request.receive", None)
+        log("claims.taken_over", count=1)
+        trace.receive("request.receive", TRACED["traceparent"])
+        log("claims.taken_over", count=2)
+    told = [vars(record)["facts"] for record in caplog.records]
+    assert told == [{"count": 1}, {"count": 2, "trace_id": NEWSTORE_TRACE}]
+
+
+def test_without_a_collector_nothing_is_imported() -> None:
+    script = (
+        "import asyncio, sys; from gateway import app; from gateway.settings import Telemetry;"
+        "from gateway.telemetry import trace\n"
+        "async def main():\n"
+        "    async with trace.exporting(Telemetry()): assert trace.receive('request.receive', None) is None\n"
+        "asyncio.run(main()); print([name for name in sys.modules if name.startswith(('opentelemetry', 'requests'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

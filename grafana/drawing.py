@@ -113,7 +113,7 @@ def _holds() -> dashboard.AnnotationQuery:
 
 def _breakers() -> dashboard.AnnotationQuery:
     annotation = dashboard.AnnotationQuery().name("Breakers").datasource(SOURCE).icon_color("red").enable(enable=True)
-    return annotation.expr("changes((max by (destination) (gateway_breaker_open))[1m:15s]) > 0")
+    return annotation.expr("max by (destination) (gateway_breaker_open) == 1")
 
 
 _ANNOTATIONS: Final[tuple[Callable[[], dashboard.AnnotationQuery], ...]] = (_holds, _breakers)

@@ -158,6 +158,13 @@ PROCESSES = Row(
             "ClaimsTakenOver",
         ),
         Panel(
+            "Spans",
+            "Spans made per second, and those that the collector took or that were lost; none while traces are off.",
+            "ops",
+            (Query(f"sum by (end) (rate(gateway_spans_total{_RATE}))", "{{end}}"),),
+            "/d/gateway-road",
+        ),
+        Panel(
             "Scraped",
             "1 while a gateway answers Prometheus.",
             "bool_yes_no",

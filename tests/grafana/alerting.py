@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -116,8 +117,6 @@ async def alertmanager(folder: Path) -> AsyncIterator[Alerting]:
 
 
 def free_port() -> int:
-    import socket  # noqa: PLC0415 - only here
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -154,4 +153,8 @@ async def _ready(url: str, log: Path) -> None:
                     pass
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AssertionError(log.read_text()) from None
+        raise _last_words(log) from None
+
+
+def _last_words(log: Path) -> AssertionError:
+    return AssertionError(log.read_text())

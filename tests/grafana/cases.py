@@ -34,7 +34,7 @@ _CALLBACKS = 'gateway_callback_answers_total{provider="acme",code="%s",job="gate
 _ATTEMPTS = 'gateway_attempts_total{destination="%s",operation="ship",class="%s",job="gateway",instance="a"}'
 _OLDEST_WAITING = 'gateway_oldest_waiting_seconds{destination="%s"}'
 _RECEIVED = 'gateway_received_requests_total{location="%s"}'
-_TOKEN = 'gateway_newstore_token_expiry_timestamp_seconds{instance="a"}'  # noqa: S105 - a metric
+_TOKEN = 'gateway_newstore_token_expiry_timestamp_seconds{instance="a"}'
 # Steps of five minutes, 288 a day; the look is at noon of the eighth day.
 _BUSY_THEN_SILENT = "0+10x2016 20160+0x400"
 _BUSY_ALL_ALONG = "0+10x2400"
@@ -138,18 +138,26 @@ CASES: dict[str, Case] = {
         _pending("0+0x2400") | {_RECEIVED % "DC01": _BUSY_THEN_SILENT, _RECEIVED % "DC02": _BUSY_ALL_ALONG},
         "180h",
         (_LANE,),
-        (_pending("0+0x2400") | {_RECEIVED % "DC01": _BUSY_ALL_ALONG}, _pending("0+0x2400") | {_RECEIVED % "DC01": _FEW_THEN_NONE}),
+        (
+            _pending("0+0x2400") | {_RECEIVED % "DC01": _BUSY_ALL_ALONG},
+            _pending("0+0x2400") | {_RECEIVED % "DC01": _FEW_THEN_NONE},
+        ),
         step="5m",
     ),
     "NoRequestsAtAll": Case(
         {_RECEIVED % "DC01": _BUSY_THEN_SILENT, _RECEIVED % "DC02": _BUSY_THEN_SILENT},
         "180h",
         ({},),
-        ({_RECEIVED % "DC01": _BUSY_THEN_SILENT, _RECEIVED % "DC02": _BUSY_ALL_ALONG}, {_RECEIVED % "DC01": _SILENT_EVERY_NOON}),
+        (
+            {_RECEIVED % "DC01": _BUSY_THEN_SILENT, _RECEIVED % "DC02": _BUSY_ALL_ALONG},
+            {_RECEIVED % "DC01": _SILENT_EVERY_NOON},
+        ),
         step="5m",
     ),
     "BreakerOpen": Case({_BREAKER: "0 0 1+0x10"}, "7m", (_ACME,), ({_BREAKER: "0+0x10"}, {_BREAKER: "0 0 1 0+0x10"})),
-    "BreakerOpenLong": Case({_BREAKER: "0 0 1 1 1 0 1 1 1 0 1 1 1 0 1 1 1 0 1 1 1"}, "19m", (_ACME,), ({_BREAKER: "0 0 1+0x9 0+0x10"},)),
+    "BreakerOpenLong": Case(
+        {_BREAKER: "0 0 1 1 1 0 1 1 1 0 1 1 1 0 1 1 1 0 1 1 1"}, "19m", (_ACME,), ({_BREAKER: "0 0 1+0x9 0+0x10"},)
+    ),
     "DeliveriesStuck": Case(
         {_OLDEST_WAITING % "acme": "0+60x30"}, "25m", (_ACME,), ({_OLDEST_WAITING % "acme": "0+30x30"},)
     ),
@@ -186,7 +194,12 @@ CASES: dict[str, Case] = {
             {"scope": "location", "name": "DC01", "location": "DC01"},
             {"scope": "everything"},
         ),
-        ({'gateway_holds_active{scope="everything",name=""}': "0+0x10", 'gateway_holds_active{scope="request",name=""}': "1+0x10"},),
+        (
+            {
+                'gateway_holds_active{scope="everything",name=""}': "0+0x10",
+                'gateway_holds_active{scope="request",name=""}': "1+0x10",
+            },
+        ),
     ),
     "HoldForgotten": Case(
         {'gateway_oldest_hold_seconds{scope="location",name="DC01"}': "14000+60x30"},
@@ -195,7 +208,10 @@ CASES: dict[str, Case] = {
         ({'gateway_oldest_hold_seconds{scope="location",name="DC01"}': "0+60x30"},),
     ),
     "RequestsTurnedAway": Case(
-        _UP | {_ANSWERS % "401": "_x15 1+0x20"}, "18m", ({**_DC01, "code": "401"},), ({_ANSWERS % "401": "5+0x40", _ANSWERS % "200": "0+5x40"},)
+        _UP | {_ANSWERS % "401": "_x15 1+0x20"},
+        "18m",
+        ({**_DC01, "code": "401"},),
+        ({_ANSWERS % "401": "5+0x40", _ANSWERS % "200": "0+5x40"},),
     ),
     "MostRequestsTurnedAway": Case(
         {_ANSWERS % "401": "_x10 1+1x20", _ANSWERS % "200": "0+5x8 40+0x20"},
@@ -204,14 +220,19 @@ CASES: dict[str, Case] = {
         ({_ANSWERS % "401": "_x10 1+1x20", _ANSWERS % "200": "0+5x40"},),
     ),
     "IngestFailing": Case(
-        _UP | {_ANSWERS % "503": "_x15 1+0x20"}, "19m", (_DC01,), (_UP | {_ANSWERS % "401": "_x15 1+0x20", _ANSWERS % "503": "2+0x40"},)
+        _UP | {_ANSWERS % "503": "_x15 1+0x20"},
+        "19m",
+        (_DC01,),
+        (_UP | {_ANSWERS % "401": "_x15 1+0x20", _ANSWERS % "503": "2+0x40"},),
     ),
     "AcksBurnFast": Case(
         {'gateway_ack_seconds_bucket{le="0.5"}': "0+8x70", _ANSWERS % "200": "0+10x70"},
         "65m",
         ({},),
-        ({'gateway_ack_seconds_bucket{le="0.5"}': "0+10x70", _ANSWERS % "200": "0+10x70"},
-         {'gateway_ack_seconds_bucket{le="0.5"}': "0+10x50 500+0x3 530+10x20", _ANSWERS % "200": "0+10x70"}),
+        (
+            {'gateway_ack_seconds_bucket{le="0.5"}': "0+10x70", _ANSWERS % "200": "0+10x70"},
+            {'gateway_ack_seconds_bucket{le="0.5"}': "0+10x50 500+0x3 530+10x20", _ANSWERS % "200": "0+10x70"},
+        ),
     ),
     "AcksBurnSlowly": Case(
         {'gateway_ack_seconds_bucket{le="0.5"}': "0+95x400", _ANSWERS % "200": "0+100x400"},

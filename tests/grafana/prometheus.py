@@ -42,8 +42,8 @@ class Prometheus:
 
 
 def hurried(rules: str) -> str:
-    """Alerts fire after a second, and what came a moment ago is new."""
-    return re.sub(r"\bfor: \w+", "for: 1s", rules).replace("offset 10m", "offset 3s")
+    """Alerts fire after two seconds, and what came a moment ago is new."""
+    return re.sub(r"\bfor: \w+", "for: 2s", rules).replace("offset 10m", "offset 3s")
 
 
 @asynccontextmanager

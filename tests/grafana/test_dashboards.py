@@ -40,10 +40,14 @@ def lost(before: Any, after: Any, path: str = "") -> list[str]:
     if isinstance(before, dict):
         known = after if isinstance(after, dict) else {}
         gone = [f"{path}.{key}" for key in before if key not in known]
-        return gone + [each for key in before if key in known for each in lost(before[key], known[key], f"{path}.{key}")]
+        return gone + [
+            each for key in before if key in known for each in lost(before[key], known[key], f"{path}.{key}")
+        ]
     if isinstance(before, list):
         return [
-            each for n, (one, two) in enumerate(zip(before, after, strict=True)) for each in lost(one, two, f"{path}[{n}]")
+            each
+            for n, (one, two) in enumerate(zip(before, after, strict=True))
+            for each in lost(one, two, f"{path}[{n}]")
         ]
     return []
 
@@ -139,7 +143,9 @@ def test_what_every_replica_tells_alike_is_taken_once(asked: Asked) -> None:
     if ": variable " in asked.where:
         return
     for name in metrics_in(asked.expr) & DATABASE:
-        assert re.search(rf"(max|min) (by \([\w, ]+\) )?\((max_over_time\()?{name}\b|(max|min)\({name}\b", asked.expr), name
+        assert re.search(
+            rf"(max|min) (by \([\w, ]+\) )?\((max_over_time\()?{name}\b|(max|min)\({name}\b", asked.expr
+        ), name
 
 
 def test_panels_rate_over_grafanas_interval_or_a_quarter_of_an_hour() -> None:

@@ -43,13 +43,21 @@ def quiet_weeks() -> dict[str, str]:
         series[f"pending_shipments{{{lane}}}"] = " ".join(str(each * 20) for each in came)
         series[f"gateway_oldest_pending_seconds{{{at}}}"] = " ".join(str(step % (DAY * 2) * 300) for step in steps)
         series[f"gateway_oldest_unaccepted_seconds{{{at}}}"] = " ".join(str(step % 12 * 300) for step in steps)
-        series[f'failed_shipments{{{lane},reason="refused"}}'] = " ".join(str(int(step % DAY in {150, 151, 152})) for step in steps)
-        series[f"gateway_oldest_failed_seconds{{{at}}}"] = " ".join(str(max(0, step % DAY - 150) * 300 * (step % DAY < 153)) for step in steps)
+        series[f'failed_shipments{{{lane},reason="refused"}}'] = " ".join(
+            str(int(step % DAY in {150, 151, 152})) for step in steps
+        )
+        series[f"gateway_oldest_failed_seconds{{{at}}}"] = " ".join(
+            str(max(0, step % DAY - 150) * 300 * (step % DAY < 153)) for step in steps
+        )
         series[f"gateway_brake_tripped{{{at}}}"] = f"0+0x{14 * DAY}"
-        series[f'gateway_breaker_open{{destination="{provider}"}}'] = " ".join(str(int(step % DAY == 200)) for step in steps)
+        series[f'gateway_breaker_open{{destination="{provider}"}}'] = " ".join(
+            str(int(step % DAY == 200)) for step in steps
+        )
         series[f'gateway_ingest_answers_total{{{at},code="200",job="gateway",instance="a"}}'] = counted(came)
         series[f'gateway_ingest_answers_total{{{at},code="401",job="gateway",instance="a"}}'] = f"1+0x{14 * DAY}"
-    series['gateway_ack_seconds_bucket{le="0.5"}'] = counted([each - (each > 60 and n % 7 == 0) for n, each in enumerate(all_orders)])
+    series['gateway_ack_seconds_bucket{le="0.5"}'] = counted(
+        [each - (each > 60 and n % 7 == 0) for n, each in enumerate(all_orders)]
+    )
     series["gateway_takeovers_total"] = f"0+0x{14 * DAY}"
     return series
 
@@ -61,7 +69,10 @@ PAGES = 'count_over_time(ALERTS{severity="page",alertstate="firing"}[8d])'
 @pytest.mark.timeout(120)
 def test_a_quiet_week_pages_nobody(tmp_path: Path) -> None:
     nobody = {"expr": PAGES, "eval_time": "14d", "exp_samples": []}
-    warned = {"expr": 'count(count_over_time(ALERTS{severity="warning",alertstate="firing"}[8d])) > 20', "eval_time": "14d"}
+    warned = {
+        "expr": 'count(count_over_time(ALERTS{severity="warning",alertstate="firing"}[8d])) > 20',
+        "eval_time": "14d",
+    }
     passes(tmp_path, [scene("a quiet week", "5m", quiet_weeks(), [nobody, warned])], every="10m")
 
 
@@ -83,11 +94,17 @@ def outage() -> dict[str, str]:
     series['gateway_breaker_open{destination="acme"}'] = f"{still} {open_} 0+0x60"
     series['gateway_breaker_open{destination="northern"}'] = "0+0x500"
     series['gateway_oldest_waiting_seconds{destination="acme"}'] = f"{still} 0+60x{AWAY} 0+0x60"
-    series['gateway_attempts_total{destination="acme",operation="create",class="retry",job="gateway",instance="a"}'] = f"5+0x{OUTAGE} 6+1x{AWAY}"
+    series['gateway_attempts_total{destination="acme",operation="create",class="retry",job="gateway",instance="a"}'] = (
+        f"5+0x{OUTAGE} 6+1x{AWAY}"
+    )
     for location, provider in LANES.items():
         hit = provider == "acme"
-        series[f'pending_shipments{{location="{location}",provider="{provider}"}}'] = f"5+0x{OUTAGE} 6+{3 if hit else 0}x{AWAY}"
-        series[f'gateway_oldest_unaccepted_seconds{{location="{location}"}}'] = f"{still} 60+{60 if hit else 0}x{AWAY} 0+0x60"
+        series[f'pending_shipments{{location="{location}",provider="{provider}"}}'] = (
+            f"5+0x{OUTAGE} 6+{3 if hit else 0}x{AWAY}"
+        )
+        series[f'gateway_oldest_unaccepted_seconds{{location="{location}"}}'] = (
+            f"{still} 60+{60 if hit else 0}x{AWAY} 0+0x60"
+        )
         series[f'failed_shipments{{location="{location}",provider="{provider}",reason="dead_create"}}'] = "0+0x500"
         series[f'gateway_received_requests_total{{location="{location}"}}'] = "0+3x500"
     return series

@@ -5,12 +5,12 @@ READY  := $(VENV)/.ready
 PG     ?= embedded
 ARGS   ?=
 
-.PHONY: demo test lint bench dashboards prometheus constraints clean
+.PHONY: demo test lint bench soak browser dashboards prometheus constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
 
-test: $(READY) prometheus
+test: $(READY) browser prometheus
 	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(READY)
@@ -18,6 +18,12 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# The tests that need a browser skip without one: it is installed where that is quick and allowed.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && timeout 180 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null 2>&1; } \
+	  || echo "no chromium here: the browser tests are skipped"
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
@@ -29,9 +35,12 @@ dashboards: $(READY)
 prometheus:
 	@command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Prometheus and Alertmanager …" && \
-	  { apt-get update -qq && \
-	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager; } >/dev/null 2>&1; } || \
+	  timeout 180 sh -c 'apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager' >/dev/null 2>&1; } || \
 	  echo "Prometheus and Alertmanager are not here: the demo goes without, and tests that need them skip."
+
+soak: $(READY)
+	$(VENV)/bin/python -m tests.soak $(ARGS)
 
 # The versions we develop with: names and numbers only, from whichever registry you use.
 constraints: $(READY)
@@ -42,7 +51,7 @@ constraints: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gateway needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,otel]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,otel,dashboard]'
 	touch $@
 
 clean:

@@ -21,9 +21,10 @@ from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
-from gateway.ledger import claims, holds, processes, stories
+from gateway.ledger import claims, holds, processes, restored, stories
 from gateway.ledger.entries import LedgerUnavailable
 from gateway.ledger.processes import Membership
+from gateway.ledger.servers import Servers
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
@@ -35,7 +36,11 @@ _SWEEP = 2.0  # seconds between looks for what no event in this process announce
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
-_CALL_TIME = 15.0  # seconds that a stop waits for calls in flight
+_STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
+GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
+_LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
+_DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
+_CLOSE_TIME = 1.0  # seconds for each good-bye to a database that may not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ async def database(settings: Settings) -> AsyncIterator[str]:
         yield settings.database.url.reveal()
         return
     async with postgres.running(settings.database.data_dir) as dsn:
-        connection = await asyncpg.connect(dsn)
+        connection = await Servers(dsn).connect()
         try:
             await migrations.migrate(connection)
         finally:
@@ -67,18 +72,20 @@ async def database(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
-    """Run a gateway on a migrated database. Raises `SchemaMismatch` for one it can't run on."""
+async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: float = 0.0) -> AsyncIterator[Gateway]:
+    """Run a gateway on a migrated database. Raises `SchemaMismatch` for one it can't run on.
+
+    `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
+    """
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
-        pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=2, max_size=16, command_timeout=10))
-        async with pool.acquire() as connection:
-            await migrations.check(connection)
-        await ensure_partitions(pool)
-        await holds.confirm_first(
-            pool, list(settings.locations), [each.confirm_first for each in settings.locations.values()]
-        )
+        servers = Servers(dsn)
+        pool = await _opened(stack, servers)
+        if paused:
+            await restored.pause(pool)
+        confirm_first = {each.id: each.confirm_first for each in settings.locations.values()}
+        await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )
@@ -86,19 +93,19 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
 
         async def connect() -> asyncpg.Connection:
-            return await asyncpg.connect(dsn, timeout=4, command_timeout=10, server_settings=_KEEP_ALIVE)
+            return await servers.connect(command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
 
         membership = Membership(connect)
         await membership.join()
-        stack.push_async_callback(membership.leave)
+        stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         _keep_running(stack, lag.watch(), broke)
         writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
         dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
+        writer.on_away = pool.expire_connections
         _keep_running(stack, writer.run(), broke)
-        stack.push_async_callback(writer.drained)
 
         async def join(request_ids: Sequence[str] | None) -> None:
             await rejoin(pool, writer, settings, request_ids)
@@ -113,11 +120,31 @@ async def running(settings: Settings, dsn: str) -> AsyncIterator[Gateway]:
         writer.on_received = received
         _keep_running(stack, _sweep(pool, writer, settings, join), broke)
         _keep_running(stack, _watch(pool, settings, dispatcher), broke)
-        stack.push_async_callback(_drained, dispatcher)
-        _keep_running(stack, dispatcher.run(), broke)
-        public_url = await _listen(stack, public_app(settings, writer, pool, join), settings.public)
-        internal_url = await _listen(stack, internal_app(settings, pool, writer, adapters), settings.internal)
+        dispatching = _keep_running(stack, dispatcher.run(), broke)
+        draining = asyncio.Event()
+        inside = internal_app(settings, pool, writer, adapters, draining)
+        internal_url, _ = await _listen(stack, inside, settings.internal, _CLOSE_TIME)
+        outside = public_app(settings, writer, pool, join, draining=draining)
+        public_url, public = await _listen(stack, outside, settings.public, _LISTENER_TIME)
+
+        async def drain() -> None:
+            draining.set()
+            dispatcher.stop()
+            await asyncio.gather(_turned_away(public, grace), _settled(dispatching, dispatcher))
+            await writer.drained()
+
+        stack.push_async_callback(_within, _DRAIN_TIME, drain)
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
+
+
+async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
+    """Open a pool on a database that this program can run on, with room for what comes."""
+    pool = await asyncpg.create_pool(connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
+    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
+    async with pool.acquire() as connection:
+        await migrations.check(connection)
+    await ensure_partitions(pool)
+    return pool
 
 
 async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
@@ -149,9 +176,13 @@ async def _watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher)
 
 
 async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher) -> None:
-    async with pool.acquire() as connection:
-        if await processes.take_over(connection, grace=grace) + await claims.free_lost(connection, grace=grace):
-            dispatcher.wake()
+    try:
+        async with pool.acquire() as connection:
+            if await processes.take_over(connection, grace=grace) + await claims.free_lost(connection, grace=grace):
+                dispatcher.wake()
+    except DATABASE_AWAY:
+        await pool.expire_connections()  # they may lead to a server that is gone, or that only reads by now
+        raise
 
 
 async def assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Settings) -> int:
@@ -170,7 +201,7 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
     """Count the open requests of providers that the settings do not name: nobody makes their calls."""
     if settings.database.url is None:
         return {}
-    connection = await asyncpg.connect(settings.database.url.reveal())
+    connection = await Servers(settings.database.url.reveal()).connect()
     try:
         return await stories.open_elsewhere(connection, list(settings.providers))
     finally:
@@ -201,17 +232,21 @@ async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -
         log("sweep.interrupted", error)
 
 
-async def _listen(stack: AsyncExitStack, app: web.Application, at: Listener) -> str:
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=_CALL_TIME)
+async def _listen(
+    stack: AsyncExitStack, app: web.Application, at: Listener, patience: float
+) -> tuple[str, web.AppRunner]:
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, at.host, at.port)
     await site.start()
     host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"), runner
 
 
-def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke: asyncio.Event) -> None:
+def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke: asyncio.Event) -> asyncio.Task[None]:
     """Run until the stack closes; whatever ends it earlier is a fault that the process must not outlive."""
     task = asyncio.create_task(work)
     stack.push_async_callback(_ended, task)
@@ -222,12 +257,24 @@ def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke:
             broke.set()
 
     task.add_done_callback(ended)
+    return task
 
 
-async def _drained(dispatcher: Dispatcher) -> None:
+async def _turned_away(listener: web.AppRunner, grace: float) -> None:
+    """Answer on while a balancer learns that it should ask another process, then close the door."""
+    await asyncio.sleep(grace)
+    await listener.cleanup()
+
+
+async def _settled(dispatching: asyncio.Task[None], dispatcher: Dispatcher) -> None:
+    await asyncio.wait([dispatching])
+    await dispatcher.settled()
+
+
+async def _within(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_CALL_TIME):
-            await dispatcher.settled()
+        async with asyncio.timeout(seconds):
+            await work()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

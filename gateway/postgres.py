@@ -311,7 +311,7 @@ async def _child(account: _Account, home: Path, lock: int, *command: str | Path)
 
 async def _ready(server: Child, home: Path) -> None:
     deadline = asyncio.get_running_loop().time() + _STARTED_WITHIN
-    while _status(home) != (server.pid, "ready"):
+    while _status(home) not in {(server.pid, "ready"), (server.pid, "standby")}:
         if server.poll() is not None or asyncio.get_running_loop().time() > deadline:
             raise _failure("postgres", home)
         await asyncio.sleep(0.005)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.brakes import Brake
 from gateway.settings import Location, Secret, Settings, SettingsError, describe, load
 
 EXAMPLE = Path(__file__).parent.parent / "gateway.example.toml"
@@ -461,6 +462,19 @@ def test_a_provider_has_a_callback_key_or_a_callback_secret_and_never_both(folde
 def test_a_callback_secret_is_whsec_and_base64(folder: Path, value: str) -> None:
     text = changed('callback_key = "env:WMS_CALLBACK"', 'callback_secret = "env:SIGNING"')
     assert only_fault(folder, text, SIGNING=value).startswith("providers.wms.callback_secret: is not whsec_ and ")
+
+
+@pytest.mark.parametrize("name", ["newstore", "gateway", "call", "read", "person", "discard"])
+def test_a_provider_must_not_pass_for_somebody_else_in_the_log(folder: Path, name: str) -> None:
+    fault = only_fault(folder, (SMALLEST + PROVIDER).replace("providers.wms", f"providers.{name}"))
+    assert fault.startswith(f"providers.{name}: ")
+
+
+def test_a_brake_and_the_budgets_are_read_and_checked(folder: Path) -> None:
+    loaded = read(folder, WHOLE + "[brake]\nunits = 5\nshare = 0.5\nseconds = 60\n")
+    assert loaded.brake == Brake(5, 0.5, 60.0)
+    wrong = faults(folder, WHOLE.replace("client_id", "calls_per_second = 0\nclient_id") + "[brake]\nshare = 30\n")
+    assert [fault.split(":")[0] for fault in wrong] == ["newstore.calls_per_second", "brake.share"]
 
 
 def test_a_location_without_a_provider_is_parked(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from . import acts, demo, holds, quarantine, requests, running, simulate
+from . import acts, dashboard, demo, holds, quarantine, requests, running, simulate
 
 cli = typer.Typer(
     help="A durable gateway between NewStore and fulfillment providers.",
@@ -10,7 +10,15 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for theme in (running.commands, requests.commands, acts.commands, holds.commands, quarantine.audited, demo.commands):
+for theme in (
+    running.commands,
+    dashboard.commands,
+    requests.commands,
+    acts.commands,
+    holds.commands,
+    quarantine.audited,
+    demo.commands,
+):
     cli.add_typer(theme)
 cli.add_typer(simulate.commands, name="simulate")
 cli.add_typer(quarantine.commands, name="quarantine")

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 from rich.table import Table
 
 from gateway import app, migrations, settings
+from gateway.ledger.servers import Servers
 from gateway.telemetry.logs import log
 
 from .api import Json
@@ -21,15 +21,20 @@ _HERE = Path("gateway.toml")
 
 
 @commands.command()
-def serve(config: Config = _HERE) -> None:
+def serve(
+    config: Config = _HERE,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="After a restore: send nothing until a person releases the hold.")
+    ] = False,
+) -> None:
     """Run the gateway until SIGTERM."""
-    run(_serve(config))
+    run(_serve(config, paused=paused))
 
 
-async def _serve(config: Path) -> None:
+async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = told_to_stop()
-    async with app.database(loaded) as dsn, app.running(loaded, dsn) as gateway:
+    async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
         typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
         log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
         ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
@@ -46,7 +51,7 @@ def migrate(config: Config = _HERE) -> None:
 
     async def main() -> None:
         async with app.database(settings.load(config, os.environ)) as dsn:
-            connection = await asyncpg.connect(dsn)
+            connection = await Servers(dsn).connect()
             try:
                 for each in await migrations.migrate(connection):
                     console.print(f"applied {each.number:04} {each.name}")

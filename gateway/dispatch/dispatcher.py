@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 import asyncpg
 
@@ -27,6 +30,7 @@ from . import calls
 from .desks import Desk
 from .outcomes import FAILURES, Undecidable, after, outcome_of, success_of
 
+_BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
@@ -61,18 +65,24 @@ class Dispatcher:
         self._brake = settings.brake
         self._desks = desks(settings)
         self._seconds = 2 * max(desk.seconds for desk in self._desks.values()) + _START_WITHIN  # a look-up and the call
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
+        self._is_stopping = False
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
     def wake(self) -> None:
         """Look for work now rather than at the next poll."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Claim nothing more. A claim that is under way is still made: cancelled, nobody would know whether it was."""
+        self._is_stopping = True
+        self.wake()
+
     async def run(self) -> None:
-        """Claim and send until cancelled; the calls in flight then go on until `settled`."""
+        """Claim and send until stopped; the calls in flight then go on until `settled`."""
         try:
-            while True:
+            while not self._is_stopping:
                 self._wake.clear()
                 try:
                     found = await self.run_once()
@@ -80,12 +90,11 @@ class Dispatcher:
                     log("dispatch.interrupted", error)
                     self.close()
                     found = 0
+                await asyncio.sleep(_BREATH)
                 if not found:
-                    try:
+                    with suppress(TimeoutError):
                         async with asyncio.timeout(_POLL):
                             await self._wake.wait()
-                    except TimeoutError:
-                        continue
         finally:
             self.close()
 
@@ -105,11 +114,26 @@ class Dispatcher:
             self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake,
             concurrency={name: self._desks[name].most_claimed for name in room},
         )  # fmt: skip
-        briefs = await stories.briefs(self._connection, claimed) if claimed else {}
+        try:
+            briefs = await stories.briefs(self._connection, claimed) if claimed else {}
+        except DATABASE_AWAY as error:
+            self._give_back(claimed, error)
+            raise
         for each in claimed:
             if brief := briefs.get(each.request_id):
                 self._start(each, brief, began)
         return len(claimed)
+
+    def _give_back(self, claimed: Sequence[Claim], why: Exception) -> None:
+        """Settle, once that is possible, that calls were claimed and not made: else they would count as unknown."""
+        attempt = Attempt(datetime.now(UTC), 0.0, "not_made", None, f"the database went away ({type(why).__name__})")
+        for each in claimed:
+            self._keep(self._writer.settle(each, attempt, Again(0.0, doubt=each.doubt, counts=False)))
+
+    def _keep(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _visit(self, connection: asyncpg.Connection) -> None:
         """Go to the shared desks where something is to be reported or reserved."""
@@ -135,9 +159,7 @@ class Dispatcher:
 
     def _start(self, claim: Claim, brief: Brief, claimed_at: float) -> None:
         reserved = self._desks[claim.destination].start(doubt=claim.doubt)
-        task = asyncio.create_task(self._fly(claim, brief, claimed_at, reserved))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(self._fly(claim, brief, claimed_at, reserved))
 
     async def _fly(self, claim: Claim, brief: Brief, claimed_at: float, reserved: int) -> None:
         desk = self._desks[claim.destination]
@@ -151,7 +173,7 @@ class Dispatcher:
         try:
             attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
             self._tell(claim, attempt, then, span)
-            await self._writer.settle(claim, attempt, then)
+            await self._writer.settle(claim, attempt, then, brief.request)
         except Exception as error:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by
             # itself and is then taken as unknown.

@@ -72,7 +72,7 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
     if outcome.end is not None:
         return _ended(claim, now, outcome.end, error)
     if isinstance(error, Throttled):
-        return Again(error.retry_after, doubt=claim.doubt, counts=False)
+        return Again(error.retry_after, doubt=claim.doubt, counts=outcome.counts)
     doubt = claim.operation not in _HARMLESS and (claim.doubt or outcome.doubt)
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:

@@ -69,20 +69,17 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
         raise ValueError(f"event {event.version} does not follow {request and request.version}")
     apply = _APPLY.get(type(fact))
     changed = apply(request, fact, event) if apply else request
-    changed = replace(
+    return replace(
         changed,
         version=event.version,
         changed_at=request.changed_at if isinstance(fact, _CHANGES_NOTHING) else event.at,
+        settled_at=changed.settled_at or (None if changed.is_pending else event.at),
+        owed=(
+            *(d for d in changed.owed if not _settles(fact, d) and _still_needed(changed, d)),
+            *owe(request, changed, event),
+        ),
         causes={**request.causes, event.cause: event.fingerprint},
     )
-    owed = (
-        *(d for d in changed.owed if not _settles(fact, d) and _still_needed(changed, d)),
-        *owe(request, changed, event),
-    )
-    changed = replace(changed, owed=owed)
-    if not changed.is_pending and changed.settled_at is None:
-        changed = replace(changed, settled_at=event.at)
-    return changed
 
 
 # Whoever has to move has waited since before such a message.

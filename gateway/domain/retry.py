@@ -11,14 +11,10 @@ READ_BACKS = (1 * _S, 2 * _S, 4 * _S, 8 * _S, 15 * _S, 30 * _S, 1 * _M, 2 * _M)
 def delay(destination: str, operation: Operation, attempt: int, jitter: float) -> float | None:
     """Seconds until the next try after `attempt` (1, 2, …) failed, or None where the schedule ends.
 
-    `jitter` in [0, 1) spreads the second half of each step, so that a recovering destination is not met by all
-    at once. Read-backs never end here: their time-box does that.
+    `jitter` in [0, 1) spreads a write over its whole step, so that a recovering destination is not met by all at
+    once, and a look over the second half, so that it is not wasted. Read-backs never end here: their time-box does.
     """
     if operation in READS:
-        step = READ_BACKS[min(attempt, len(READ_BACKS)) - 1]
-    else:
-        schedule = REPORTS if destination == NEWSTORE else PROVIDER
-        if attempt > len(schedule):
-            return None
-        step = schedule[attempt - 1]
-    return step * (0.5 + 0.5 * jitter)
+        return READ_BACKS[min(attempt, len(READ_BACKS)) - 1] * (0.5 + 0.5 * jitter)
+    schedule = REPORTS if destination == NEWSTORE else PROVIDER
+    return schedule[attempt - 1] * jitter if attempt <= len(schedule) else None

@@ -64,14 +64,18 @@ def _result(command: Receive, request: Request, events: Sequence[Event]) -> Resu
 
 
 def callback_receipt(request_id: str, events: Sequence[Event]) -> tuple[int, CallbackReceipt]:
-    """Find status and body for what a callback led to; no event means that it was known already."""
-    if not events:
-        return 200, CallbackReceipt("duplicate", request_id)
+    """Find status and body for what a callback led to."""
     fact = events[-1].fact
     reason = fact.reason if isinstance(fact, CallbackRefused | CallbackQuarantined) else ""
     detail = fact.detail if isinstance(fact, CallbackRefused | CallbackQuarantined) else ""
     status, result = CALLBACKS.get((type(fact), reason)) or CALLBACKS[type(fact), ""]
     return status, CallbackReceipt(result, request_id, reason, detail)
+
+
+def repeated_receipt(request_id: str, before: Sequence[Event]) -> tuple[int, CallbackReceipt]:
+    """Answer a message that came before as it was then; what was applied is a duplicate now."""
+    status, told = callback_receipt(request_id, before) if before else (200, CallbackReceipt("duplicate", request_id))
+    return (200, CallbackReceipt("duplicate", request_id)) if told.result == "applied" else (status, told)
 
 
 CALLBACKS: dict[tuple[type[Fact], str], tuple[int, CallbackResult]] = {

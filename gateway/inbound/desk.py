@@ -1,5 +1,6 @@
 """What the operations API works with."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ class Desk:
     pool: asyncpg.Pool
     writer: Writer
     adapters: Mapping[str, Adapter]
+    draining: asyncio.Event
 
 
 DESK = web.AppKey("desk", Desk)

@@ -30,7 +30,7 @@ class ReleaseOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 async def list_holds(request: web.Request) -> web.Response:
     """List what is held back now."""
-    return json_answer({"holds": [_shown(each) for each in await holds.active(request.app[DESK].pool)]})
+    return json_answer({"holds": [shown(each) for each in await holds.active(request.app[DESK].pool)]})
 
 
 async def place_hold(request: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ async def place_hold(request: web.Request) -> web.Response:
     placed = await holds.place(
         desk.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
     )  # fmt: skip
-    return json_answer(_shown(placed), 201)
+    return json_answer(shown(placed), 201)
 
 
 async def release_hold(request: web.Request) -> web.Response:
@@ -62,7 +62,7 @@ async def release_hold(request: web.Request) -> web.Response:
     released = await holds.release(request.app[DESK].pool, hold_id or 0, request[OPERATOR].name, order.reason)
     if released is None:
         raise Problem(404, "no hold of this id is active; GET /v1/holds lists those that are")
-    return json_answer(_shown(released))
+    return json_answer(shown(released))
 
 
 def _scope(word: str, name: str) -> tuple[str, str]:
@@ -80,7 +80,8 @@ def _scope(word: str, name: str) -> tuple[str, str]:
     return scopes[word]
 
 
-def _shown(hold: holds.Hold) -> dict[str, object]:
+def shown(hold: holds.Hold) -> dict[str, object]:
+    """Show a hold in the words of people."""
     scope, name = hold.scope, hold.name
     if scope == "destination":
         scope, name = ("newstore", "") if name == NEWSTORE else ("provider", name)

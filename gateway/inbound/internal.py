@@ -20,7 +20,9 @@ from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
 from .desk import DESK, Desk
 from .held import list_holds, place_hold, release_hold
-from .problems import Problem, problems
+from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
+from .patience import within
+from .problems import Problem, problems, unavailable
 from .quarantined import discard, list_quarantine, replay, show_quarantine
 from .queries import filters_of, limit_of, number_of, place_of
 
@@ -28,14 +30,19 @@ NUMBERS = web.AppKey("numbers", Numbers)
 
 _READ_SECONDS = 10.0
 _READY_SECONDS = 2.0
+_ONLY_READS = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 
 
 def internal_app(
-    settings: Settings, pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]
+    settings: Settings,
+    pool: asyncpg.Pool,
+    writer: Writer,
+    adapters: Mapping[str, Adapter],
+    draining: asyncio.Event | None = None,
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
-    app[DESK] = Desk(settings, pool, writer, adapters)
+    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event())
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
     app.add_routes(
@@ -44,7 +51,12 @@ def internal_app(
             web.get("/v1/requests/{id}", show_request, allow_head=False),
             web.post(f"/v1/requests/{{id}}/{{action:{'|'.join(ACTIONS)}}}", act_on_one),
             *(web.post(f"/v1/{path}", act_on_many(action)) for path, action in BULK.items()),
+            web.get("/v1/me", show_me, allow_head=False),
             web.get("/v1/summary", summarize, allow_head=False),
+            web.get("/v1/failures", list_failures, allow_head=False),
+            web.get("/v1/trends", show_trends, allow_head=False),
+            web.get("/v1/locations", list_locations, allow_head=False),
+            web.get("/v1/destinations", list_destinations, allow_head=False),
             web.get("/v1/holds", list_holds, allow_head=False),
             web.post("/v1/holds", place_hold),
             web.post("/v1/holds/{id}/release", release_hold),
@@ -80,7 +92,12 @@ async def list_audit(request: web.Request) -> web.Response:
     if any("\0" in value for value in asked.values()):
         raise Problem(400, "a filter holds a NUL character; remove it")
     rows = await audit.page(
-        request.app[DESK].pool, before=before, subject=asked.get("subject"), who=asked.get("who"), limit=limit + 1
+        request.app[DESK].pool,
+        before=before,
+        subject=asked.get("subject"),
+        who=asked.get("who"),
+        action=asked.get("action"),
+        limit=limit + 1,
     )
     next_page = str(rows[limit - 1]["id"]) if len(rows) > limit else None
     return json_answer({"audit": rows[:limit], "next_page": next_page})
@@ -95,15 +112,13 @@ async def show_request(request: web.Request) -> web.Response:
     return json_answer(story)
 
 
-async def summarize(request: web.Request) -> web.Response:
-    """Count what is open, per location and provider."""
-    return json_answer(await listing.summary(request.app[DESK].pool))
-
-
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether this process can store anything."""
-    async with asyncio.timeout(_READY_SECONDS):
-        await request.app[DESK].pool.fetchval("SELECT 1")
+    """Say whether this process can store anything, and means to go on doing so."""
+    desk = request.app[DESK]
+    if desk.draining.is_set():
+        raise Problem(503, "this process is about to stop; send to another one", Retry_After="1")
+    if await within(_READY_SECONDS, desk.pool.fetchval(_ONLY_READS)):
+        raise unavailable()
     return web.Response(text="ready\n")
 
 

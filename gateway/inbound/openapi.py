@@ -15,14 +15,19 @@ from .problems import ProblemDocument
 from .quarantined import Decision
 from .shapes import (
     AuditPage,
+    DestinationList,
+    FailureCauses,
     HoldList,
     HoldStory,
+    LocationList,
+    Me,
     QuarantinePage,
     QuarantineResult,
     QuarantineStory,
     RequestPage,
     RequestStory,
     Summary,
+    Trends,
 )
 
 _TEXT = "text/plain"
@@ -107,9 +112,22 @@ ROUTES = (
     ),
     _Route(
         "get", "/v1/audit", "Who did what and why, newest first", {200: AuditPage}, (400, 401, 503),
-        "operator_token", query=("before", "limit", "subject", "who"),
+        "operator_token", query=("before", "limit", "subject", "who", "action"),
     ),
-    _Route("get", "/v1/summary", "Count what is open", {200: Summary}, (401, 503), "operator_token"),
+    _Route("get", "/v1/me", "Whose token is this?", {200: Me}, (401,), "operator_token"),
+    _Route(
+        "get", "/v1/summary", "Count what is open, and what failed since a time (else within 8 hours)", {200: Summary},
+        (400, 401, 503), "operator_token", query=("since",),
+    ),
+    *(
+        _Route("get", f"/v1/{path}", summary, {200: kind}, (401, 503), "operator_token")
+        for path, summary, kind in (
+            ("failures", "What failed, by its cause", FailureCauses),
+            ("trends", "How fast the newest requests went", Trends),
+            ("locations", "The DCs, and what is held back there", LocationList),
+            ("destinations", "NewStore and the providers: breaker, budget, and what waits", DestinationList),
+        )
+    ),
     _Route("get", "/livez", "Is the process alive?", {200: None}),
     _Route("get", "/readyz", "Can the process store anything?", {200: None}, (503,)),
     _Route("get", "/metrics", "Metrics for Prometheus", {200: None}),

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from random import randint
 
+import asyncpg
 import msgspec
 import orjson
 from aiohttp import web
@@ -63,6 +64,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer(problem)
     except web.HTTPException as error:
         return answer(_of_aiohttp(request, error))
+    except asyncpg.QueryCanceledError:
+        return answer(Problem(503, "that took too long; narrow it, by a DC, a status, or a time window"))
     except (LedgerUnavailable, *DATABASE_AWAY):
         return answer(unavailable())
     except Exception as error:  # noqa: BLE001 - the one broad except of this listener

@@ -12,25 +12,26 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.domain.commands import OnProviderCancel, ProviderSaid
-from gateway.ledger import quarantine
+from gateway.ledger import quarantine, stories
 from gateway.ledger.entries import Unstorable
 from gateway.ledger.quarantine import Kept
 from gateway.ledger.writer import Writer
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS, contract
 from gateway.providers.signatures import is_authentic
-from gateway.settings import Settings
+from gateway.settings import Provider, Settings
 from gateway.telemetry import metrics, trace
 
 from .access import bearer, is_key
-from .answers import CallbackReceipt, callback_receipt, json_answer, receipt
+from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
 from .bodies import read_body
+from .patience import within
 from .problems import Problem, answer, problems
 from .rejoin import with_location_rule
 
 Rejoin = Callable[[list[str]], Awaitable[None]]
 
-_STORE_SECONDS = 5.0
+_STORE_SECONDS = 4.5
 _NOBODYS = frozenset({401, 403, 404, 405, 413})  # whoever sends these has no say in what is traced
 _FAULTS = frozenset({400, 422, 500, 503})
 
@@ -44,6 +45,7 @@ class Doors:
     pool: asyncpg.Pool
     rejoin: Rejoin
     body_seconds: float
+    draining: asyncio.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,17 @@ DOORS = web.AppKey("doors", Doors)
 
 
 def public_app(
-    settings: Settings, writer: Writer, pool: asyncpg.Pool, rejoin: Rejoin, body_seconds: float = 10.0
+    settings: Settings,
+    writer: Writer,
+    pool: asyncpg.Pool,
+    rejoin: Rejoin,
+    body_seconds: float = 10.0,
+    *,
+    draining: asyncio.Event | None = None,
 ) -> web.Application:
     """Build the public listener; `rejoin` is called with ids whose messages came before the request."""
     app = web.Application(middlewares=[_count, problems], client_max_size=settings.body_limit)
-    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds)
+    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining or asyncio.Event())
     app.add_routes(
         [
             web.post("/newstore/{location}/fulfillment_requests", receive),
@@ -111,21 +119,27 @@ async def call_back(request: web.Request) -> web.Response:
     if not is_authentic(provider, request.headers, body, time.time()):
         raise Problem(401, "the key or signature is not this provider's; check it and the clock")
     came = _Message(provider.name, body, sha256(body).hexdigest(), datetime.now(UTC))
-    async with asyncio.timeout(_STORE_SECONDS):
-        try:
-            read = CALLBACKS[provider.adapter]
-            said = read(body, provider.name, came.at, OnProviderCancel.QUARANTINE)
-            trace.about(said.request_id, provider=provider.name)
-            said = await with_location_rule(doors.pool, doors.settings, said)
-            applied = await doors.writer.apply(said, body)
-        except contract.Malformed as error:
-            raise await _bad(doors, came, "malformed", error) from error
-        except Unstorable as error:
-            raise await _bad(doors, came, "unstorable", error) from error
-        trace.link(applied.trace)
-        if applied.request is None:
-            return await _keep_for_later(doors, said, body)
-    status, told = callback_receipt(said.request_id, applied.events)
+    return await within(_STORE_SECONDS, _hear(doors, provider, came))
+
+
+async def _hear(doors: Doors, provider: Provider, came: _Message) -> web.Response:
+    try:
+        said = CALLBACKS[provider.adapter](came.body, provider.name, came.at, OnProviderCancel.QUARANTINE)
+        trace.about(said.request_id, provider=provider.name)
+        said = await with_location_rule(doors.pool, doors.settings, said)
+        applied = await doors.writer.apply(said, came.body)
+    except contract.Malformed as error:
+        raise await _bad(doors, came, "malformed", error) from error
+    except Unstorable as error:
+        raise await _bad(doors, came, "unstorable", error) from error
+    trace.link(applied.trace)
+    if applied.request is None:
+        return await _keep_for_later(doors, said, came.body)
+    if applied.events:
+        status, told = callback_receipt(said.request_id, applied.events)
+    else:
+        before = await stories.caused_by(doors.pool, applied.request, said)
+        status, told = repeated_receipt(said.request_id, before)
     if status >= 400:
         return answer(Problem(status, told.detail), result=told.result, reason=told.reason)
     return json_answer(told, status)
@@ -156,21 +170,23 @@ async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> P
     """Keep the raw bytes of what can't be read, and give the 400 that says why."""
     detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     kept = Kept(came.source, came.fingerprint, came.fingerprint, None, reason, detail, came.at, came.body)
-    async with asyncio.timeout(_STORE_SECONDS):
-        await quarantine.keep(doors.pool, kept)
+    await within(_STORE_SECONDS, quarantine.keep(doors.pool, kept))
     return Problem(400, detail)
 
 
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
-    settings, named = request.app[DOORS].settings, request.match_info
+    doors, named = request.app[DOORS], request.match_info
+    settings = doors.settings
     location, provider = named.get("location"), named.get("provider")
     span = None
     if location or provider:
         name: trace.Name = "request.receive" if location else "callback.receive"
         span = trace.receive(name, request.headers.get("traceparent"))
     response = await handler(request)
+    if doors.draining.is_set():
+        response.force_close()  # what the sender has more goes to another process
     if response.status not in _NOBODYS:
         trace.end(span, failed=response.status in _FAULTS, status=response.status)
     if location is not None:

@@ -30,17 +30,21 @@ def filters_of(asked: Mapping[str, str]) -> None:
         raise Problem(400, f"no such status; choose one of {', '.join(listing.STATUSES)}")
     if any("\0" in value for value in asked.values()):
         raise Problem(400, "a filter holds a NUL character; remove it")
-    for name in ("since", "until"):
-        _check_moment(name, asked.get(name))
+    for name in ("since", "until", "changed_since"):
+        moment_of(name, asked.get(name))
+    if {"changed_since", "taken_by", "failure"} & asked.keys() and asked.get("status") not in listing.OPEN_STATUSES:
+        raise Problem(400, "changed_since, taken_by and failure need a status: pending, failed, rejected or unroutable")
 
 
-def _check_moment(name: str, text: str | None) -> None:
+def moment_of(name: str, text: str | None) -> datetime | None:
+    """Read a time."""
     try:
         moment = datetime.fromisoformat(text) if text else None
     except ValueError as error:
         raise Problem(400, f"{name} is no time; write it as 2026-03-05T09:00:00Z") from error
     if moment is not None and moment.tzinfo is None:
         raise Problem(400, f"{name} has no time zone; add one, Z for UTC")
+    return moment
 
 
 def place_of(cursor: str | None) -> None:

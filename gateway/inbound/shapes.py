@@ -90,12 +90,12 @@ class AttemptStory(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OwedCall(msgspec.Struct, forbid_unknown_fields=True):
-    """A call that is still owed."""
+    """A call that is still owed; `waits_for` names the call to the same destination that goes before it."""
 
-    request_id: str
     operation: str
     seq: int
     destination: str
+    waits_for: str | None
 
 
 class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
@@ -108,26 +108,6 @@ class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
     owed: list[OwedCall]
 
 
-class LocationSummary(msgspec.Struct, forbid_unknown_fields=True):
-    """What is open at one location with one provider."""
-
-    location: str
-    provider: str | None
-    pending: int
-    failed: int
-    rejected: int
-    unroutable: int
-    oldest_pending: datetime | None
-
-
-class Summary(msgspec.Struct, forbid_unknown_fields=True):
-    """The counts of what is open."""
-
-    locations: list[LocationSummary]
-    quarantined: int
-    dead_deliveries: int
-
-
 class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
     """Something is held back."""
 
@@ -138,6 +118,138 @@ class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
     who: str
     at: datetime
     expires_at: datetime | None
+
+
+class LocationSummary(msgspec.Struct, forbid_unknown_fields=True):
+    """What is open at one location with one provider; `failures` counts the failed ones by cause."""
+
+    location: str
+    provider: str | None
+    pending: int
+    failed: int
+    rejected: int
+    unroutable: int
+    oldest_pending: datetime | None
+    failures: dict[str, int]
+
+
+class Summary(msgspec.Struct, forbid_unknown_fields=True):
+    """The counts of what is open, and what else may need a person; `newly_failed` since `since`."""
+
+    locations: list[LocationSummary]
+    quarantined: int
+    dead_deliveries: int
+    newly_failed: int
+    since: datetime
+    taken: dict[str, int]
+    shut: list[str]
+    holds: list[HoldStory]
+
+
+class Me(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose token it is, and what they may do."""
+
+    name: str
+    role: Literal["viewer", "operator", "admin"]
+
+
+class FailureCause(msgspec.Struct, forbid_unknown_fields=True):
+    """How many requests failed in one way at one place; `said` is what one of them was answered."""
+
+    failure: str
+    location: str
+    provider: str | None
+    operation: str | None
+    why: str | None
+    requests: int
+    untaken: int
+    oldest: datetime
+    newest: datetime
+    said: str | None
+
+
+class FailureCauses(msgspec.Struct, forbid_unknown_fields=True):
+    """What failed, by its cause; the most frequent first."""
+
+    failures: list[FailureCause]
+
+
+class Speed(msgspec.Struct, forbid_unknown_fields=True):
+    """How fast the newest requests of a location went, in seconds from their receipt; None where none got so far."""
+
+    location: str
+    received: int
+    accepted: int
+    shipped: int
+    accept_p50: float | None
+    accept_p90: float | None
+    ship_p50: float | None
+    ship_p90: float | None
+
+
+class Flow(msgspec.Struct, forbid_unknown_fields=True):
+    """How many requests came, and how many shipped first, in one span of time."""
+
+    at: datetime
+    location: str
+    received: int
+    shipped: int
+
+
+class Trends(msgspec.Struct, forbid_unknown_fields=True):
+    """The newest 5,000 requests of the last day; `since` is None where there are none."""
+
+    since: datetime | None
+    bucket_seconds: int
+    speeds: list[Speed]
+    flow: list[Flow]
+
+
+class LocationStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One DC of the settings, and what is held back there."""
+
+    id: str
+    provider: str | None
+    adapter: str | None
+    time_zone: str
+    on_provider_cancel: Literal["quarantine", "reject", "cancel"]
+    holds: list[HoldStory]
+
+
+class LocationList(msgspec.Struct, forbid_unknown_fields=True):
+    """All DCs of the settings."""
+
+    locations: list[LocationStory]
+
+
+class DestinationStory(msgspec.Struct, forbid_unknown_fields=True):
+    """NewStore or one provider: its breaker, its budget, and what waits for it.
+
+    `calls` and `failures` are those of the breaker's present window. `calls_left` of the five-minute budget is None
+    until a first call.
+    """
+
+    name: str
+    adapter: str | None
+    concurrency: int
+    calls_per_second: float
+    calls_per_five_minutes: float | None
+    waiting: int
+    oldest_due: datetime | None
+    flying: int
+    breaker: Literal["closed", "open"]
+    shut_at: datetime | None
+    probe_at: datetime | None
+    not_before: datetime | None
+    calls: int
+    failures: int
+    calls_left: int | None
+
+
+class DestinationList(msgspec.Struct, forbid_unknown_fields=True):
+    """NewStore and all providers of the settings."""
+
+    destinations: list[DestinationStory]
 
 
 class HoldList(msgspec.Struct, forbid_unknown_fields=True):

@@ -5,13 +5,15 @@ from typing import Any
 from asyncpg import Pool
 
 from .connections import Connection
+from .reading import reading
 
 _WRITE = "INSERT INTO audit (who, action, subject, reason, outcome) VALUES ($1, $2, $3, $4, $5)"
 _PAGE = """
 SELECT id, at, who, action, subject, reason, outcome FROM audit
 WHERE ($1::bigint IS NULL OR id < $1) AND ($2::text IS NULL OR subject = $2) AND ($3::text IS NULL OR who = $3)
+    AND ($4::text IS NULL OR action = $4)
 ORDER BY id DESC
-LIMIT $4
+LIMIT $5
 """
 
 
@@ -23,7 +25,8 @@ async def write(
 
 
 async def page(
-    pool: Pool, *, before: int | None = None, subject: str | None = None, who: str | None = None, limit: int = 50
+    pool: Pool, *, before: int | None, subject: str | None, who: str | None, action: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """List entries, newest first."""
-    return [dict(row) for row in await pool.fetch(_PAGE, before, subject, who, limit)]
+    async with reading(pool) as connection:
+        return [dict(row) for row in await connection.fetch(_PAGE, before, subject, who, action, limit)]

@@ -79,7 +79,8 @@ class Entry:
     again: Again | None = None
     is_late: bool = False
     trace: str | None = None  # of the work that this came from
-    optimistic: bool = False  # a new id: written without a read, and read when that conflicts
+    optimistic: bool = False  # written without a read, and read when that conflicts: a new id, or `known`
+    known: Request | None = None  # the state when the call was claimed, most likely still the state
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     done: asyncio.Future[Applied] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

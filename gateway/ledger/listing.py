@@ -1,4 +1,4 @@
-"""What people ask: lists by keyset, one request's whole story, and the counts of what is open. No personal data."""
+"""What people ask: lists by keyset, and one request's whole story. No personal data."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,18 +7,26 @@ from typing import Any
 import orjson
 from asyncpg import Pool, Record
 
+from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
 
 from .codec import decode_delivery, decode_request
+from .reading import reading
 
-FILTERS = ("status", "order", "reference", "tracking_code", "product", "location", "provider", "since", "until")
-STATUSES = ("pending", "failed", "rejected", "shipped", "cancelled")
+FILTERS = (
+    "status", "order", "reference", "tracking_code", "product", "location", "provider", "since", "until",
+    "service_level", "failure", "taken_by", "changed_since", "text",
+)  # fmt: skip
+STATUSES = ("pending", "failed", "rejected", "unroutable", "shipped", "cancelled")
+OPEN_STATUSES = frozenset({"pending", "failed", "rejected", "unroutable"})
+"""These have few rows, so that what no index knows may be asked of them."""
 
 _LIST = """
 SELECT r.* FROM requests r
 WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
     AND ($3::text IS NULL OR CASE $3 WHEN 'pending' THEN r.pending WHEN 'failed' THEN r.failure IS NOT NULL
-        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped ELSE r.cancelled END)
+        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped WHEN 'cancelled' THEN r.cancelled
+        ELSE r.provider IS NULL AND r.pending END)
     AND ($4::text IS NULL OR r.order_id = $4)
     AND ($5::text IS NULL OR r.reference = $5)
     AND ($6::text IS NULL OR r.id IN (SELECT request_id FROM request_keys WHERE value = $6 AND kind = 'tracking_code'))
@@ -27,14 +35,24 @@ WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
     AND ($9::text IS NULL OR r.provider = $9)
     AND ($10::text IS NULL OR r.received_at >= $10::timestamptz)
     AND ($11::text IS NULL OR r.received_at < $11::timestamptz)
+    AND ($12::text IS NULL OR r.service_level = $12)
+    AND ($13::text IS NULL OR r.failure = $13)
+    AND ($14::text IS NULL OR r.taken_by = $14)
+    AND ($15::text IS NULL OR r.changed_at >= $15::timestamptz)
+    AND ($16::text IS NULL OR r.id IN (
+        SELECT $16 UNION ALL SELECT id FROM requests WHERE order_id = $16
+        UNION ALL SELECT id FROM requests WHERE reference = upper($16)
+        UNION ALL SELECT request_id FROM request_keys WHERE value = $16
+        UNION ALL SELECT id FROM requests WHERE products @> jsonb_build_array($16::text)))
 ORDER BY r.received_at DESC, r.id DESC
-LIMIT $12
+LIMIT $17
 """
 _COUNT = """
 SELECT count(*) FROM requests r
 WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
     AND ($3::text IS NULL OR CASE $3 WHEN 'pending' THEN r.pending WHEN 'failed' THEN r.failure IS NOT NULL
-        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped ELSE r.cancelled END)
+        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped WHEN 'cancelled' THEN r.cancelled
+        ELSE r.provider IS NULL AND r.pending END)
     AND ($4::text IS NULL OR r.order_id = $4)
     AND ($5::text IS NULL OR r.reference = $5)
     AND ($6::text IS NULL OR r.id IN (SELECT request_id FROM request_keys WHERE value = $6 AND kind = 'tracking_code'))
@@ -43,12 +61,20 @@ WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
     AND ($9::text IS NULL OR r.provider = $9)
     AND ($10::text IS NULL OR r.received_at >= $10::timestamptz)
     AND ($11::text IS NULL OR r.received_at < $11::timestamptz)
+    AND ($12::text IS NULL OR r.service_level = $12)
+    AND ($13::text IS NULL OR r.failure = $13)
+    AND ($14::text IS NULL OR r.taken_by = $14)
+    AND ($15::text IS NULL OR r.changed_at >= $15::timestamptz)
+    AND ($16::text IS NULL OR r.id IN (
+        SELECT $16 UNION ALL SELECT id FROM requests WHERE order_id = $16
+        UNION ALL SELECT id FROM requests WHERE reference = upper($16)
+        UNION ALL SELECT request_id FROM request_keys WHERE value = $16
+        UNION ALL SELECT id FROM requests WHERE products @> jsonb_build_array($16::text)))
 """
 _OWED = """
 SELECT request_id, operation, seq, destination, owner, doubt
 FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
-_OWED_SHOWN = ("request_id", "operation", "seq", "destination")
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _EVENTS = """
 SELECT version, kind, at, cause, fact FROM events WHERE month = $1 AND request_id = $2 ORDER BY version
@@ -57,17 +83,6 @@ _ATTEMPTS = """
 SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, is_late FROM attempts
 WHERE month = $1 AND request_id = $2 ORDER BY at
 """
-_SUMMARY = """
-SELECT location, provider, count(*) FILTER (WHERE pending) AS pending,
-    count(*) FILTER (WHERE failure IS NOT NULL) AS failed, count(*) FILTER (WHERE rejected) AS rejected,
-    count(*) FILTER (WHERE provider IS NULL) AS unroutable, min(received_at) FILTER (WHERE pending) AS oldest_pending
-FROM requests
-WHERE pending OR failure IS NOT NULL OR rejected
-GROUP BY location, provider
-ORDER BY location, provider
-"""
-_QUARANTINED = "SELECT count(*) FROM quarantine WHERE resolved_at IS NULL"
-_DEAD = "SELECT count(*) FROM dead_deliveries"
 
 
 def cursor(row: Record) -> str:
@@ -89,9 +104,10 @@ async def requests(
     """List requests, newest first, each with what it waits for; the second value names the next page."""
     received_at, request_id = place(after)
     wanted = [filters.get(name) for name in FILTERS]
-    rows = await pool.fetch(_LIST, received_at, request_id, *wanted, limit + 1)
-    page = rows[:limit]
-    owed = await pool.fetch(_OWED, [row["id"] for row in page])
+    async with reading(pool) as connection:
+        rows = await connection.fetch(_LIST, received_at, request_id, *wanted, limit + 1)
+        page = rows[:limit]
+        owed = await connection.fetch(_OWED, [row["id"] for row in page])
     shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]]) for row in page]
     return shown, cursor(page[-1]) if len(rows) > limit else None
 
@@ -99,18 +115,22 @@ async def requests(
 async def count(pool: Pool, filters: Mapping[str, str], after: str | None = None) -> int:
     """Count what a list would show from a place on."""
     received_at, request_id = place(after)
-    found: int = await pool.fetchval(_COUNT, received_at, request_id, *[filters.get(name) for name in FILTERS])
+    async with reading(pool) as connection:
+        found: int = await connection.fetchval(
+            _COUNT, received_at, request_id, *[filters.get(name) for name in FILTERS]
+        )  # fmt: skip
     return found
 
 
 async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
     """Tell one request whole: units, parcels, and the timeline of its events and attempts."""
-    row = await pool.fetchrow(_REQUEST, request_id)
-    if row is None:
-        return None
-    owed = await pool.fetch(_OWED, [request_id])
-    events = await pool.fetch(_EVENTS, row["month"], request_id)
-    attempts = await pool.fetch(_ATTEMPTS, row["month"], request_id)
+    async with reading(pool) as connection:
+        row = await connection.fetchrow(_REQUEST, request_id)
+        if row is None:
+            return None
+        owed = await connection.fetch(_OWED, [request_id])
+        events = await connection.fetch(_EVENTS, row["month"], request_id)
+        attempts = await connection.fetch(_ATTEMPTS, row["month"], request_id)
     request = decode_request(row, [decode_delivery(each) for each in owed])
     moments = {event["version"]: event["at"] for event in events}
     return {
@@ -132,18 +152,22 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
         ],
         "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
-        "owed": [{name: each[name] for name in _OWED_SHOWN} for each in owed],
+        "owed": _owed(request),
     }
 
 
-async def summary(pool: Pool) -> dict[str, Any]:
-    """Count what is open, per location and provider."""
-    rows = await pool.fetch(_SUMMARY)
-    return {
-        "locations": [dict(row) for row in rows],
-        "quarantined": await pool.fetchval(_QUARANTINED),
-        "dead_deliveries": await pool.fetchval(_DEAD),
-    }
+def _owed(request: Request) -> list[dict[str, Any]]:
+    """Show the calls that are owed, and which of them waits for which."""
+    heads = {each.destination: each for each in reversed(request.ready) if not each.is_read}
+    return [
+        {
+            "operation": each.operation,
+            "seq": each.seq,
+            "destination": each.destination,
+            "waits_for": None if each in request.ready else heads[each.destination].operation,
+        }
+        for each in request.owed
+    ]
 
 
 def _show(row: Record, owed: list[Record]) -> dict[str, Any]:

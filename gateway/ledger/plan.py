@@ -59,7 +59,8 @@ class Plan:
         decided: list[tuple[Entry, list[Event]]] = []
         for entry in group:
             claim, command = entry.claim, entry.command
-            late = claim is not None and command is not None and (
+            # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
+            late = claim is not None and command is not None and not entry.known and (
                 request is None
                 or claims.get((claim.request_id, claim.operation, claim.seq)) != (claim.owner, claim.attempt)
             )  # fmt: skip

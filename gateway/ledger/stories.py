@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from asyncpg import Pool, Record
 
-from gateway.domain.deliveries import READ_BACK, Operation
+from gateway.domain.commands import ProviderSaid
+from gateway.domain.deliveries import READ_BACK, Delivery, Operation
 from gateway.domain.events import Event
+from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 
 from .codec import decode_delivery, decode_event, decode_request
@@ -20,7 +22,17 @@ _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
 """
+_CAUSED = """
+SELECT version, at, cause, fingerprint, kind, fact FROM events
+WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1
+    AND cause = ANY($3::text[]) AND fingerprint = $4
+ORDER BY version
+"""
 _BRIEF_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
+_BRIEF_DELIVERIES = """
+SELECT request_id, operation, seq, destination, owner, doubt
+FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+"""
 _BRIEF_BODIES = """
 SELECT p.request_id, p.body
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
@@ -59,6 +71,13 @@ async def events(pool: Pool, of: Request) -> list[Event]:
     return [decode_event(row) for row in await pool.fetch(_EVENTS, of.id, of.received_at)]
 
 
+async def caused_by(pool: Pool, of: Request, command: ProviderSaid) -> list[Event]:
+    """Load what a message led to when it came before."""
+    causes = [command.cause, conflict_cause(command)]
+    rows = await pool.fetch(_CAUSED, of.id, of.received_at, causes, command.fingerprint)
+    return [decode_event(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """What a call must know of its request: the body only to send it, the reports only to compare them."""
@@ -70,7 +89,11 @@ class Brief:
 
 async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, Brief]:
     """Load what a batch of claimed calls must know, by request."""
-    rows = await connection.fetch(_BRIEF_REQUESTS, [claim.request_id for claim in claims])
+    ids = [claim.request_id for claim in claims]
+    rows = await connection.fetch(_BRIEF_REQUESTS, ids)
+    owed: dict[str, list[Delivery]] = {}
+    for row in await connection.fetch(_BRIEF_DELIVERIES, ids):
+        owed.setdefault(row["request_id"], []).append(decode_delivery(row))
     creates = [claim for claim in claims if claim.operation is Operation.CREATE]
     bodies = {row["request_id"]: row["body"] for row in await _of(connection, _BRIEF_BODIES, creates)}
     reporting = [claim for claim in claims if claim.operation in _REPORTING]
@@ -78,7 +101,10 @@ async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, B
     for row in await _of(connection, _BRIEF_REPORTS, reporting):
         reports.setdefault(row["request_id"], []).append(decode_event(row))
     return {
-        row["id"]: Brief(decode_request(row), bodies.get(row["id"], b""), reports.get(row["id"], ())) for row in rows
+        row["id"]: Brief(
+            decode_request(row, owed.get(row["id"], ())), bodies.get(row["id"], b""), reports.get(row["id"], ())
+        )
+        for row in rows
     }
 
 

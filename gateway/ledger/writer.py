@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from gateway.telemetry.logs import log
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
 from .plan import Plan
+from .servers import NoServer
 
+_log = logging.getLogger(__name__)
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
-_MOST_SECONDS = 5.0  # until a sender is told to come again
+_MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
 _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
 
@@ -32,14 +35,21 @@ DATABASE_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidTransactionStateError,  # among them: this server only reads
+    asyncpg.ObjectNotInPrerequisiteStateError,  # among them: a lock that was not to be had in time
+    asyncpg.SyntaxOrAccessError,  # the statements are fixed, so it is the schema or a grant that is not there
+    asyncpg.TransactionRollbackError,
 )
+"""What says nothing against the data: the same may be sent again."""
 
-# The statement is long and its inputs always alike: planning it for each batch costs more than running it.
-_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off"
+# The statement is long and its inputs always alike: planning it for each batch costs more than running it. The plan
+# may be made while the tables are empty, and has to do when half a million calls wait.
+_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off"
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
@@ -86,6 +96,7 @@ class Writer:
         self.on_ready: Callable[[], None] = lambda: None  # calls are owed that were not before
         self.on_received: Callable[[list[str]], None] = lambda _ids: None  # these requests are new
         self.on_batch: Callable[[int, float], None] = lambda _size, _seconds: None  # a commit of this size and time
+        self.on_away: Callable[[], Awaitable[object]] = _nobody  # whoever else holds connections may want new ones
 
     @property
     def waiting(self) -> int:
@@ -94,8 +105,8 @@ class Writer:
     async def apply(self, command: Command, body: bytes | None = None) -> Applied:
         """Decide and store a command with the bytes it came in.
 
-        Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes longer than 5 s (it
-        may still come), `Unstorable` when it never can.
+        Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes too long (it may
+        still come), `Unstorable` when it never can.
         """
         if self.waiting >= _MOST_WAITING:
             raise LedgerUnavailable("too many commands are waiting")
@@ -106,11 +117,20 @@ class Writer:
         self._wake.set()
         return await entry.done
 
-    async def settle(self, claim: Claim, attempt: Attempt, then: Command | Again) -> Applied:
-        """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing."""
+    async def settle(
+        self, claim: Claim, attempt: Attempt, then: Command | Again, known: Request | None = None
+    ) -> Applied:  # fmt: skip
+        """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing.
+
+        `known` is the state when it was claimed: where it still is the state, it need not be read again.
+        """
         again = then if isinstance(then, Again) else None
         command = None if isinstance(then, Again) else then
-        entry = Entry(claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current())
+        optimistic = known is not None and command is not None
+        entry = Entry(
+            claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,
+            optimistic=optimistic,
+        )  # fmt: skip
         self._settlements.append(entry)
         self._wake.set()
         return await entry.done
@@ -161,6 +181,8 @@ class Writer:
         """Write one batch; a command that the database can't store fails alone."""
         try:
             left = await self._write(batch)
+        except asyncpg.TransactionRollbackError:
+            await self._come_round(batch, batch)  # a deadlock: the statement of whoever was in the way goes on
         except DATABASE_AWAY as error:
             await self._give_back(batch, error)
         except (asyncpg.PostgresError, orjson.JSONEncodeError, ValueError, LookupError, OverflowError) as error:
@@ -175,13 +197,19 @@ class Writer:
             await self.run_once(batch[middle:])
         else:
             if left:
-                if len(left) == len(batch):
-                    await asyncio.sleep(0.005)  # somebody else holds every one of these rows
-                for entry in reversed(left):
-                    (self._settlements if entry.claim else self._urgent).appendleft(entry)
+                await self._come_round(left, batch)
+
+    async def _come_round(self, left: list[Entry], batch: list[Entry]) -> None:
+        """What was not written goes first in the next batch."""
+        if len(left) == len(batch):
+            await asyncio.sleep(0.005)  # somebody else holds every one of these rows
+        for entry in reversed(left):
+            (self._settlements if entry.claim else self._urgent).appendleft(entry)
 
     async def _give_back(self, batch: list[Entry], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
+        _log.warning("writer.database_away %s %s", type(error).__name__, error if isinstance(error, NoServer) else "")
+        await self.on_away()
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
@@ -194,18 +222,17 @@ class Writer:
     async def _write(self, entries: list[Entry]) -> list[Entry]:
         """Decide and commit; returns the entries that must be read again."""
         if self._connection is None or self._connection.is_closed():
-            async with asyncio.timeout(4):
-                self._connection = await self._connect()
-                await self._connection.execute(_PLAN_ONCE)
+            self._connection = await self._connect()
+            await self._connection.execute(_PLAN_ONCE)
         started = perf_counter()
         now, later = _defer_reads(entries)
+        groups = _by_request(now)
         read = await self._read(self._connection, now)
         plan = Plan(self._verify_within, self._express)
-        by_request: dict[str, list[Entry]] = {}
-        for entry in now:
-            by_request.setdefault(entry.request_id, []).append(entry)
-        for request_id, group in by_request.items():
-            plan.add(read.requests.get(request_id), group, read.claims, read.traces.get(request_id))
+        for request_id, group in groups.items():
+            claim = group[0].claim if group[0].known else None
+            traced = claim.trace if claim else read.traces.get(request_id)
+            plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
         written = await plan.batch.commit(self._connection) if plan.has_rows else set()
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))
@@ -217,7 +244,7 @@ class Writer:
         left: list[Entry] = []
         for entry, applied, needs_write in plan.results:
             if needs_write and entry.request_id not in written:
-                entry.optimistic = False
+                entry.optimistic, entry.known = False, None
                 left.append(entry)
                 continue
             if applied.request is not None and not applied.events and (kind := _MESSAGES.get(type(entry.command))):
@@ -254,6 +281,22 @@ class Writer:
             {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
             {row["id"]: row["trace"] for row in rows if row["trace"]},
         )
+
+
+async def _nobody() -> None:
+    """Stand for a listener that is not there."""
+
+
+def _by_request(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Group a batch by request; several entries of one must start from one state, so it is read."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.request_id, []).append(entry)
+    for group in groups.values():
+        if len(group) > 1 and any(entry.known for entry in group):
+            for entry in group:
+                entry.optimistic, entry.known = False, None
+    return groups
 
 
 def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:

@@ -32,6 +32,8 @@ _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
 _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
+_OURS: Final = frozenset({"newstore", "gateway", "call", "read", "person", "discard"})
+"""What else may cause an event or be a destination."""
 _DAY: Final = 86_400.0
 _TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
@@ -201,6 +203,8 @@ def _location(location: str, table: Table, secrets: SecretKinds, providers: Iter
 
 def _clashes(settings: Settings) -> Iterator[str]:
     """What is right by itself and wrong beside another."""
+    for name in _OURS & settings.providers.keys():
+        yield f"{place('providers', name)}: is a name that the gateway's own log uses; call the provider otherwise"
     if settings.public == settings.internal and settings.public.port:
         yield "internal.port: is the port of [public] too; give each listener its own"
     names = [(place(f"operators[{n}]", "name"), operator.name) for n, operator in enumerate(settings.operators)]

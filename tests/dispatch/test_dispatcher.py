@@ -196,8 +196,8 @@ async def test_a_call_that_would_outlive_its_claim_is_given_up_as_unknown(
     await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts"))
     never.set()
 
-    rows = await pool.fetch("SELECT outcome, doubt, d.tries FROM attempts, deliveries d")
-    assert [tuple(row) for row in rows] == [("unknown", True, 1)]
+    rows = await pool.fetch("SELECT outcome, doubt, d.tries, seconds < 2 FROM attempts, deliveries d")
+    assert [tuple(row) for row in rows] == [("unknown", True, 1, True)]
 
 
 async def test_one_call_that_breaks_does_not_stop_the_others_nor_speak_for_its_destination(
@@ -210,6 +210,27 @@ async def test_one_call_that_breaks_does_not_stop_the_others_nor_speak_for_its_d
         return bool(await pool.fetchval("SELECT count(*) = 1 FROM deliveries"))
 
     await station.drive(three_are_settled)
-    await station.rounds()
+    await station.rounds(40)
     assert await pool.fetchval("SELECT request_id FROM deliveries") == "acme-2"
     assert station.outside.calls["acme"] == 3
+    assert await pool.fetchval("SELECT calls FROM destinations WHERE name = 'acme'") == 3
+
+
+async def test_a_read_back_that_is_told_to_wait_has_not_looked_and_does_not_end_its_time_box(
+    station: Station, pool: Pool
+) -> None:
+    async def reads_later(request: web.Request) -> web.Response:
+        return await (busy if request.method == "GET" else took)(request)
+
+    station.outside.answers["newstore"] = reads_later
+    await station.writer.apply(receive("r-1"), b"{}")
+    await station.writer.apply(said(Word.SHIPPED, "r-1"), b"{}")
+
+    async def waited() -> bool:
+        await station.make_due()
+        await pool.execute("UPDATE deliveries SET verify_by = now() - interval '1s' WHERE is_read")
+        return bool(await pool.fetchval("SELECT count(*) FROM attempts WHERE outcome = 'wait'"))
+
+    await station.drive(waited)
+    assert await pool.fetchval("SELECT failure FROM requests") is None
+    assert await pool.fetchval("SELECT tries FROM deliveries WHERE is_read") == 0

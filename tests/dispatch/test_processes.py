@@ -176,6 +176,18 @@ async def test_a_living_member_is_left_alone_and_one_without_a_heartbeat_is_not(
     assert not membership.is_alive
 
 
+async def test_a_member_whose_connection_broke_knows_it_before_its_next_heartbeat(database: str, pool: Pool) -> None:
+    membership = Membership(lambda: asyncpg.connect(database))
+    await membership.join()
+    await pool.fetchval(KILL_MEMBER, membership.owner)
+
+    async def lost() -> bool:
+        return not membership.is_alive
+
+    assert await until(lost) < 1
+    await membership.leave()
+
+
 async def test_a_process_that_leaves_gives_up_its_place_and_its_name(database: str, pool: Pool) -> None:
     membership = Membership(lambda: asyncpg.connect(database))
     await membership.join()

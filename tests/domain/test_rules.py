@@ -251,6 +251,6 @@ def test_a_reference_is_short_upper_case_and_always_the_same() -> None:
 
 
 def test_the_retry_schedule_ends_for_writes_and_never_for_read_backs() -> None:
-    assert delay("acme", Operation.CREATE, 1, 0.0) == PROVIDER[0] / 2
+    assert delay("acme", Operation.CREATE, 1, 0.5) == PROVIDER[0] / 2
     assert delay("acme", Operation.CREATE, len(PROVIDER) + 1, 0.0) is None
     assert delay(NEWSTORE, Operation.READ_SHIPMENT, 10_000, 0.0) is not None

@@ -165,3 +165,20 @@ async def test_a_request_that_arrives_while_its_callback_is_being_kept_misses_no
         await same_row.rollback()
     assert (await early).status == 202
     assert await gateway.pool.fetchval("SELECT accepted_at FROM requests") is not None
+
+
+async def test_a_message_sent_again_is_answered_as_it_was_and_stored_once(gateway: Served) -> None:
+    await gateway.receive(order())
+    unknown = event("shipped", "e1", items=[{"product_id": "HAT"}], shipment=SHIPMENT)
+    first = await gateway.say(unknown)
+    second = await gateway.say(unknown)
+    assert (first.status, second.status) == (422, 422)
+    assert await (second).json() == await first.json()
+
+    word = event("vanished", "e2")
+    assert await told(gateway, word) == await told(gateway, word) == (202, "quarantined", "unknown_word")
+
+    assert (await told(gateway, event("accepted", "e3")))[1] == "applied"
+    other = event("rejected", "e3", reason="no_inventory")
+    assert await told(gateway, other) == await told(gateway, other) == (202, "conflicting_callback", "")
+    assert await gateway.pool.fetchval("SELECT count(*) FROM events") == 5

@@ -1,4 +1,5 @@
 from functools import partial
+from typing import TypeVar
 
 import asyncpg
 import msgspec
@@ -9,10 +10,12 @@ from openapi_spec_validator import validate
 
 from gateway.inbound import openapi, shapes
 from gateway.inbound.internal import internal_app
+from gateway.ledger import reading
 from gateway.ledger.writer import Writer
 
 from . import SETTINGS, VIEWER, Served, event, order
 
+T = TypeVar("T")
 SHIPMENT = {"carrier": "UPS", "tracking_number": "1Z"}
 
 
@@ -62,7 +65,7 @@ async def test_each_filter_finds_its_request_and_no_other(gateway: Served) -> No
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("status=lost", "pending, failed, rejected, shipped, cancelled"),
+        ("status=lost", "pending, failed, rejected, unroutable, shipped, cancelled"),
         ("limit=0", "1 to 200"),
         ("limit=201", "1 to 200"),
         ("limit=x", "1 to 200"),
@@ -139,3 +142,126 @@ async def test_the_document_is_valid_and_names_every_route(gateway: Served) -> N
     documented = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert documented == routes(gateway.public.app) | routes(gateway.internal.app)
     assert document["paths"].keys() == openapi.document()["paths"].keys()
+
+
+async def test_a_story_tells_which_call_waits_for_which(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.say(event("shipped", "e1", items=[{"product_id": "TEE"}], shipment=SHIPMENT))
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert [(each["operation"], each["waits_for"]) for each in story["owed"]] == [
+        ("create", None),
+        ("acknowledge", None),
+        ("ship", "acknowledge"),
+    ]
+
+
+async def read(gateway: Served, path: str, kind: type[T]) -> T:
+    return msgspec.json.decode(await (await gateway.ask(path)).read(), type=kind)
+
+
+@pytest.mark.parametrize(("name", "role"), [("vera", "viewer"), ("otto", "operator")])
+async def test_everyone_is_told_who_they_are(gateway: Served, name: str, role: str) -> None:
+    answer = await gateway.internal.get("/v1/me", headers={"Authorization": f"Bearer the-token-of-{name}"})
+    assert await answer.json() == {"name": name, "role": role}
+
+
+async def test_the_summary_names_what_needs_a_person(gateway: Served) -> None:
+    for number in range(3):
+        await gateway.receive(order(f"r-{number}"))
+    await gateway.pool.execute("UPDATE requests SET failure = 'refused', taken_by = 'otto' WHERE id = 'r-1'")
+    await gateway.pool.execute(
+        "INSERT INTO destinations (name, shut, shut_at, probe_at) VALUES ('zen', true, now(), now())"
+    )
+    await gateway.do("/v1/holds", {"scope": "location", "name": "DC01", "reason": "strike"})
+    summary = await read(gateway, "/v1/summary", shapes.Summary)
+    (dc01,) = summary.locations
+    assert (dc01.pending, dc01.failed, dc01.failures) == (3, 1, {"refused": 1})
+    assert (summary.newly_failed, summary.taken, summary.shut) == (1, {"otto": 1}, ["zen"])
+    assert [hold.name for hold in summary.holds] == ["DC01"]
+    later = await read(gateway, "/v1/summary?since=2100-01-01T00:00:00Z", shapes.Summary)
+    assert later.newly_failed == 0
+
+
+async def test_failures_are_grouped_by_cause(gateway: Served) -> None:
+    for number in range(3):
+        await gateway.receive(order(f"r-{number}"))
+    await gateway.pool.execute("UPDATE requests SET failure = 'dead_create' WHERE id <> 'r-0'")
+    await gateway.pool.execute(
+        "INSERT INTO dead_deliveries "
+        "SELECT id, 'create', 1, 'acme', 'DC01', 9, now(), 'exhausted', 'no route' FROM requests"
+    )
+    (cause,) = (await read(gateway, "/v1/failures", shapes.FailureCauses)).failures
+    assert (cause.failure, cause.location, cause.why, cause.said) == ("dead_create", "DC01", "exhausted", "no route")
+    assert (cause.requests, cause.untaken) == (2, 2)
+
+
+async def test_trends_tell_how_fast_requests_went(gateway: Served) -> None:
+    assert (await read(gateway, "/v1/trends", shapes.Trends)).speeds == []
+    for number in range(3):
+        await gateway.receive(order(f"r-{number}"))
+    await gateway.pool.execute("UPDATE requests SET accepted_at = received_at + interval '9 s' WHERE id <> 'r-0'")
+    trends = await read(gateway, "/v1/trends", shapes.Trends)
+    (speed,) = trends.speeds
+    assert (speed.received, speed.accepted, speed.accept_p50, speed.ship_p50) == (3, 2, 9, None)
+    assert sum(each.received for each in trends.flow) == 3
+
+
+async def test_locations_say_where_a_request_would_go_and_what_is_held(gateway: Served) -> None:
+    for scope, name in (("location", "DC02"), ("provider", "acme"), ("request", "r-1")):
+        await gateway.do("/v1/holds", {"scope": scope, "name": name, "reason": "strike"})
+    found = (await read(gateway, "/v1/locations", shapes.LocationList)).locations
+    assert [(each.id, each.provider, [hold.scope for hold in each.holds]) for each in found] == [
+        ("DC01", "acme", ["provider"]),
+        ("DC02", None, ["location"]),
+        ("DC03", "acme", ["provider"]),
+    ]
+
+
+async def test_destinations_tell_breaker_budget_and_backlog(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.pool.execute("INSERT INTO destinations (name, long_tokens) VALUES ('newstore', 42.7)")
+    found = {each.name: each for each in (await read(gateway, "/v1/destinations", shapes.DestinationList)).destinations}
+    assert list(found) == ["newstore", "acme", "zen"]
+    assert (found["newstore"].calls_left, found["newstore"].breaker, found["newstore"].waiting) == (42, "closed", 0)
+    assert (found["acme"].waiting, found["acme"].calls_left, found["zen"].waiting) == (1, None, 0)
+
+
+async def test_free_text_finds_a_request_by_whatever_names_it(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", order_id="SO-1"))
+    await gateway.receive(order("r-2", "CAP", order_id="SO-2"))
+    await gateway.say(event("shipped", "e1", items=[{"product_id": "TEE", "quantity": 1}], shipment=SHIPMENT))
+    reference = await gateway.pool.fetchval("SELECT reference FROM requests WHERE id = 'r-1'")
+    for text in ("r-1", "SO-1", reference.lower(), "1Z", "TEE"):
+        page = await read(gateway, f"/v1/requests?text={text}", shapes.RequestPage)
+        assert [each.id for each in page.requests] == ["r-1"], text
+
+
+async def test_what_no_index_knows_is_asked_of_open_requests_only(gateway: Served) -> None:
+    await gateway.receive(order("r-1", shipping_options={"service_level": "EXPRESS"}))
+    await gateway.receive(order("r-2"), "DC02")
+    await gateway.pool.execute("UPDATE requests SET failure = 'refused' WHERE id = 'r-1'")
+    for query, found in (
+        ("status=failed&failure=refused", ["r-1"]), ("status=failed&failure=surplus", []),
+        ("status=pending&changed_since=2020-01-01T00:00:00Z", ["r-2", "r-1"]), ("status=pending&taken_by=otto", []),
+        ("status=unroutable", ["r-2"]), ("service_level=EXPRESS", ["r-1"]),
+    ):  # fmt: skip
+        page = await read(gateway, f"/v1/requests?{query}", shapes.RequestPage)
+        assert [each.id for each in page.requests] == found, query
+    for query in ("failure=refused", "status=shipped&taken_by=otto", "changed_since=2020-01-01T00:00:00Z"):
+        answer = await gateway.ask(f"/v1/requests?{query}")
+        assert (answer.status, "need a status" in (await answer.json())["detail"]) == (400, True)
+
+
+async def test_the_audit_of_one_kind_of_act(gateway: Served) -> None:
+    placed = await (await gateway.do("/v1/holds", {"scope": "everything", "reason": "flood"})).json()
+    await gateway.do(f"/v1/holds/{placed['id']}/release", {"reason": "dry again"})
+    found = (await read(gateway, "/v1/audit?action=release", shapes.AuditPage)).audit
+    assert [entry.reason for entry in found] == ["dry again"]
+
+
+async def test_a_question_that_takes_too_long_is_ended_with_advice(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_BOUNDS", "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)")
+    answer = await gateway.ask("/v1/requests")
+    assert (answer.status, "narrow it" in (await answer.json())["detail"]) == (503, True)

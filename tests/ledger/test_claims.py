@@ -1,5 +1,6 @@
 """Which owed calls a process may claim, and in which order."""
 
+import asyncio
 import re
 
 import asyncpg
@@ -16,7 +17,7 @@ from gateway.ledger.holds import place, release
 from .owed import claimed, ids, owe
 
 Pool = asyncpg.Pool
-SCANNED = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'deliveries'"
+SCANNED = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'deliveries'"
 FREE = "UPDATE deliveries SET owner = NULL, call_ends_at = NULL"
 SHUT = "INSERT INTO destinations (name, shut, shut_at, probe_at, prober) VALUES ($1, true, now(), now(), $2)"
 
@@ -91,8 +92,11 @@ async def test_what_another_process_is_claiming_is_skipped_and_not_waited_for(po
         transaction = one.transaction()
         await transaction.start()
         mine = await claimed(one, {"newstore": 4}, owner="one")
-        yours = await claimed(two, {"newstore": 4}, owner="two")
-        await transaction.commit()
+        try:
+            async with asyncio.timeout(5):
+                yours = await claimed(two, {"newstore": 4}, owner="two")
+        finally:
+            await transaction.commit()
         late = await claimed(two, {"newstore": 4}, owner="two")
     assert len(mine) == 4
     assert not set(ids(mine)) & set(ids([*yours, *late]))
@@ -257,7 +261,8 @@ async def test_a_row_that_another_statement_has_in_hand_is_freed_at_the_next_loo
         await connection.execute("UPDATE deliveries SET call_ends_at = now() - interval '6s'")
         async with other.transaction():
             await other.execute("SELECT FROM deliveries WHERE request_id = 'r1' FOR UPDATE")
-            assert await free_lost(connection, grace=0) == 1
+            async with asyncio.timeout(5):
+                assert await free_lost(connection, grace=0) == 1
         assert await free_lost(connection, grace=0) == 1
 
 
@@ -268,7 +273,7 @@ async def test_a_plan_made_while_nothing_was_owed_still_suits_a_long_queue(pool:
         await owe(pool, "r-", count=20_000)
         async with connection.transaction():
             assert len(await claimed(connection)) == 100
-            assert await connection.fetchval(SCANNED) == 0
+            assert await connection.fetchval(SCANNED) < 1_000
 
 
 async def test_a_braked_location_is_braked_before_any_hold_is_written(pool: Pool) -> None:

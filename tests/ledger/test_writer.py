@@ -266,3 +266,36 @@ async def test_a_database_that_is_away_is_said_to_the_sender(pool: Pool) -> None
     with pytest.raises(LedgerUnavailable, match="database is away"):
         await writer.apply(command)
     task.cancel()
+
+
+async def test_an_outcome_whose_request_went_on_meanwhile_is_decided_on_what_it_is_now(
+    writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    known = await stored(pool)
+    await writer.apply(said(Word.ACCEPTED))
+
+    await writer.settle(call, TRY, taken(call), known)
+
+    after = await stored(pool)
+    assert after.submitted_at is not None
+    assert after.accepted_at is not None
+    assert same(after, await folded(pool))
+
+
+async def test_an_outcome_of_a_lost_claim_is_late_whatever_was_known_when_it_was_claimed(
+    writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive())
+    lost = await claimed(pool, owner="frozen")
+    known = await stored(pool)
+    await pool.execute("UPDATE deliveries SET owner = NULL, call_ends_at = NULL")
+    mine = await claimed(pool, owner="frozen")  # the same process, another attempt
+
+    applied = await writer.settle(lost, TRY, taken(lost), known)
+
+    assert applied.events == ()
+    assert await rows(pool, "SELECT attempt, is_late FROM attempts") == [(1, True)]
+    assert await pool.fetchval("SELECT attempt FROM deliveries") == mine.attempt
+    assert (await stored(pool)).submitted_at is None

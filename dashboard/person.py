@@ -1,0 +1,77 @@
+"""Who looks at the page, and what they may do; the API decides both."""
+
+from dataclasses import dataclass
+
+import httpx
+import streamlit as st
+
+from dashboard.api import Api, SignedOut, client
+from dashboard.sessions import COOKIE, SESSIONS
+from dashboard.settings import settings
+from dashboard.shapes import Me
+
+_MAY_ACT = frozenset({"operator", "admin"})
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody signed in."""
+
+    name: str
+    role: str
+    api: Api
+
+    @property
+    def may_act(self) -> bool:
+        return self.role in _MAY_ACT
+
+
+def has_oidc() -> bool:
+    """Tell whether an identity provider is configured for `st.login`."""
+    try:
+        return "auth" in st.secrets
+    except FileNotFoundError:
+        return False
+
+
+def find() -> Person:
+    """Find who it is. Raises `SignedOut` for a stranger."""
+    token = _token()
+    if not token:
+        raise SignedOut("you are not signed in")
+    api = Api(_connections(settings().url), token)
+    me = _me(api, token)
+    return Person(me.name, me.role, api)
+
+
+def here() -> Person:
+    """Give the person whom `main` has found for this page."""
+    person: Person = st.session_state["person"]
+    return person
+
+
+def _token() -> str | None:
+    if settings().token:
+        return settings().token
+    if has_oidc():
+        return _token_of_login()
+    return SESSIONS.token(st.context.cookies.get(COOKIE))
+
+
+def _token_of_login() -> str | None:
+    if not st.user.is_logged_in:
+        return None
+    email = str(st.user.get("email") or "")
+    if not st.user.get("email_verified", True) or email not in st.secrets.get("tokens", {}):
+        raise SignedOut(f"{email} has no token here; whoever runs the dashboard adds it under [tokens] in its secrets")
+    return str(st.secrets["tokens"][email])
+
+
+@st.cache_resource
+def _connections(url: str) -> httpx.Client:
+    return client(url)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=1000)
+def _me(_api: Api, token: str) -> Me:  # noqa: ARG001 - the key of the cache
+    return _api.me()

@@ -1,0 +1,36 @@
+"""Strangers' text: shown as text, wherever it stands."""
+
+import re
+import unicodedata
+
+_MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def shown(text: str | None, most: int = 80) -> str:
+    """Give text for a table or a plain text: characters that hide or turn others are named, and it is not too long."""
+    if text is None:
+        return "—"
+    visible = "".join(_visible(letter) for letter in text[: most + 1])
+    return visible if len(text) <= most else f"{visible[: most - 1]}…"
+
+
+def markdown(text: str | None, most: int = 200) -> str:
+    """Give text for a place that reads Markdown, such as a label or an error."""
+    return _MARKDOWN.sub(r"\\\1", shown(text, most)).replace("\\:", "\\:\u2060")
+
+
+def cell(text: str) -> str:
+    """Give text for a CSV file, which a spreadsheet must not take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number and its noun."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def _visible(letter: str) -> str:
+    if letter in "\n\t":
+        return " "
+    return f"⟨{ord(letter):04X}⟩" if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter

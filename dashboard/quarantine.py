@@ -1,0 +1,94 @@
+"""Quarantine: messages that could not be applied, and their two ways out."""
+
+import json
+
+import streamlit as st
+
+from dashboard import cached, frame, links, tables
+from dashboard.api import Failed
+from dashboard.person import here
+from dashboard.plain import count, shown
+from dashboard.shapes import Quarantined
+
+_WAYS = {
+    "replay": (":material/replay:", "It is read again, as the settings and adapters are now, and applied."),
+    "discard": (
+        ":material/delete:",
+        "It is let go without being applied. Its bytes are kept. Nothing takes this back.",
+    ),
+}
+
+
+def show() -> None:
+    after = st.query_params.get("after", "")
+    page = cached.quarantine(after)
+    if not page.quarantine:
+        frame.empty("Quarantine is empty: every message of every provider was understood and applied.")
+        frame.watch(_digest)
+        return
+    key = tables.key_of("quarantine", [each.id for each in page.quarantine])
+    rows = tables.chosen(key, tables.of_quarantine(page.quarantine), "Messages in quarantine", "multi-row")
+    chosen = [page.quarantine[row] for row in rows]
+    if here().may_act:
+        _buttons(chosen)
+    if len(chosen) == 1:
+        _one(chosen[0])
+    if page.next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
+        st.query_params["after"] = page.next_page
+        st.rerun()
+    frame.watch(_digest, chosen=bool(chosen))
+
+
+def _digest() -> object:
+    return [each.id for each in cached.quarantine().quarantine]
+
+
+def _buttons(chosen: list[Quarantined]) -> None:
+    with st.container(horizontal=True):
+        for way, (icon, help_text) in _WAYS.items():
+            pressed = st.button(
+                way.capitalize(), icon=icon, help=help_text, disabled=not chosen, key=f"quarantine-{way}"
+            )
+            if pressed:
+                frame.busy()
+                title = f"{way.capitalize()} {count(len(chosen), 'message')}"
+                st.dialog(title, on_dismiss=frame.idle)(_dialog)(way, chosen)
+
+
+def _one(message: Quarantined) -> None:
+    story = here().api.quarantined(message.id)
+    st.text(f"{shown(message.reason, 60)}: {shown(message.detail, 1000)}")
+    if story.request_id:
+        links.to("request", f"Open {shown(story.request_id, 60)}", icon=":material/receipt_long:", id=story.request_id)
+    st.caption(f"{count(story.bytes, 'byte')} came; the bytes may hold personal data and stay in the database.")
+    if story.said:
+        st.code(shown(json.dumps(story.said, ensure_ascii=False), 4000), language=None, wrap_lines=True)
+
+
+def _dialog(way: str, chosen: list[Quarantined]) -> None:
+    icon, consequence = _WAYS[way]
+    st.info(f"What follows: {consequence}", icon=":material/arrow_forward:")
+    with st.form("decide", border=False):
+        reason = st.text_input("Reason (it goes into the audit)", max_chars=1000)
+        pressed = st.form_submit_button(
+            f"{way.capitalize()} {count(len(chosen), 'message')}", type="primary", icon=icon
+        )
+    if pressed and not reason.strip():
+        st.warning("Write a reason first.", icon=":material/edit:")
+    elif pressed:
+        _decide(way, chosen, reason.strip())
+
+
+def _decide(way: str, chosen: list[Quarantined], reason: str) -> None:
+    for number, message in enumerate(chosen):
+        try:
+            result = here().api.decide(message.id, way, reason)
+        except Failed as error:
+            cached.forget()
+            st.text(f"{number} of {len(chosen)} done, then:")
+            frame.refused(error)
+            return
+        frame.flash(f"{way.capitalize()} {message.id}: {result.outcome}")
+    cached.forget()
+    frame.idle()
+    st.rerun()

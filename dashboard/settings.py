@@ -1,0 +1,23 @@
+"""What the dashboard is told when it starts."""
+
+import os
+from dataclasses import dataclass
+
+URL = "GATEWAY_URL"
+TOKEN = "GATEWAY_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable
+DEMO = "GATEWAY_DASHBOARD_DEMO"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`token` signs everybody in as its owner; empty: each person signs in."""
+
+    url: str
+    token: str
+    is_demo: bool
+
+
+def settings() -> Settings:
+    environ = os.environ
+    url = environ.get(URL, "http://127.0.0.1:8081").rstrip("/")
+    return Settings(url, environ.get(TOKEN, ""), DEMO in environ)

@@ -1,0 +1,101 @@
+"""Tables of what the API lists."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import cached, words
+from dashboard.plain import cell, shown
+from dashboard.shapes import Quarantined, RequestSummary
+from dashboard.times import age, clock
+
+_WIDTHS = {"waits for": st.column_config.TextColumn(width=340)}
+_ROW, _MOST_ROWS = 35, 20
+
+
+def state(request: RequestSummary) -> str:
+    """Write the state of a request: a sign and words, so that no colour is needed."""
+    if request.failure:
+        return f"✕ failed: {words.failure(request.failure)}"
+    if request.closed:
+        return "⊘ closed by a person"
+    if request.provider is None and request.pending:
+        return "? unroutable"
+    if not request.pending:
+        return "✓ settled"
+    return f"… {request.status.replace('_', ' ')}" + (", rejected units" if request.rejected else "")
+
+
+def waits(request: RequestSummary) -> str:
+    """Write who has to move, and what comes next."""
+    waiting = request.waiting_for
+    return f"{waiting.who}: {words.here(waiting.next)}" if waiting else "nobody"
+
+
+def of_requests(requests: Sequence[RequestSummary]) -> list[dict[str, str]]:
+    """Make a table of requests."""
+    return [
+        {
+            "state": state(each),
+            "DC": each.location,
+            "provider": shown(each.provider),
+            "age": age(each.received_at),
+            "waits for": shown(waits(each), 160),
+            "order": shown(each.order_id, 40),
+            "service": shown(each.service_level, 20),
+            "taken by": shown(each.taken_by, 20),
+            "received": clock(each.received_at, cached.zone(each.location)),
+            "reference": each.reference,
+            "request": shown(each.id, 40),
+        }
+        for each in requests
+    ]
+
+
+def of_quarantine(messages: Sequence[Quarantined]) -> list[dict[str, str]]:
+    return [
+        {
+            "no.": str(each.id),
+            "from": shown(each.source, 40),
+            "why": words.QUARANTINE.get(each.reason, each.reason.replace("_", " ")),
+            "detail": shown(each.detail, 120),
+            "request": shown(each.request_id, 40),
+            "age": age(each.at),
+        }
+        for each in messages
+    ]
+
+
+def show(rows: Sequence[Mapping[str, Any]], alt: str, **config: Any) -> None:
+    """Show a table that nobody can choose from."""
+    st.dataframe(list(rows), hide_index=True, alt=alt, column_config={**_WIDTHS, **config}, height=_height(rows))
+
+
+def chosen(key: str, rows: Sequence[Mapping[str, Any]], alt: str, mode: Any) -> list[int]:
+    """Show a table, and tell which of its rows are chosen. Other rows must have another key: a choice is a place."""
+    event: Any = st.dataframe(
+        list(rows), hide_index=True, alt=alt, key=key, on_select="rerun", selection_mode=mode,
+        column_config=_WIDTHS, height=_height(rows),
+    )  # fmt: skip
+    return [int(row) for row in event.selection.rows if row < len(rows)]
+
+
+def key_of(name: str, ids: Sequence[object]) -> str:
+    """Name a table after its rows."""
+    return f"{name}:{hash(tuple(ids))}"
+
+
+def as_csv(rows: Sequence[Mapping[str, str]]) -> str:
+    """Write rows for a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(rows[0].keys() if rows else ())
+    writer.writerows([cell(value) for value in row.values()] for row in rows)
+    return text.getvalue()
+
+
+def _height(rows: Sequence[object]) -> int:
+    return _ROW * (min(len(rows), _MOST_ROWS) + 1) + 3

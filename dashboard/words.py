@@ -1,0 +1,66 @@
+"""Our words for what the API names by a code."""
+
+import re
+
+_COMMAND = re.compile(r"`gateway (\w+) ID[^`]*`")
+
+FAILURES = {
+    "refused": "NewStore refused it",
+    "unverified": "NewStore never showed it",
+    "surplus": "NewStore shows more than was sent",
+    "conflict": "somebody contradicts it",
+    "withdrawn": "the provider stopped, units are left over",
+    "dead_create": "the provider did not take it",
+    "dead_withdraw": "the provider did not say whether it stopped",
+    "dead_acknowledge": "NewStore was not told of the acceptance",
+    "dead_ship": "the shipment may not be at NewStore",
+    "dead_reject": "the rejection may not be at NewStore",
+    "dead_cancel": "the cancellation may not be at NewStore",
+    "dead_read_shipment": "NewStore's shipments can't be read",
+    "dead_read_rejection": "NewStore's rejections can't be read",
+    "dead_read_cancellation": "NewStore's cancellations can't be read",
+}
+QUARANTINE = {
+    "unknown_request": "nobody has its request yet",
+    "unreadable": "it can't be read",
+    "unknown_word": "an unknown word",
+}
+SCOPES = {
+    "everything": "Everything",
+    "newstore": "NewStore",
+    "provider": "Provider",
+    "location": "DC",
+    "request": "Request",
+    "rejections": "Rejections of DC",
+}
+HOLDING = {
+    "everything": "no call goes out to anybody",
+    "newstore": "NewStore is told nothing",
+    "provider": "nothing is sent to this provider",
+    "location": "no call of this DC goes out, neither to its provider nor to NewStore",
+    "request": "no call of this request goes out",
+    "rejections": "rejections and cancellations of this DC are not told to NewStore",
+}
+BUTTONS = {"reject": "Reject upstream"}
+SIGNS = {
+    "open": "○ open",
+    "shipped": "▲ shipped",
+    "rejected": "✕ rejected",
+    "cancelled": "⊘ cancelled",
+    "not_sent": "· not sent",
+    "sent": "… sent",
+    "proved": "✓ proved",
+    "refused": "✕ refused",
+    "unverified": "? unverified",
+    "unverifiable": "~ unverifiable",
+}
+
+
+def failure(code: str) -> str:
+    """Say why a request failed."""
+    return FAILURES.get(code, code.replace("_", " "))
+
+
+def here(advice: str) -> str:
+    """Say of a command what its button here is called."""
+    return _COMMAND.sub(lambda found: f"“{BUTTONS.get(found[1], found[1].capitalize())}”", advice)

@@ -1,0 +1,60 @@
+"""`dashboard`: the operations dashboard, against any gateway."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .api import LOCAL, Url
+from .terminal import fault
+
+commands = typer.Typer()
+
+_MISSING = "the dashboard is an extra: pip install 'newstore-fulfillment-gateway[dashboard]'"
+_FLAGS = {
+    "browser.gatherUsageStats": "false",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
+    "client.toolbarMode": "viewer",
+    "server.fileWatcherType": "none",
+    "server.headless": "true",
+}
+
+
+@commands.command("dashboard")
+def run_dashboard(
+    url: Url = LOCAL,
+    host: Annotated[str, typer.Option(help="The address to listen on; put a TLS proxy before any but loopback.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8501,
+) -> None:
+    """Show what is pending, failed or rejected, and what to do about it: http://127.0.0.1:8501."""
+    if not is_installed():
+        raise fault(_MISSING, 2)
+    words = command(host, port)
+    os.execve(words[0], words, environ(url))  # noqa: S606 - our own interpreter, and no shell
+
+
+def is_installed() -> bool:
+    """Tell whether the extra is here."""
+    return all(find_spec(name) for name in ("streamlit", "httpx", "dashboard"))
+
+
+def command(host: str, port: int) -> list[str]:
+    """Give the words that serve the dashboard."""
+    found = find_spec("dashboard")
+    if found is None or found.origin is None:
+        raise fault(_MISSING, 2)
+    flags = {**_FLAGS, "server.address": host, "server.port": str(port)}
+    script = Path(found.origin).with_name("serve.py")
+    return [sys.executable, "-m", "streamlit", "run", str(script), *(f"--{key}={each}" for key, each in flags.items())]
+
+
+def environ(url: str, **more: str) -> dict[str, str]:
+    """Give the environment in which it finds the gateway, and the code that runs here."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "GATEWAY_URL": url, "PYTHONPATH": path, **more}

@@ -1,0 +1,155 @@
+"""What is going on, as numbers: open work, its causes, how fast it goes, and what waits for each destination."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Pool, Record
+
+from gateway.domain.destinations import Destination
+
+from . import destinations, holds
+from .holds import Hold
+from .reading import reading
+
+_NEWEST = 5_000
+_BUCKETS = 30
+_WIDTHS = (10, 60, 300, 900, 3_600)
+
+_OPEN = """
+SELECT location, provider, failure, taken_by, count(*) FILTER (WHERE pending) AS pending,
+    count(*) FILTER (WHERE rejected) AS rejected, count(*) FILTER (WHERE pending AND provider IS NULL) AS unroutable,
+    count(failure) AS failed, count(failure) FILTER (WHERE changed_at >= $1) AS newly_failed,
+    count(taken_by) AS taken, min(received_at) FILTER (WHERE pending) AS oldest_pending
+FROM requests
+WHERE pending OR failure IS NOT NULL OR rejected
+GROUP BY location, provider, failure, taken_by
+ORDER BY location, provider
+"""
+_BESIDE = """
+SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
+    (SELECT count(*) FROM dead_deliveries) AS dead_deliveries,
+    (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM destinations WHERE shut) AS shut
+"""
+_CAUSES = """
+SELECT r.failure, r.location, r.provider, d.operation, d.why, count(*) AS requests, min(r.changed_at) AS oldest,
+    max(r.changed_at) AS newest, count(*) FILTER (WHERE r.taken_by IS NULL) AS untaken, min(left(d.detail, 300)) AS said
+FROM requests r
+LEFT JOIN LATERAL (
+    SELECT operation, why, detail FROM dead_deliveries
+    WHERE request_id = r.id AND r.failure = 'dead_' || operation
+    ORDER BY died_at DESC LIMIT 1) d ON true
+WHERE r.failure IS NOT NULL
+GROUP BY r.failure, r.location, r.provider, d.operation, d.why
+ORDER BY requests DESC, r.failure, r.location
+LIMIT 500
+"""
+_SPEEDS = """
+WITH newest AS MATERIALIZED (
+    SELECT location, received_at, accepted_at, shipped_at FROM requests
+    WHERE received_at > clock_timestamp() - interval '24 hours' ORDER BY received_at DESC, id DESC LIMIT $1)
+SELECT location, count(*) AS received, count(accepted_at) AS accepted, count(shipped_at) AS shipped,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - received_at)) AS accept_p50,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - received_at)) AS accept_p90,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM shipped_at - received_at)) AS ship_p50,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM shipped_at - received_at)) AS ship_p90,
+    min(received_at) AS oldest, clock_timestamp() AS now
+FROM newest GROUP BY location ORDER BY location
+"""
+_FLOW = """
+WITH newest AS MATERIALIZED (
+    SELECT location, received_at, shipped_at FROM requests
+    WHERE received_at > clock_timestamp() - interval '24 hours' ORDER BY received_at DESC, id DESC LIMIT $1
+), moments AS (
+    SELECT location, received_at AS at, 1 AS received, 0 AS shipped FROM newest
+    UNION ALL SELECT location, shipped_at, 0, 1 FROM newest WHERE shipped_at IS NOT NULL)
+SELECT date_bin(make_interval(secs => $2), at, 'epoch') AS at, location, sum(received)::int AS received,
+    sum(shipped)::int AS shipped
+FROM moments GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_WAITING = """
+SELECT destination, count(*) AS waiting, min(due_at) AS oldest_due FROM deliveries
+WHERE ready AND owner IS NULL GROUP BY destination
+"""
+_FLYING = "SELECT destination, count(*) AS flying FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What one destination is to be told: calls that wait, calls that are in the air, and its shared state."""
+
+    waiting: int
+    oldest_due: datetime | None
+    flying: int
+    state: Destination | None
+
+
+async def summary(pool: Pool, since: datetime) -> tuple[dict[str, Any], list[Hold]]:
+    """Count what is open, per location and provider, and name what else may need a person."""
+    async with reading(pool) as connection:
+        rows = await connection.fetch(_OPEN, since)
+        (beside,) = await connection.fetch(_BESIDE)
+        held = await holds.active(connection)
+    taken: Counter[str] = Counter()
+    for row in rows:
+        if row["taken_by"] is not None:
+            taken[row["taken_by"]] += row["taken"]
+    counts = {
+        "locations": _by_place(rows),
+        "newly_failed": sum(row["newly_failed"] for row in rows),
+        "taken": dict(taken),
+        **beside,
+    }
+    return counts, held
+
+
+async def causes(pool: Pool) -> list[dict[str, Any]]:
+    """Group the requests that failed by why, and where."""
+    async with reading(pool) as connection:
+        return [dict(row) for row in await connection.fetch(_CAUSES)]
+
+
+async def trends(pool: Pool) -> dict[str, Any]:
+    """Tell how fast the newest requests of the last day went, and how many came and left over time."""
+    async with reading(pool) as connection:
+        speeds = [dict(row) for row in await connection.fetch(_SPEEDS, _NEWEST)]
+        oldest = min((row.pop("oldest") for row in speeds), default=None)
+        now = [row.pop("now") for row in speeds]
+        width = _width((now[0] - oldest).total_seconds()) if oldest else _WIDTHS[0]
+        flow = await connection.fetch(_FLOW, _NEWEST, width)
+    return {"since": oldest, "bucket_seconds": width, "speeds": speeds, "flow": [dict(row) for row in flow]}
+
+
+async def queues(pool: Pool, names: Iterable[str]) -> dict[str, Queue]:
+    """Tell what waits for each destination."""
+    async with reading(pool) as connection:
+        waiting = {row["destination"]: row for row in await connection.fetch(_WAITING)}
+        flying = {row["destination"]: row["flying"] for row in await connection.fetch(_FLYING)}
+        states = {each.name: each for each in await destinations.every(connection)}
+    return {name: _queue(waiting.get(name), flying.get(name, 0), states.get(name)) for name in names}
+
+
+def _queue(waiting: Record | None, flying: int, state: Destination | None) -> Queue:
+    return Queue(waiting["waiting"] if waiting else 0, waiting["oldest_due"] if waiting else None, flying, state)
+
+
+def _by_place(rows: Iterable[Record]) -> list[dict[str, Any]]:
+    places: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for row in rows:
+        place = places.setdefault(
+            (row["location"], row["provider"]),
+            {"pending": 0, "failed": 0, "rejected": 0, "unroutable": 0, "oldest_pending": None, "failures": Counter()},
+        )
+        for name in ("pending", "failed", "rejected", "unroutable"):
+            place[name] += row[name]
+        if row["failure"] is not None:
+            place["failures"][row["failure"]] += row["failed"]
+        oldest = [each for each in (place["oldest_pending"], row["oldest_pending"]) if each]
+        place["oldest_pending"] = min(oldest, default=None)
+    return [{"location": location, "provider": provider, **found} for (location, provider), found in places.items()]
+
+
+def _width(seconds: float) -> int:
+    return next((width for width in _WIDTHS if seconds / width <= _BUCKETS), _WIDTHS[-1])

@@ -1,0 +1,19 @@
+"""A start after a restore from backup, when the ledger is older than the world."""
+
+import asyncpg
+
+from . import holds
+
+WHO = "serve --paused"
+_REASON = "started paused: compare with the providers and NewStore, then release this hold to send again"
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('gateway.restored'))"
+_DOUBT = "UPDATE deliveries SET doubt = true WHERE NOT is_read AND NOT doubt"
+
+
+async def pause(pool: asyncpg.Pool) -> None:
+    """Hold back all calls until a person releases them, and let each open write be looked up before it is sent."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(_LOCK)
+        await connection.execute(_DOUBT)
+        if not any(hold.who == WHO for hold in await holds.active(connection)):
+            await holds.place(connection, "everything", "", reason=_REASON, who=WHO)

@@ -1,0 +1,65 @@
+"""The servers that a DSN names, of which one takes writes: whoever that is now is found at each new connection."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+_SECONDS = 4.0  # for all servers together: whoever waits for a commit is answered before long
+
+_REFUSALS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class NoServer(ConnectionError):
+    """None of the servers takes writes now; the text says for each what it did."""
+
+
+class Servers:
+    """Connects to the server that takes writes; the one that last did is asked first.
+
+    asyncpg can walk through the hosts of a DSN itself, but one that accepts and never answers uses up all its time.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsns = one_by_one(dsn)
+
+    async def connect(self, *_: Any, **options: Any) -> asyncpg.Connection:
+        """Open a connection that may write, with the keywords of `asyncpg.connect`; raises only `NoServer`."""
+        refusals: list[str] = []
+        for one in list(self._dsns):
+            try:
+                connection = await self._one(one, options)
+            except _REFUSALS as error:
+                refusals.append(f"{_place(one)}: {type(error).__name__}: {error}")
+            else:
+                self._dsns.sort(key=one.__ne__)
+                return connection
+        raise NoServer("; ".join(refusals))
+
+    async def _one(self, dsn: str, options: dict[str, Any]) -> asyncpg.Connection:
+        seconds = _SECONDS / len(self._dsns)
+        return await asyncpg.connect(dsn, timeout=seconds, target_session_attrs=SessionAttribute.read_write, **options)
+
+
+def one_by_one(dsn: str) -> list[str]:
+    """Give a DSN of its own for each host that a DSN names, in its authority or as `host=` and `port=`."""
+    parts = urlsplit(dsn)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    if hosts:
+        return [parts._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    named = query.get("host", "").split(",")
+    ports = query["port"].split(",") if "port" in query else []
+    if len(ports) != len(named):
+        ports = ports[:1] * len(named)
+    if len(named) == 1:
+        return [dsn]
+    chosen = [{"host": host} | ({"port": ports[n]} if ports else {}) for n, host in enumerate(named)]
+    return [f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(query | one)}" for one in chosen]
+
+
+def _place(dsn: str) -> str:
+    """Name a server without its password."""
+    parts = urlsplit(dsn)
+    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["the local server"])[-1]

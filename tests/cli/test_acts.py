@@ -1,0 +1,120 @@
+"""The exits, holds, quarantine and audit as a person types them, against a gateway that runs."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.test_road import QUICK, order, until
+from tests.world import Road, running
+
+KINDS = "SELECT array_agg(kind ORDER BY version) FROM events WHERE request_id = 'r-1'"
+
+
+@pytest.fixture
+async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterator[Road]:
+    async with running(tmp_path, database) as road:
+        yield road
+
+
+async def typed(road: Road, *words: str, answer: str = "") -> tuple[int, str]:
+    """Type a command, and what it asks for."""
+    told = {"GATEWAY_URL": road.gateway.internal_url, "GATEWAY_TOKEN": road.token, "COLUMNS": "200"}
+    environment = {**os.environ, **told}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", *words, env=environment, stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate(answer.encode())
+    return process.returncode or 0, output.decode()
+
+
+async def read(road: Road, *words: str) -> Any:
+    code, output = await typed(road, *words, "--json")
+    assert code == 0, output
+    return json.loads(output)
+
+
+async def refused_shipment(road: Road, pool: asyncpg.Pool) -> None:
+    road.newstore.fail_next("shipment", "refuse")
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    await until(road, lambda: pool.fetchval("SELECT failure FROM requests"))
+
+
+async def test_a_refused_shipment_is_found_taken_noted_and_redriven(road: Road, pool: asyncpg.Pool) -> None:
+    await refused_shipment(road, pool)
+    code, listed = await typed(road, "list", "--status", "failed")
+    assert (code, "refused" in listed) == (0, True)
+    assert (await typed(road, "take", "r-1"))[0] == 0
+    assert (await typed(road, "note", "r-1", "asked NewStore"))[0] == 0
+
+    code, output = await typed(road, "redrive", "r-1", "--reason", "NewStore mended it")
+
+    assert (code, "redriven" in output) == (0, True)
+    await until(road, lambda: pool.fetchval("SELECT settled_at FROM requests"))
+    actions = [entry["action"] for entry in (await read(road, "audit"))["audit"]]
+    assert actions == ["redrive", "note", "take"]
+
+
+async def test_an_act_needs_a_reason_and_a_declined_one_fails(road: Road) -> None:
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    assert await typed(road, "close", "r-1") == (2, "say why with --reason; it goes into the audit\n")
+    code, output = await typed(road, "redrive", "r-1", "--reason", "try")
+    assert (code, "declined" in output) == (1, True)
+    code, output = await typed(road, "close", "r-9", "--reason", "x")
+    assert (code, "no request has this id" in output) == (1, True)
+
+
+async def test_many_are_counted_before_anybody_says_yes(road: Road, pool: asyncpg.Pool) -> None:
+    await refused_shipment(road, pool)
+    order_many = ("redrive", "--location", QUICK, "--reason", "NewStore mended it")
+
+    code, output = await typed(road, *order_many, answer="n\n")
+    assert (code, "1 requests match" in output) == (1, True)
+    code, output = await typed(road, *order_many, "--dry-run")
+    assert (code, "1 match; 1 of 1 would be done" in output) == (0, True)
+    assert "redriven" not in await pool.fetchval(KINDS)
+
+    code, output = await typed(road, *order_many, answer="y\n")
+    assert (code, "1 match; 1 of 1 done" in output) == (0, True)
+    assert "redriven" in await pool.fetchval(KINDS)
+
+
+async def test_a_dry_run_of_a_rejection_says_what_it_does_to_the_stock(road: Road) -> None:
+    await typed(road, "hold", "everything", "--reason", "look first")
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    code, output = await typed(road, "reject", "r-1", "--as", "no_inventory", "--reason", "none left", "--dry-run")
+    assert code == 0
+    assert "stock of them to zero" in output
+
+
+async def test_a_hold_is_placed_listed_and_released(road: Road, pool: asyncpg.Pool) -> None:
+    assert (await typed(road, "hold", "location", QUICK, "--reason", "fire", "--minutes", "30"))[0] == 0
+    (held,) = (await read(road, "holds"))["holds"]
+    assert (held["scope"], held["name"], held["who"]) == ("location", QUICK, "demo")
+
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    assert await pool.fetchval("SELECT count(*) FROM attempts") == 0
+
+    assert (await typed(road, "release", str(held["id"]), "--reason", "out"))[0] == 0
+    await until(road, lambda: pool.fetchval("SELECT settled_at FROM requests"))
+    assert "Nothing is held back" in (await typed(road, "holds"))[1]
+
+
+async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, pool: asyncpg.Pool) -> None:
+    url, key = f"{road.public_url}/newstore/{QUICK}/fulfillment_requests", road.ends.keys[f"{QUICK}_API_KEY"]
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession() as session, session.post(url, data=b"{", headers=headers) as answer:
+        assert answer.status == 400
+    (kept,) = (await read(road, "quarantine", "list"))["quarantine"]
+    assert '"reason": "malformed"' in (await typed(road, "quarantine", "show", str(kept["id"])))[1]
+    assert (await typed(road, "quarantine", "replay", str(kept["id"]), "--reason", "x"))[0] == 1
+    assert (await typed(road, "quarantine", "discard", str(kept["id"]), "--reason", "a test"))[0] == 0
+    assert "Nothing is in quarantine" in (await typed(road, "quarantine", "list"))[1]

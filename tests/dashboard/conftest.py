@@ -1,0 +1,98 @@
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from gateway.demo.world import World
+from gateway.migrations import migrate
+from tests.dashboard import stand
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium")
+_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+_WIDE = {"width": 1440, "height": 1000}
+
+NewPage = Callable[[str], Awaitable["Page"]]
+
+
+@pytest.fixture(scope="session")
+async def stage(new_database: Callable[[str], Awaitable[str]]) -> AsyncIterator[World]:
+    """One gateway and its simulators for all tests of the dashboard."""
+    if find_spec("streamlit") is None:
+        pytest.skip("streamlit is not installed: pip install -e '.[dashboard]'")
+    dsn = await new_database("gateway_dashboard")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await migrate(connection)
+    finally:
+        await connection.close()
+    with tempfile.TemporaryDirectory(prefix="gateway-test-") as folder:
+        async with stand.world(Path(folder), dsn) as world:
+            yield world
+
+
+@pytest.fixture(scope="session")
+async def site(stage: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The dashboard with its door."""
+    async with stand.dashboard(stage.internal_url, tmp_path_factory.mktemp("dashboard") / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator["Browser"]:
+    if CHROMIUM is None or find_spec("playwright") is None:
+        pytest.skip("no browser: apt-get install chromium, and pip install playwright")
+    async with launched() as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def launched() -> "AsyncIterator[Browser]":
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - not everywhere
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def sign_in(browser: "Browser", site: str) -> AsyncIterator[NewPage]:
+    """Opens a browser in which somebody has signed in; what it complains of, or asks others for, is a fault."""
+    faults: list[str] = []
+    contexts = []
+
+    async def open_as(name: str) -> "Page":
+        context = await browser.new_context(viewport=_WIDE)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: faults.append(f"a script ran: {dialog.message}"))
+        page.on("request", lambda asked: faults.append(asked.url) if is_outside(asked.url, site) else None)
+        await page.goto(site)
+        await page.get_by_label("Your operator token").fill(stand.TOKENS[name])
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Now", exact=True).wait_for()
+        return page
+
+    yield open_as
+    for context in contexts:
+        await context.close()
+    assert faults == []
+
+
+def is_outside(url: str, site: str) -> bool:
+    return not url.startswith((site, site.replace("http", "ws", 1), "data:", "blob:"))

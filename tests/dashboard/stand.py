@@ -1,0 +1,95 @@
+"""Everything that a viewer meets: simulators here, the gateway and the dashboard in processes of their own."""
+
+import asyncio
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.children import dies_with_us
+from gateway.cli.dashboard import command, environ
+from gateway.demo.process import gateway
+from gateway.demo.world import World, both_ends
+from gateway.simulator.newstore_faults import NO_FAULTS
+
+TOKENS = {"vera": "the-token-of-vera", "otto": "the-token-of-otto"}
+_OPERATORS = """
+[[operators]]
+name = "vera"
+role = "viewer"
+token = "env:TOKEN_VERA"
+
+[[operators]]
+name = "otto"
+role = "operator"
+token = "env:TOKEN_OTTO"
+"""
+
+
+@asynccontextmanager
+async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
+    """Run a gateway between the simulators; besides the demo's admin it knows a viewer and an operator."""
+    async with both_ends(folder, faults=NO_FAULTS) as ends:
+        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_OPERATORS}\n[providers.", 1))
+        keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
+        async with gateway(ends.config, {**ends.keys, **keys, "DATABASE_URL": dsn}) as urls:
+            yield World(ends, *urls)
+
+
+@asynccontextmanager
+async def dashboard(url: str, log: Path, **more: str) -> AsyncIterator[str]:
+    """Serve the dashboard, and give its address."""
+    port = _free_port()
+    words = [*dies_with_us("TERM"), *command("127.0.0.1", port)]
+    with log.open("wb") as out, subprocess.Popen(words, env=environ(url, **more), stdout=out, stderr=out) as child:  # noqa: ASYNC220
+        try:
+            await _answers(f"http://127.0.0.1:{port}/_stcore/health")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            child.terminate()
+
+
+def order(request_id: str, *products: str, order_id: str = "SO-1", service_level: str = "GROUND") -> dict[str, Any]:
+    return {
+        "id": request_id,
+        "order_id": order_id,
+        "shipping_options": {"carrier": "UPS", "service_level": service_level},
+        "items": [{"product_id": product, "extended_attributes": []} for product in products],
+    }
+
+
+async def until(world: World, reached: Callable[[list[dict[str, Any]]], bool]) -> None:
+    """Wait until the gateway's list of requests looks so."""
+    async with asyncio.timeout(20):
+        while not reached(await world.requests()):  # noqa: ASYNC110 - another process decides it
+            await asyncio.sleep(0.1)
+
+
+async def refused(world: World, request_id: str) -> None:
+    """Let a shipment fail: NewStore takes the report and then shows it as refused."""
+    world.newstore.fail_next("shipment", "refuse")
+    await world.newstore.place(order(request_id, "TEE"), "DC01")
+    await until(world, lambda rows: any(row["id"] == request_id and row["failure"] for row in rows))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def _answers(url: str) -> None:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)

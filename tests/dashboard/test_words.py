@@ -1,0 +1,78 @@
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from dashboard import shapes, times, words
+from dashboard.plain import cell, count, markdown, shown
+from gateway.domain.waiting import _FAILED
+from gateway.inbound import acts, quarantined
+from gateway.inbound import shapes as answers
+
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def test_strangers_text_names_what_hides_or_turns_and_is_not_too_long() -> None:
+    assert shown("a\u202eb\0c\nd") == "a⟨202E⟩b⟨0000⟩c d"
+    assert shown("x" * 10_000, 20) == "x" * 19 + "…"
+    assert shown(None) == "—"
+    assert shown("עברית") == "עברית"
+
+
+def test_strangers_text_is_no_markdown() -> None:
+    assert markdown("[x](javascript:1) **b** <b> :red[r] $a$") == (
+        "\\[x\\]\\(javascript\\:\u20601\\) \\*\\*b\\*\\* \\<b\\> \\:\u2060red\\[r\\] \\$a\\$"
+    )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x"])
+def test_a_spreadsheet_takes_no_cell_for_a_formula(text: str) -> None:
+    assert cell(text) == f"'{text}"
+    assert cell("SO-1") == "SO-1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.04, "0.0 s"),
+        (9.96, "10.0 s"),
+        (59, "59 s"),
+        (61, "1 min"),
+        (3_700, "1 h 1 min"),
+        (3_600, "1 h"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_a_duration_is_told_by_its_largest_units(seconds: float, words: str) -> None:
+    assert times.lasted(seconds) == words
+
+
+def test_a_time_is_told_in_the_zone_of_its_dc_and_by_its_age() -> None:
+    assert times.clock(NOW, "Europe/Berlin") == "2026-03-05 13:00:00 CET"
+    assert times.clock(NOW, "America/New_York") == "2026-03-05 07:00:00 EST"
+    assert times.age(NOW - timedelta(minutes=5), NOW) == "5 min ago"
+    assert times.age(NOW + timedelta(hours=2), NOW) == "in 2 h"
+    assert times.before(60, NOW.replace(second=31)) == "2026-03-05T11:00:00+00:00"
+
+
+def test_a_number_has_its_noun() -> None:
+    assert (count(1, "request"), count(1_200, "request")) == ("1 request", "1,200 requests")
+
+
+def test_every_failure_has_words_and_every_advice_names_a_button() -> None:
+    assert _FAILED.keys() == words.FAILURES.keys()
+    for advice in _FAILED.values():
+        assert "`" not in words.here(advice), advice
+    assert words.here("`gateway reroute ID --to PROVIDER`") == "“Reroute”"
+
+
+def test_the_client_reads_nothing_that_the_gateway_does_not_answer() -> None:
+    names = {"Unit": "UnitStory", "Parcel": "ParcelStory", "Event": "EventStory", "Attempt": "AttemptStory",
+             "Owed": "OwedCall", "Hold": "HoldStory", "Location": "LocationStory", "Destination": "DestinationStory",
+             "Quarantined": "QuarantineEntry"}  # fmt: skip
+    for name, kind in vars(shapes).items():
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)) or name in {"Struct", "Problem"}:
+            continue
+        known = names.get(name, name)
+        theirs = getattr(answers, known, None) or getattr(acts, known, None) or getattr(quarantined, known)
+        assert set(kind.__struct_fields__) <= set(theirs.__struct_fields__), name

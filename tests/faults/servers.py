@@ -1,0 +1,109 @@
+"""Postgres servers that a test stops, kills, and puts behind one another."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from gateway.migrations import migrate
+from gateway.postgres import find_binaries, running
+
+from .site import until
+
+SQL = Path(__file__).parents[2] / "sql"
+IS_SYSTEM = os.environ.get("GATEWAY_TEST_PG") == "system"
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class Server:
+    """A server on a data folder of its own; its DSN stays the same from start to start."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] = _NONE) -> None:
+        self.folder = folder
+        self.dsn = ""
+        self._settings = settings
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        run = running(self.folder, durable=False, prefer_system=IS_SYSTEM, settings=self._settings)
+        self.dsn = await self._stack.enter_async_context(run)
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    async def kill(self) -> None:
+        """End it as a crash does: nothing is written any more, and nobody is told."""
+        os.kill(int((self.folder / "cluster" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        await self.stop()
+
+    @property
+    def socket(self) -> str:
+        """The path of its socket."""
+        named = parse_qs(urlsplit(self.dsn).query)
+        return f"{named['host'][0]}/.s.PGSQL.{named['port'][0]}"
+
+    def dsn_by(self, *ports: int) -> str:
+        """Name it by TCP ports of this machine that lead to it, as if each were a host of its own."""
+        credentials = urlsplit(self.dsn).netloc
+        return f"postgresql://{credentials}{','.join(f'127.0.0.1:{port}' for port in ports)}/postgres"
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def server(folder: Path, settings: Mapping[str, str] = _NONE) -> AsyncIterator[Server]:
+    """A migrated server."""
+    made = Server(folder, settings)
+    await made.start()
+    try:
+        async with made.connected() as connection:
+            await migrate(connection, SQL)
+        yield made
+    finally:
+        await made.stop()
+
+
+async def back_up(of: Server, folder: Path, *options: str) -> Server:
+    """Copy a running server into a folder, as it is now; not yet started."""
+    folder.mkdir(mode=0o700)  # noqa: ASYNC240 - nothing else runs yet
+    shutil.copy(of.folder / "password", folder / "password")
+    program = find_binaries(prefer_system=IS_SYSTEM) / "pg_basebackup"
+    command: list[str | Path] = [program, "-d", of.dsn, "-D", folder / "cluster", "-X", "stream", "-c", "fast"]
+    await asyncio.to_thread(subprocess.check_call, [*command, "--no-sync", *options])
+    (folder / "cluster" / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # the primary's, whose socket lies there
+    return Server(folder)
+
+
+@asynccontextmanager
+async def standby(of: Server, folder: Path) -> AsyncIterator[Server]:
+    """A standby on which every commit of its primary waits from now on."""
+    made = await back_up(of, folder, "-R")
+    await made.start()
+    try:
+        async with of.connected() as primary:
+            await until(lambda: primary.fetchval("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"))
+            await primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            await primary.execute("SELECT pg_reload_conf()")
+        yield made
+    finally:
+        await made.stop()
+
+
+def dsn_of(*servers: Server) -> str:
+    """One DSN that names several servers by their sockets."""
+    named = [parse_qs(urlsplit(each.dsn).query)["host"][0] for each in servers]
+    return f"postgresql://{urlsplit(servers[0].dsn).netloc}/postgres?host={','.join(named)}&target_session_attrs=read-write"

@@ -1,0 +1,223 @@
+"""A site: simulated NewStore and warehouses in this process, gateways as processes of their own behind a balancer."""
+
+import asyncio
+import os
+import re
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import aiohttp
+
+from gateway.simulator.newstore import NewStore
+from gateway.simulator.newstore_faults import NO_FAULTS, Faults
+from gateway.simulator.warehouse import Warehouse
+from gateway.simulator.warehouse_temperament import Temperament
+
+from .wires import Backend, Balancer
+
+_ALL = 10**9  # what a simulator has forgotten proves nothing
+ROOT = Path(__file__).parents[2]
+QUICK = MappingProxyType({"DC01": Temperament()})
+_TOML = """
+public_url = "http://127.0.0.1:8080"
+public = {{ port = 0 }}
+internal = {{ port = 0 }}
+
+[brake]
+units = 1_000_000
+
+[newstore]
+url = "{newstore}"
+token_url = "{newstore}/auth/realms/acme/protocol/openid-connect/token"
+client_id = "gateway"
+client_secret = "env:NEWSTORE"
+calls_per_second = 1_000_000
+calls_per_five_minutes = 1_000_000
+timeout = {timeout}
+unknown_grace = 1
+
+[[operators]]
+name = "test"
+role = "admin"
+token = "env:OPERATOR"
+"""
+_PROVIDER = """
+[providers.{location}-wms]
+adapter = "http"
+url = "{url}/orders"
+api_key = "env:{location}_WMS"
+callback_key = "env:{location}_CALLBACK"
+timeout = {timeout}
+calls_per_second = 1_000_000
+
+[locations.{location}]
+provider = "{location}-wms"
+api_keys = ["env:{location}"]
+"""
+
+
+Answer = tuple[int, Mapping[str, str], float]
+"""The status, the headers, and the seconds it took."""
+
+
+@dataclass
+class Gateway:
+    """One running `gateway serve`."""
+
+    process: asyncio.subprocess.Process
+    public_url: str
+    internal_url: str
+
+    async def stop(self) -> float:
+        """SIGTERM; returns the seconds it took to end in peace."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        assert await self.process.wait() == 0
+        return time.monotonic() - started
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+
+@dataclass
+class Site:
+    """Everything around the gateways."""
+
+    folder: Path
+    dsn: str
+    keys: dict[str, str]
+    newstore: NewStore
+    warehouses: dict[str, Warehouse]
+    balancer: Balancer
+    session: aiohttp.ClientSession
+    config: Path
+    gateways: list[Gateway] = field(default_factory=list)
+
+    async def start(self, *options: str) -> Gateway:
+        """Start a gateway and put it behind the balancer."""
+        log = self.folder / "gateway.log"
+        with log.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway", "serve", "-c", str(self.config), *options),
+                cwd=ROOT,
+                env=_environment() | self.keys | {"DATABASE_URL": self.dsn},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=out,
+            )
+        try:
+            gateway = Gateway(process, *await _addresses(process, log))
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        self.gateways.append(gateway)
+        port = int(gateway.public_url.rpartition(":")[2])
+        self.balancer.backends.append(Backend(port, f"{gateway.internal_url}/readyz", is_ready=True))
+        return gateway
+
+    async def end(self, gateway: Gateway, *, kill: bool = False) -> float:
+        """Stop a gateway, or kill it, and take it from the balancer once it is gone."""
+        started = time.monotonic()
+        await (gateway.kill() if kill else gateway.stop())
+        self.gateways.remove(gateway)
+        self.balancer.remove(int(gateway.public_url.rpartition(":")[2]))
+        return time.monotonic() - started
+
+    async def post(self, body: Mapping[str, Any]) -> Answer:
+        """Send a request as NewStore would, once."""
+        return await self._post("newstore/DC01/fulfillment_requests", body, self.keys["DC01"])
+
+    async def call_back(self, body: Mapping[str, Any]) -> Answer:
+        """Send an event as the warehouse would, once."""
+        return await self._post("providers/DC01-wms/callbacks", body, self.keys["DC01_CALLBACK"])
+
+    async def _post(self, path: str, body: Mapping[str, Any], key: str) -> Answer:
+        url, started = f"http://127.0.0.1:{self.balancer.port}/{path}", time.monotonic()
+        async with self.session.post(url, json=body, headers=_bearer(key)) as answer:
+            await answer.read()
+            return answer.status, answer.headers, time.monotonic() - started
+
+    async def ask(self, method: str, path: str, **content: Any) -> tuple[int, Any]:
+        """Ask the internal listener of the first gateway."""
+        url, headers = f"{self.gateways[0].internal_url}{path}", _bearer(self.keys["OPERATOR"])
+        async with self.session.request(method, url, headers=headers, **content) as answer:
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, await answer.json(content_type=None) if is_json else await answer.text()
+
+
+@asynccontextmanager
+async def site(
+    folder: Path,
+    dsn: str,
+    *,
+    temperaments: Mapping[str, Temperament] = QUICK,
+    faults: Faults = NO_FAULTS,
+    apply_after: float = 0.03,
+    patience: tuple[float, ...] = (0.2,) * 200,
+    call_time: float = 2,
+    kind: type[Warehouse] = Warehouse,
+) -> AsyncIterator[Site]:
+    """Start NewStore, the warehouses and the balancer; `patience` is how long NewStore goes on sending one request."""
+    names = [name for each in temperaments for name in (each, f"{each}_WMS", f"{each}_CALLBACK")]
+    keys = {name: secrets.token_urlsafe(24) for name in ("NEWSTORE", "OPERATOR", *names)}
+    async with AsyncExitStack() as stack:
+        balancer = await stack.enter_async_context(Balancer().running())
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        newstore = NewStore(
+            client_secret=keys["NEWSTORE"], faults=faults, apply_after=apply_after, webhook_backoff=patience, keep=_ALL
+        )
+        await stack.enter_async_context(newstore.running())
+        text = _TOML.format(newstore=newstore.url, timeout=call_time)
+        warehouses: dict[str, Warehouse] = {}
+        door = f"http://127.0.0.1:{balancer.port}"
+        for location, temperament in temperaments.items():
+            called = f"{door}/providers/{location}-wms/callbacks"
+            ours, theirs = keys[f"{location}_WMS"], keys[f"{location}_CALLBACK"]
+            warehouse = kind(f"{location}-wms", temperament, called, api_key=ours, callback_key=theirs, keep=_ALL)
+            await stack.enter_async_context(warehouse.running())
+            warehouses[location] = warehouse
+            text += _PROVIDER.format(location=location, url=warehouse.url, timeout=call_time)
+            newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
+        config = folder / "gateway.toml"
+        config.write_text(text)
+        made = Site(folder, dsn, keys, newstore, warehouses, balancer, session, config)
+        stack.push_async_callback(_end_all, made)
+        yield made
+
+
+async def _end_all(made: Site) -> None:
+    await asyncio.gather(*(made.end(each, kill=True) for each in list(made.gateways)))
+
+
+async def _addresses(process: asyncio.subprocess.Process, log: Path) -> tuple[str, str]:
+    assert process.stdout
+    async with asyncio.timeout(20):
+        while line := (await process.stdout.readline()).decode():
+            if found := re.search(r"public (\S+)\s+internal (\S+)", line):
+                return found[1], found[2]
+    raise AssertionError(log.read_text()[-3000:])  # noqa: ASYNC240 - the test is over
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+
+
+async def until(reached: Callable[[], Awaitable[object]], seconds: float = 15) -> None:
+    """Ask again and again: another process tells nobody when something has happened in it."""
+    async with asyncio.timeout(seconds):
+        while not await reached():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.05)

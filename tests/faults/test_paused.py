@@ -1,0 +1,85 @@
+"""After a restore from backup the ledger knows less than the world: look first, and only when a person says so."""
+
+from collections import Counter
+from pathlib import Path
+
+import asyncpg
+
+from gateway.simulator.orders import orders
+
+from .proof import is_quiet
+from .servers import Server, back_up, server
+from .site import Site, site, until
+
+SHIP_IS_OWED = "SELECT count(*) FROM deliveries WHERE operation = 'ship'"
+HAS_LOOKED_AROUND = "SELECT heartbeat_at > started_at + interval '2 seconds' FROM processes ORDER BY started_at DESC"
+IS_OPEN = "SELECT count(*) FROM deliveries WHERE operation = 'create'"
+OUTCOMES = "SELECT outcome FROM attempts WHERE operation IN ('create', 'ship')"
+
+
+async def hold(at: Site, scope: str) -> None:
+    status, _ = await at.ask("POST", "/v1/holds", json={"scope": scope, "reason": "a test"})
+    assert status == 201
+
+
+async def release_all(at: Site) -> list[str]:
+    """Release what is held; returns who placed it."""
+    held = (await at.ask("GET", "/v1/holds"))[1]["holds"]
+    for each in held:
+        assert (await at.ask("POST", f"/v1/holds/{each['id']}/release", json={"reason": "compared"}))[0] == 200
+    return [f"{each['scope']} by {each['who']}" for each in held]
+
+
+async def backed_up_with_open_writes(at: Site, postgres: Server, folder: Path) -> Server:
+    """Make a backup that owes a shipment and a create, and then let both be done."""
+    stream = orders()
+    await at.start()
+    async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=2) as pool:
+        await hold(at, "newstore")
+        await at.newstore.place(next(stream))
+        await until(lambda: pool.fetchval(SHIP_IS_OWED))
+        await hold(at, "everything")
+        await at.newstore.place(next(stream))
+        backup = await back_up(postgres, folder)
+        assert await release_all(at) == ["newstore by test", "everything by test"]
+        await until(lambda: is_quiet(at, pool))
+    await at.end(at.gateways[0], kill=True)
+    return backup
+
+
+async def test_a_paused_start_after_a_restore_sends_nothing_and_then_finds_what_was_done(folder: Path) -> None:
+    async with server(folder / "a") as postgres, site(folder, postgres.dsn) as at:
+        restored = await backed_up_with_open_writes(at, postgres, folder / "b")
+        warehouse, stream = at.warehouses["DC01"], orders(seed=1)
+        done, calls = Counter(at.newstore.calls), Counter(warehouse.calls)
+        shipped = [(len(each.units), 0) for each in at.newstore.requests.values()]
+        await restored.start()
+        at.dsn = restored.dsn
+        async with restored.connected() as connection:
+            await at.start("--paused")
+            assert (await at.post(next(stream)))[0] == 200
+            await until(lambda: connection.fetchval(HAS_LOOKED_AROUND))
+            assert (at.newstore.calls, warehouse.calls) == (done, calls)
+
+            assert "everything by serve --paused" in await release_all(at)
+            await warehouse.until(lambda: len(warehouse.orders) == 3)
+            await until(lambda: is_done(connection))
+            outcomes = Counter(row["outcome"] for row in await connection.fetch(OUTCOMES))
+        await restored.stop()
+        assert outcomes["found"] == 2
+        assert {order.times_seen for order in warehouse.orders.values()} == {1}
+        results = [each.results["shipment"] for each in at.newstore.requests.values()]
+        assert [(len(taken), len(refused)) for taken, refused in results] == shipped
+
+
+async def is_done(connection: asyncpg.Connection) -> bool:
+    open_writes = await connection.fetchval("SELECT count(*) FROM deliveries WHERE NOT is_read AND doubt")
+    return not open_writes and not await connection.fetchval(IS_OPEN)
+
+
+async def test_a_second_paused_start_adds_no_second_hold(tmp_path: Path, database: str, pool: asyncpg.Pool) -> None:
+    async with site(tmp_path, database) as at:
+        await at.start("--paused")
+        await at.start("--paused")
+
+        assert await release_all(at) == ["everything by serve --paused"]

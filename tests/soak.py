@@ -1,0 +1,217 @@
+"""A long run in which everything fails now and then: gateways are killed, Postgres restarts, the others err.
+
+It ends with what the simulators' own records say: each request that was accepted is settled or waits for a person with
+a reason, and none was lost or doubled. Exits 1 otherwise.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import tempfile
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from gateway.simulator.newstore_faults import Faults
+from gateway.simulator.newstore_units import Request
+from gateway.simulator.orders import orders
+from gateway.simulator.warehouse_temperament import Temperament
+
+from .faults.proof import Proof, is_quiet, prove
+from .faults.servers import Server, server
+from .faults.site import Site, site
+from .faults.wires import ended
+
+# One call in ten goes wrong; few of them with 429, which stops all calls to a destination for a second.
+FAULTS = Faults(
+    error_before=0.03, error_after=0.02, break_after=0.03, bad_gateway=0.018, too_many_requests=0.002,
+    failed_shipment=0.001,
+)  # fmt: skip
+ERRS: dict[str, Any] = {
+    "error_before": 0.045, "error_after": 0.035, "hangs_after": 0.018, "too_many_requests": 0.002, "hang_seconds": 2.5,
+}  # fmt: skip
+TEMPERAMENTS = {
+    "DC01": Temperament(**ERRS),
+    "DC02": Temperament(pause=(0.05, 0.3), parcels=3, rejects=0.1, **ERRS),
+    "DC03": Temperament(pause=(0.005, 0.05), parcels=2, rejects=0.05, says_twice=0.2, says_backwards=0.2, **ERRS),
+}
+SENDERS = 16
+MOST_OPEN = 600  # so that a run shows a rate and not the length of a queue
+
+
+@dataclass
+class Run:
+    """A soak under way."""
+
+    at: Site
+    postgres: Server
+    requests: int
+    started: float = field(default_factory=time.monotonic)
+    placed: int = 0
+    kills: int = 0
+    restarts: int = 0
+    _known: int = 0
+    _open: list[Request] = field(default_factory=list)
+
+    def still_open(self) -> int:
+        """Count what NewStore waits for, without looking again at what is over."""
+        known = self.at.newstore.requests
+        self._open += itertools.islice(known.values(), self._known, None)
+        self._known = len(known)
+        self._open = [each for each in self._open if each.status != "completed"]
+        return len(self._open)
+
+    def has_placed(self, share: float) -> bool:
+        return self.placed >= self.requests * share
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+async def send(run: Run, may_go_on: asyncio.Event) -> None:
+    """Place all orders, at most so many at once."""
+    stream = zip(itertools.cycle(TEMPERAMENTS), orders(seed=1), range(run.requests), strict=False)
+
+    async def work() -> None:
+        for location, order, _ in stream:
+            await may_go_on.wait()
+            await run.at.newstore.place(order, location)
+            run.placed += 1
+
+    await asyncio.gather(*(work() for _ in range(SENDERS)))
+
+
+async def watch(run: Run, may_go_on: asyncio.Event, console: Console) -> None:
+    """Hold the senders back when much is open, and print how far it is."""
+    for tick in itertools.count():
+        still_open, known = run.still_open(), len(run.at.newstore.requests)
+        (may_go_on.set if still_open < MOST_OPEN else may_go_on.clear)()
+        if tick % 10 == 0:
+            console.print(
+                f"{run.seconds():6.0f} s  placed {run.placed}  completed {known - still_open} of {known}  "
+                f"killed {run.kills}  Postgres restarted {run.restarts}"
+            )
+        await asyncio.sleep(0.5)
+
+
+async def kill_now_and_then(run: Run, every: float) -> None:
+    """Kill one gateway after the other, and start a new one for each."""
+    chance = random.Random(0)
+    while True:
+        await asyncio.sleep(every)
+        await run.at.end(chance.choice(run.at.gateways), kill=True)
+        run.kills += 1
+        await start_again(run)
+
+
+async def start_again(run: Run) -> None:
+    """Start a gateway as its supervisor would: once more where Postgres is away."""
+    while True:
+        with contextlib.suppress(AssertionError):
+            await run.at.start()
+            return
+        await asyncio.sleep(1)
+
+
+async def restart_postgres(run: Run) -> None:
+    """Stop it after a third of the requests, and let it crash after two."""
+    for share, crashes in ((1 / 3, False), (2 / 3, True)):
+        await run.at.newstore.until(partial(run.has_placed, share), 86_400)
+        await (run.postgres.kill() if crashes else run.postgres.stop())
+        await asyncio.sleep(2)
+        await run.postgres.start()
+        run.restarts += 1
+
+
+async def soak(requests: int, gateways: int, every: float, limit: float, console: Console) -> tuple[Run, Proof]:
+    """Run until all is settled, or the time is over."""
+    safe = {"synchronous_commit": "on", "max_connections": "200"}
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-soak-")))
+        postgres = await stack.enter_async_context(server(folder / "a", safe))
+        surroundings = site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS)
+        at = await stack.enter_async_context(surroundings)
+        await asyncio.gather(*(at.start() for _ in range(gateways)))
+        run, may_go_on = Run(at, postgres, requests), asyncio.Event()
+        work = [watch(run, may_go_on, console), kill_now_and_then(run, every)]
+        tasks = [asyncio.create_task(each) for each in work]
+        for task in tasks:
+            stack.push_async_callback(ended, task)
+        try:
+            async with asyncio.timeout(limit):
+                await asyncio.gather(send(run, may_go_on), restart_postgres(run))
+                await ended(tasks.pop())
+                await settled(run)
+        except TimeoutError:
+            console.print(f"not settled after {limit:g} s")
+        for task in tasks:
+            await ended(task)
+        async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
+            return run, await prove(at, pool)
+
+
+async def settled(run: Run) -> None:
+    async with asyncpg.create_pool(run.postgres.dsn, min_size=1, max_size=1) as pool:
+        while not await is_quiet(run.at, pool):
+            await run.at.newstore.resend()
+            await asyncio.sleep(0.5)
+
+
+def result(run: Run, proof: Proof) -> dict[str, Any]:
+    met = run.at.newstore.fate.met + sum((each.faults for each in run.at.warehouses.values()), Counter())
+    made = run.at.newstore.calls.total() + sum(each.calls.total() for each in run.at.warehouses.values())
+    attempts = Counter(str(each["answer"]) for each in run.at.newstore.webhook.attempts)
+    return {
+        "requests accepted": proof.accepted,
+        "settled and proved": proof.settled,
+        "waiting for a person": proof.for_a_person,
+        **{f"  {reason}": count for reason, count in proof.reasons.items()},
+        "lost": len(proof.lost),
+        "doubled": len(proof.doubled),
+        "differing": len(proof.differs),
+        "stuck": len(proof.stuck),
+        "gateways killed": run.kills,
+        "Postgres restarts": run.restarts,
+        "calls that met a fault": f"{met.total()} of {made}",
+        "answers to NewStore": dict(attempts),
+        "seconds": round(run.seconds()),
+        "settled per second": round(proof.settled / run.seconds(), 1),
+    }
+
+
+def main(
+    requests: int = 20_000,
+    gateways: int = 3,
+    kill_every: float = 6.0,
+    limit: Annotated[float, typer.Option(help="Seconds after which it is over.")] = 7200.0,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    run, proof = uvloop.run(soak(requests, gateways, kill_every, limit, Console(stderr=True)))
+    told = result(run, proof)
+    if as_json:
+        typer.echo(json.dumps({**told, "faults": proof.faults}))
+        raise typer.Exit(bool(proof.faults))
+    console, table = Console(), Table("", "", title=f"{requests} fulfillment requests and all that can go wrong")
+    for name, value in told.items():
+        table.add_row(name, str(value))
+    console.print(table)
+    for fault in proof.faults[:50]:
+        console.print(fault, markup=False)
+    raise typer.Exit(bool(proof.faults))
+
+
+if __name__ == "__main__":
+    typer.run(main)

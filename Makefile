@@ -5,12 +5,12 @@ READY  := $(VENV)/.ready
 PG     ?= embedded
 ARGS   ?=
 
-.PHONY: demo test lint bench soak browser constraints clean
+.PHONY: demo test lint bench soak browser dashboards prometheus constraints clean
 
-demo: $(READY)
+demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
 
-test: $(READY) browser
+test: $(READY) browser prometheus
 	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(READY)
@@ -27,6 +27,17 @@ browser:
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+dashboards: $(READY)
+	$(VENV)/bin/python -m grafana.dashboards
+
+# Debian's Prometheus and Alertmanager, where they are missing and may be installed; without them their tests skip.
+prometheus:
+	@command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Prometheus and Alertmanager …" && \
+	  timeout 180 sh -c 'apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager' >/dev/null 2>&1; } || \
+	  echo "Prometheus and Alertmanager are not here: the demo goes without, and tests that need them skip."
 
 soak: $(READY)
 	$(VENV)/bin/python -m tests.soak $(ARGS)

@@ -613,3 +613,12 @@ def test_the_defaults_that_the_example_shows_in_comments_are_the_real_ones(folde
     spelled = re.sub(r"^# (\w+ = )(?!\"env:)", r"\1", text, flags=re.MULTILINE)
     assert len(tomllib.loads(spelled)["newstore"]) == 10
     assert describe(read(folder, spelled, **environ)) == describe(read(folder, text, **environ))
+
+
+def test_a_host_that_the_file_names_is_called_by_plain_http(folder: Path) -> None:
+    text = changed('url = "https://wms.example.com"', 'url = "http://wms:8091/orders"')
+    assert "plain_http_hosts" in only_fault(folder, text)
+    named = f'plain_http_hosts = ["wms"]\n{text}'
+    assert read(folder, named).providers["wms"].url == "http://wms:8091/orders"
+    other = f'plain_http_hosts = ["wms.example.com", "w"]\n{text}'
+    assert only_fault(folder, other).startswith("providers.wms.url")

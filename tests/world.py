@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway import app, settings
 from gateway.demo.world import World, both_ends
-from gateway.simulator.newstore_faults import NO_FAULTS
+from gateway.simulator.newstore_faults import NO_FAULTS, Faults
 
 
 @dataclass(slots=True)
@@ -17,9 +17,9 @@ class Road(World):
 
 
 @asynccontextmanager
-async def running(folder: Path, dsn: str) -> AsyncIterator[Road]:
+async def running(folder: Path, dsn: str, faults: Faults = NO_FAULTS) -> AsyncIterator[Road]:
     """Start all parts on a migrated database, and connect them."""
-    async with both_ends(folder, faults=NO_FAULTS) as ends:
+    async with both_ends(folder, faults=faults) as ends:
         loaded = settings.load(ends.config, {**ends.keys, "DATABASE_URL": dsn})
         async with app.running(loaded, dsn) as gateway:
             yield Road(ends, gateway.public_url, gateway.internal_url, gateway, loaded)

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ commands = typer.Typer(
 _GATEWAY = "http://127.0.0.1:8080"
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
+PlainHttp = Annotated[
+    list[str] | None, typer.Option(help="A host besides loopback to call by plain http://; repeatable.")
+]
 Port = Annotated[int, typer.Option(help="The port to listen on; 0 lets the system choose.", min=0, max=65_535)]
 
 
@@ -50,9 +54,10 @@ def newstore(
     ] = None,
     orders_per_second: Annotated[float, typer.Option(help="How many orders to place.", min=0, max=500)] = 0,
     faults: Annotated[bool, typer.Option(help="Let one call in twenty go wrong.")] = False,
+    plain_http_host: PlainHttp = None,
 ) -> None:
     """Run a simulated NewStore, which sends fulfillment requests and takes what becomes of them."""
-    urls = {name: _dc_url(name, url) for name, url in map(_split, dc or ["DC01"])}
+    urls = {name: _dc_url(name, url, plain_http_host or ()) for name, url in map(_split, dc or ["DC01"])}
     references = dict(map(_split, dc_key or []))
     if strangers := references.keys() - urls.keys():
         raise typer.BadParameter(f"--dc-key: no --dc is called {', '.join(sorted(strangers))}")
@@ -116,10 +121,12 @@ def warehouse(
     callback_secret: Annotated[
         str, typer.Option(help="Instead of a key, whsec_…: it signs. env:NAME or file:PATH.")
     ] = "",
+    plain_http_host: PlainHttp = None,
 ) -> None:
     """Run a simulated warehouse, which takes orders, works them, and calls the gateway back."""
     if callback_key and callback_secret:
         raise typer.BadParameter("--callback-key and --callback-secret: give one of the two")
+    url_kind = partial(web_url, plain_http_hosts=plain_http_host or ())
     shown = key("--api-key", api_key, f"{_named('--name', name)}_API_KEY")
     if callback_secret:
         proof = key("--callback-secret", callback_secret, "", signs=True)
@@ -128,7 +135,7 @@ def warehouse(
     simulated = Warehouse(
         name,
         temperament.value,
-        fit("--callback-url", web_url, callback_url or f"{_GATEWAY}/providers/{name}/callbacks"),
+        fit("--callback-url", url_kind, callback_url or f"{_GATEWAY}/providers/{name}/callbacks"),
         api_key=shown.value,
         callback_key=None if callback_secret else proof.value,
         callback_secret=proof.value if callback_secret else None,
@@ -176,8 +183,9 @@ def _named(option: str, name: str) -> str:
     return name
 
 
-def _dc_url(name: str, url: str) -> str:
-    return fit("--dc", web_url, url or f"{_GATEWAY}/newstore/{name}/fulfillment_requests")
+def _dc_url(name: str, url: str, plain_http: Collection[str]) -> str:
+    kind = partial(web_url, plain_http_hosts=plain_http)
+    return fit("--dc", kind, url or f"{_GATEWAY}/newstore/{name}/fulfillment_requests")
 
 
 def _seed() -> int:

@@ -14,6 +14,7 @@ from gateway import postgres
 from gateway.demo.outcome import show
 from gateway.demo.process import gateway
 from gateway.demo.proof import faults_found, is_settled
+from gateway.demo.watching import watched
 from gateway.demo.world import DATABASE, World, both_ends
 from gateway.simulator.orders import orders
 from gateway.simulator.served import JSON
@@ -81,7 +82,8 @@ async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[Wor
         console.print(f"  Bearer token      {world.token}")
         console.print(f"What NewStore saw   {ends.newstore.url}/simulator/record")
         console.print(f"Settings, log       {ends.config}, {ends.config.with_name('gateway.log')}")
-        yield world
+        async with watched(folder, internal_url, console):
+            yield world
 
 
 async def _settle(world: World, requests: int, seed: int, console: Console) -> None:

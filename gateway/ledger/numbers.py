@@ -54,7 +54,7 @@ WITH open AS (
     SELECT destination, count(*) AS count, min(due_at) AS since
     FROM deliveries WHERE ready AND owner IS NULL AND due_at <= statement_timestamp() GROUP BY destination
 ), hold AS MATERIALIZED (
-    SELECT scope, name, who, at FROM holds
+    SELECT scope, CASE scope WHEN 'request' THEN '' ELSE name END AS name, who, at, expires_at FROM holds
     WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
 ), quarantined AS MATERIALIZED (
     SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source
@@ -97,10 +97,11 @@ SELECT name, labels, value::float8 FROM (
     FROM destinations CROSS JOIN LATERAL (VALUES ('second', tokens), ('five_minutes', long_tokens)
     ) AS each(budget, calls)
     UNION ALL
-    SELECT 'gateway_holds_active', ARRAY[scope], count(*) FROM hold GROUP BY scope
+    SELECT 'gateway_holds_active', ARRAY[scope, name], count(*) FROM hold GROUP BY scope, name
     UNION ALL
-    SELECT 'gateway_oldest_hold_seconds', ARRAY[scope], greatest(0, extract(epoch FROM clock_timestamp() - min(at)))
-    FROM hold GROUP BY scope
+    SELECT 'gateway_oldest_hold_seconds', ARRAY[scope, name],
+        greatest(0, extract(epoch FROM clock_timestamp() - min(at)))
+    FROM hold WHERE expires_at IS NULL GROUP BY scope, name
     UNION ALL
     SELECT DISTINCT 'gateway_brake_tripped', ARRAY[name], 1 FROM hold WHERE scope = 'rejections' AND who = $1
     UNION ALL
@@ -209,5 +210,5 @@ def _always(settings: Settings) -> Iterator[Series]:
     for source in (*settings.providers, *(f"newstore:{location}" for location in settings.locations)):
         yield from (("gateway_quarantined", (source,)), ("gateway_oldest_quarantined_seconds", (source,)))
     for scope in holds.SCOPES:
-        yield from (("gateway_holds_active", (scope,)), ("gateway_oldest_hold_seconds", (scope,)))
+        yield from (("gateway_holds_active", (scope, "")), ("gateway_oldest_hold_seconds", (scope, "")))
     yield from (("gateway_unverified", (operation,)) for operation in READ_BACK)

@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 import re
 import zoneinfo
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, TypeVar
@@ -130,11 +130,15 @@ def tenant(value: object) -> str:
     return name
 
 
-def web_url(value: object) -> str:
+def web_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
     url = collector_url(value)
     parts = urlsplit(url)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise Unfit("would send secrets in the clear; write https:// (http:// is for loopback hosts only)")
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not _is_loopback(host) and host not in plain_http_hosts:
+        raise Unfit(
+            "would send secrets in the clear; write https:// "
+            "(http:// is for loopback hosts, and those in plain_http_hosts)"
+        )
     return url
 
 
@@ -154,8 +158,8 @@ def collector_url(value: object) -> str:
     return url
 
 
-def base_url(value: object) -> str:
-    return web_url(value).rstrip("/")
+def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
+    return web_url(value, plain_http_hosts).rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import Distribution
 from pathlib import Path
 from types import MappingProxyType
@@ -63,7 +64,8 @@ def _parse(path: Path) -> dict[str, object]:
 
 
 def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
-    providers = {name: _provider(name, table, secrets) for name, table in root.named("providers").items()}
+    plain_http = root.optional("plain_http_hosts", kinds.words) or ()
+    providers = {name: _provider(name, table, secrets, plain_http) for name, table in root.named("providers").items()}
     locations = {
         name: _location(name, table, secrets, providers.keys()) for name, table in root.named("locations").items()
     }
@@ -71,11 +73,11 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words
     )
     return Settings(
-        public_url=root.need("public_url", kinds.base_url),
+        public_url=root.need("public_url", partial(kinds.base_url, plain_http_hosts=plain_http)),
         public=_listener(root.table("public"), 8080),
         internal=_listener(root.table("internal"), 8081),
         database=_database(root.table("database"), folder, secrets),
-        newstore=_newstore(root.table("newstore"), secrets),
+        newstore=_newstore(root.table("newstore"), secrets, plain_http),
         brake=_brake(root.table("brake")),
         telemetry=_telemetry(root.table("telemetry")),
         operators=tuple(_operator(table, secrets) for table in root.rows("operators")),
@@ -115,8 +117,8 @@ def _telemetry(table: Table) -> Telemetry:
     return Telemetry(**options)
 
 
-def _newstore(table: Table, secrets: SecretKinds) -> NewStore:
-    url, token_url = _newstore_urls(table)
+def _newstore(table: Table, secrets: SecretKinds, plain_http: Collection[str]) -> NewStore:
+    url, token_url = _newstore_urls(table, plain_http)
     where = kinds.one_of(("endpoint", "off"))
     read_back: dict[str, Any] = table.table("read_back").given(**dict.fromkeys(READ_BACK_OPERATIONS, where))
     options: dict[str, Any] = table.given(
@@ -137,10 +139,10 @@ def _newstore(table: Table, secrets: SecretKinds) -> NewStore:
     )
 
 
-def _newstore_urls(table: Table) -> tuple[str, str]:
+def _newstore_urls(table: Table, plain_http: Collection[str]) -> tuple[str, str]:
     tenant = table.optional("tenant", kinds.tenant)
-    url = table.optional("url", kinds.base_url)
-    token_url = table.optional("token_url", kinds.web_url)
+    url = table.optional("url", partial(kinds.base_url, plain_http_hosts=plain_http))
+    token_url = table.optional("token_url", partial(kinds.web_url, plain_http_hosts=plain_http))
     written = [key for key in ("url", "token_url") if key in table]
     if "tenant" in table:
         for key in written:
@@ -162,7 +164,7 @@ def _operator(table: Table, secrets: SecretKinds) -> Operator:
     )
 
 
-def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
+def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collection[str]) -> Provider:
     if "callback_key" in table and "callback_secret" in table:
         table.fault("callback_key", "stands beside callback_secret; keep the one by which the provider calls back")
     if "callback_key" not in table and "callback_secret" not in table:
@@ -177,7 +179,7 @@ def _provider(name: str, table: Table, secrets: SecretKinds) -> Provider:
     return Provider(
         name=name,
         adapter=table.need("adapter", kinds.one_of(ADAPTERS)),
-        url=table.need("url", kinds.base_url),
+        url=table.need("url", partial(kinds.base_url, plain_http_hosts=plain_http)),
         api_key=table.need("api_key", secrets.key),
         callback_key=table.optional("callback_key", secrets.key),
         callback_secret=table.optional("callback_secret", secrets.signing_key),

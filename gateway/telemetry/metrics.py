@@ -171,8 +171,10 @@ BUDGET_LEFT = _number(
     "gateway_budget_left", "Calls that may start now, of the budget of one second and of five minutes",
     "destination", "budget",
 )  # fmt: skip
-HOLDS = _number("gateway_holds_active", "Holds in force", "scope")
-OLDEST_HOLD = _number("gateway_oldest_hold_seconds", "Since the oldest of them was placed", "scope")
+HOLDS = _number("gateway_holds_active", "Holds in force; those on single requests have no name", "scope", "name")
+OLDEST_HOLD = _number(
+    "gateway_oldest_hold_seconds", "Since the oldest of them was placed that only a person ends", "scope", "name"
+)
 BRAKES = _number(
     "gateway_brake_tripped",
     "1 while the gateway itself holds a location's rejections back: its brake has tripped, or it is new",

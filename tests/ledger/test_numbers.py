@@ -138,6 +138,7 @@ async def test_owed_calls_are_told_by_destination(pool: Pool) -> None:
 async def test_holds_quarantine_and_misplaced_rows_are_told(pool: Pool) -> None:
     await holds.place(pool, "location", "DC01", reason="strike", who="kim")
     await holds.place(pool, "request", "r-1", reason="strike", who="kim", seconds=-1)
+    await holds.place(pool, "destination", "acme", reason="stocktaking", who="kim", seconds=60)
     await holds.place(pool, "rejections", "DC02", reason="strike", who="kim")
     await holds.place(pool, "rejections", "DC03", reason="many", who=holds.BRAKE)
     await pool.execute(
@@ -148,8 +149,11 @@ async def test_holds_quarantine_and_misplaced_rows_are_told(pool: Pool) -> None:
     await pool.execute("INSERT INTO processes (owner, key) VALUES ('me', 1)")
     await look(pool)
 
-    assert value("gateway_holds_active", scope="location") == 1
-    assert value("gateway_holds_active", scope="request") == 0
+    assert value("gateway_holds_active", scope="location", name="DC01") == 1
+    assert value("gateway_holds_active", scope="request", name="") == 0
+    assert value("gateway_holds_active", scope="destination", name="acme") == 1
+    assert (value("gateway_oldest_hold_seconds", scope="location", name="DC01") or 0) > 0
+    assert value("gateway_oldest_hold_seconds", scope="destination", name="acme") is None
     assert value("gateway_brake_tripped", location="DC03") == 1
     assert value("gateway_brake_tripped", location="DC02") == 0
     assert value("gateway_quarantined", source="acme") == 1

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Grown = Callable[[], dict[str, float]]
 
 
-def value(name: str, **labels: str) -> float | None:
+def value(name: str, /, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 

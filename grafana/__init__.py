@@ -1,0 +1,1 @@
+"""Dashboards, rules and runbooks; `python -m grafana.dashboards` writes the dashboards' JSON."""

@@ -1,0 +1,232 @@
+"""How the owed calls go: attempts by class, breaker, budget, latency, holds."""
+
+from grafana.drawing import Page, Panel, Query, Row
+
+_TO = 'destination=~"$provider"'
+_FINE = "done|found|pending"
+
+
+def _took(share: float) -> str:
+    buckets = f"sum by (le, destination) (rate(gateway_attempt_seconds_bucket{{{_TO}}}[$__rate_interval]))"
+    return f"histogram_quantile({share}, {buckets})"
+
+
+ATTEMPTS = Row(
+    "Attempts",
+    (
+        Panel(
+            "Attempts, by class",
+            "Tries per second, by how they ended: done, found and pending are well.",
+            "ops",
+            (
+                Query(
+                    f"sum by (destination, class) (rate(gateway_attempts_total{{{_TO}}}[$__rate_interval]))",
+                    "{{destination}} {{class}}",
+                ),
+            ),
+            "BreakerOpen",
+            "stacked",
+        ),
+        Panel(
+            "Share that went wrong",
+            "Of all tries: retry, unknown, refused, wait and the like.",
+            "percentunit",
+            (
+                Query(
+                    f'sum by (destination) (rate(gateway_attempts_total{{{_TO},class!~"{_FINE}"}}[$__rate_interval]))'
+                    f" / sum by (destination) (rate(gateway_attempts_total{{{_TO}}}[$__rate_interval]))",
+                    "{{destination}}",
+                ),
+            ),
+            "DeadDeliveries",
+            bad_from=0.1,
+        ),
+        Panel(
+            "Told to wait, locked out",
+            "Per second: throttled by the destination, blocked by NewStore, or a token that it does not take.",
+            "ops",
+            (
+                Query(
+                    "sum by (destination, class) (rate(gateway_attempts_total"
+                    f'{{{_TO},class=~"wait|blocked|auth"}}[$__rate_interval]))',
+                    "{{destination}} {{class}}",
+                ),
+            ),
+            "Throttled",
+        ),
+        Panel(
+            "One try, half of them",
+            "How long one try took.",
+            "s",
+            (Query(_took(0.5), "{{destination}}", exemplar=True),),
+            "BreakerOpen",
+        ),
+        Panel(
+            "One try, 99 of 100",
+            "How long one try took; a time-out is 15 s unless set otherwise.",
+            "s",
+            (Query(_took(0.99), "{{destination}}", exemplar=True),),
+            "BreakerOpen",
+        ),
+        Panel(
+            "Slowest operation",
+            "How long 99 of 100 tries of each operation took.",
+            "s",
+            (
+                Query(
+                    "histogram_quantile(0.99, sum by (le, operation) "
+                    f"(rate(gateway_attempt_seconds_bucket{{{_TO}}}[$__rate_interval])))",
+                    "{{operation}}",
+                ),
+            ),
+            "DeliveriesStuck",
+        ),
+    ),
+)
+HEALTH = Row(
+    "Breaker, budget, holds",
+    (
+        Panel(
+            "Breaker",
+            "Red while the circuit breaker is open.",
+            "bool_on_off",
+            (Query(f"max by (destination) (gateway_breaker_open{{{_TO}}})", "{{destination}}"),),
+            "BreakerOpen",
+            "states",
+            bad_from=1,
+        ),
+        Panel(
+            "Budget left, one second",
+            "Calls that may start now.",
+            "short",
+            (Query(f'max by (destination) (gateway_budget_left{{{_TO},budget="second"}})', "{{destination}}"),),
+            "DeliveriesStuck",
+        ),
+        Panel(
+            "Budget left, five minutes",
+            "Calls left of NewStore's limit for one address.",
+            "short",
+            (
+                Query(
+                    f'max by (destination) (gateway_budget_left{{{_TO},budget="five_minutes"}})',
+                    "{{destination}}",
+                ),
+            ),
+            "NewStoreBlocked",
+        ),
+        Panel(
+            "Holds",
+            "What people and brakes keep back.",
+            "short",
+            (Query("max by (scope, name) (gateway_holds_active) > 0", "{{scope}} {{name}}"),),
+            "HoldInForce",
+            "stacked",
+        ),
+        Panel(
+            "Oldest hold without an end",
+            "Since the oldest hold was placed that only a person ends.",
+            "s",
+            (Query("max by (scope, name) (gateway_oldest_hold_seconds)", "{{scope}} {{name}}"),),
+            "HoldForgotten",
+            bad_from=14_400,
+        ),
+        Panel(
+            "Requests behind each provider",
+            "What waits, in requests, for whatever is wrong there.",
+            "short",
+            (
+                Query(
+                    'max by (provider, location) (pending_shipments{location=~"$location",provider=~"$provider"})',
+                    "{{provider}} {{location}}",
+                ),
+            ),
+            "/d/gateway-operations",
+            "stacked",
+        ),
+    ),
+)
+WAITING = Row(
+    "Waiting",
+    (
+        Panel(
+            "Due and not claimed",
+            "Owed calls that nobody has begun.",
+            "short",
+            (Query(f"max by (destination) (gateway_waiting_deliveries{{{_TO}}})", "{{destination}}"),),
+            "DeliveriesStuck",
+            "stacked",
+        ),
+        Panel(
+            "Longest due",
+            "Since the call was due that waits longest.",
+            "s",
+            (Query(f"max by (destination) (gateway_oldest_waiting_seconds{{{_TO}}})", "{{destination}}"),),
+            "DeliveriesStuck",
+            bad_from=900,
+        ),
+        Panel(
+            "In flight",
+            "Owed calls that a process is making.",
+            "short",
+            (Query(f"max by (destination) (gateway_claimed_deliveries{{{_TO}}})", "{{destination}}"),),
+            "DeliveriesStuck",
+            "stacked",
+        ),
+        Panel(
+            "Dead",
+            "Owed calls that ended without being taken.",
+            "short",
+            (
+                Query(
+                    f"max by (destination, operation) (gateway_dead_deliveries{{{_TO}}}) > 0",
+                    "{{destination}} {{operation}}",
+                ),
+            ),
+            "DeadDeliveries",
+            "stacked",
+        ),
+    ),
+)
+NEWSTORE = Row(
+    "NewStore",
+    (
+        Panel(
+            "Calls, by operation",
+            "HTTP requests per second made to NewStore, tokens included.",
+            "reqps",
+            (
+                Query(
+                    "sum by (operation) (rate(gateway_newstore_calls_total[$__rate_interval]))",
+                    "{{operation}}",
+                ),
+            ),
+            "Throttled",
+            "stacked",
+        ),
+        Panel(
+            "Calls for each settled request",
+            "About three is normal; NewStore's limit of calls is the ceiling of the whole road.",
+            "short",
+            (Query("sum(rate(gateway_newstore_calls_total[15m])) / sum(rate(gateway_settled_requests_total[15m]))"),),
+            "NewStoreBlocked",
+        ),
+        Panel(
+            "Token ends in",
+            "Below zero: it has ended, and is renewed with the next call.",
+            "s",
+            (
+                Query(
+                    "max by (instance) (gateway_newstore_token_expiry_timestamp_seconds > 0) - time()", "{{instance}}"
+                ),
+            ),
+            "TokenFailing",
+        ),
+    ),
+)
+PAGE = Page(
+    "gateway-destinations",
+    "Destinations",
+    "How the owed calls go, to NewStore and to each provider.",
+    "gateway_breaker_open, destination",
+    (ATTEMPTS, HEALTH, WAITING, NEWSTORE),
+)

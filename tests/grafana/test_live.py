@@ -1,0 +1,174 @@
+"""The real thing: the demo's traffic with faults, scraped by Prometheus, judged by our rules, told to Alertmanager."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import asyncpg
+import pytest
+
+from gateway.demo.run import place
+from gateway.simulator.newstore_faults import SOME_FAULTS
+from gateway.simulator.orders import orders
+from gateway.simulator.warehouse import Warehouse
+from gateway.telemetry.metrics import DECLARED
+from tests.grafana.alerting import Alerting, alertmanager
+from tests.grafana.prometheus import Prometheus, prometheus
+from tests.grafana.shipped import ALERTS, RECORDED, asked_by_dashboards, needs, spelled_out
+from tests.test_road import settled
+from tests.world import Road, running
+
+pytestmark = [needs("prometheus", "prometheus-alertmanager"), pytest.mark.timeout(150)]
+
+MAY_BE_EMPTY = {
+    "operations: Dead calls, by operation: {{destination}} {{operation}}": "nothing dies in this traffic",
+    "destinations: Dead: {{destination}} {{operation}}": "nothing dies in this traffic",
+    "road: Last hour beside the same hour of last week: {{location}} last week": "there was no last week",
+    "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
+    "gateway: Spans: {{end}}": "traces are off unless configured",
+}
+"""Expressions that this traffic need not fill, and why."""
+UNSEEN = {
+    "gateway_cancelled_units_total": "the demo's warehouses cancel nothing",
+    "gateway_spans_total": "traces are off unless configured",
+}
+"""Metrics with labels that this traffic never counts, and why."""
+FIRE = {
+    "BreakerOpen", "CallbacksRefused", "CallbacksTurnedAway", "ConflictingMessages", "HoldInForce",
+    "MostRequestsTurnedAway", "RequestsTurnedAway", "ShipmentsFailed", "Watchdog",
+}  # fmt: skip
+"""The alerts that this traffic sets off; every other warning may keep quiet."""
+PAGES = {"BreakerOpenLong", "MostRequestsTurnedAway", "NoGateway", "ShipmentsFailedRising"}
+"""The pages that it may set off in this hurry; NoGateway before the first scrape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    road: Road
+    prometheus: Prometheus
+    alerting: Alerting
+
+    async def do(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """As an operator does."""
+        headers = {"Authorization": f"Bearer {self.road.token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{self.road.internal_url}{path}", json=body) as answer,
+        ):
+            assert answer.status < 300, await answer.text()
+            told: dict[str, Any] = await answer.json()
+            return told
+
+    async def send(self, path: str, key: str, body: dict[str, Any]) -> int:
+        """As a stranger, or NewStore or a provider in error, does."""
+        headers = {"Authorization": f"Bearer {key}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{self.road.public_url}{path}", json=body) as answer,
+        ):
+            return answer.status
+
+
+@pytest.fixture(scope="module")
+async def watched(database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    connection = await asyncpg.connect(database)
+    await connection.execute("TRUNCATE requests, deliveries, dead_deliveries, quarantine, holds, destinations CASCADE")
+    await connection.close()
+    async with (
+        running(folder, database, SOME_FAULTS) as road,
+        alertmanager(folder) as alerting,
+        prometheus(folder, road.internal_url, alerting.url) as scraping,
+    ):
+        yield Watched(road, scraping, alerting)
+
+
+@asynccontextmanager
+async def away(warehouse: Warehouse) -> AsyncIterator[None]:
+    """Nobody answers at its address while the block runs."""
+    port = urlsplit(warehouse.url).port or 0
+    await warehouse.stop()
+    yield
+    await warehouse.start(port=port)
+
+
+async def misbehave(watched: Watched) -> None:
+    """What else comes to a gateway on a bad day."""
+    keys, warehouses = watched.road.ends.keys, watched.road.warehouses
+    known = next(each for each in watched.road.newstore.requests.values() if each.location == "DC01")
+    order = {**known.body, "order_id": "SO-other"}
+    path = "/newstore/DC01/fulfillment_requests"
+    for _ in range(5):
+        assert await watched.send("/newstore/DC02/fulfillment_requests", "not-the-key-of-this-dc", {}) == 401
+    assert await watched.send(path, keys["DC01_API_KEY"], known.body) == 200
+    assert await watched.send(path, keys["DC01_API_KEY"], order) == 200
+    assert await watched.send(path, keys["DC01_API_KEY"], {"id": 1}) == 400
+    mine, other = warehouses["DC01"].name, warehouses["DC02"].name
+    assert await watched.send(f"/providers/{mine}/callbacks", "not-the-key", {}) == 401
+    said = {"type": "rejected", "fulfillment_request_id": known.id, "reason": "cannot_fulfill"}
+    assert await watched.send(f"/providers/{other}/callbacks", keys[f"{other}_CALLBACK_KEY"], said) == 403
+
+
+async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> None:
+    """From NewStore's refusal to the webhook within a minute; and from the redrive to the all-clear."""
+    road, alerting = watched.road, watched.alerting
+    placed = await watched.do("/v1/holds", {"scope": "location", "name": "DC03", "reason": "stocktaking"})
+    async with away(road.warehouses["DC02"]):
+        await place(road, 90, seed=7)
+        road.newstore.fail_next("shipment", "refuse")
+        await road.newstore.place(next(orders(8)), "DC01")
+        await road.newstore.until(lambda: road.newstore.fate.met["refuse"], 30)
+        refused_at = monotonic()
+    alert, at = await alerting.until("tickets", "ShipmentsFailed", "firing", 60)
+    print(f"told {at - refused_at:.1f} s after the refusal")  # noqa: T201 - a figure for the README
+    assert alert["labels"]["reason"] == "refused"
+    assert alert["annotations"]["runbook_url"].startswith("http://localhost:3000/d/gateway-runbooks?viewPanel=")
+    assert "error" not in str(alert["annotations"])
+    assert "grafana" not in alert["labels"]
+
+    await misbehave(watched)
+    await asyncio.sleep(4)  # a few scrapes, with all of it
+    await watched.do("/v1/redrives", {"reason": "mended at NewStore", "filter": {"status": "failed"}})
+    await watched.do(f"/v1/holds/{placed['id']}/release", {"reason": "counted"})
+    redriven_at = monotonic()
+    _, at = await alerting.until("tickets", "ShipmentsFailed", "resolved", 60)
+    print(f"taken back {at - redriven_at:.1f} s after the redrive")  # noqa: T201 - a figure for the README
+    await road.newstore.resend()
+    await settled(road)
+
+
+async def test_every_panel_and_annotation_has_an_answer(watched: Watched) -> None:
+    empty = set()
+    for asked in asked_by_dashboards():
+        if not await watched.prometheus.rows(spelled_out(asked.expr)):
+            empty.add(asked.where)
+    assert empty <= set(MAY_BE_EMPTY), empty - set(MAY_BE_EMPTY)
+
+
+async def test_every_rule_is_evaluated_and_what_should_be_filled_is(watched: Watched) -> None:
+    rules = await watched.prometheus.rules()
+    assert {rule["name"] for rule in rules} == {*ALERTS, *RECORDED}
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
+    filled = {name for name in RECORDED if await watched.prometheus.rows(name)}
+    assert set(RECORDED) - filled <= set(MAY_BE_EMPTY)
+
+
+async def test_the_alerts_that_should_fire_did_and_none_was_written_wrong(watched: Watched) -> None:
+    fired = {row["metric"]["alertname"] for row in await watched.prometheus.rows('ALERTS{alertstate="firing"}')}
+    assert fired >= FIRE
+    paging = await watched.prometheus.rows('ALERTS{alertstate="firing",severity="page"}')
+    assert {row["metric"]["alertname"] for row in paging} <= PAGES
+
+
+async def test_what_is_declared_is_scraped(watched: Watched) -> None:
+    missing = set()
+    for each in DECLARED:
+        name = f"{each.name}_count" if each.kind == "histogram" else each.name
+        if not await watched.prometheus.rows(f"count({name})"):
+            missing.add(each.name)
+    assert missing <= set(UNSEEN)

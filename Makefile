@@ -5,12 +5,14 @@ READY  := $(VENV)/.ready
 PG     ?= embedded
 ARGS   ?=
 
-.PHONY: demo test lint bench constraints clean
+DIR    ?= screenshots
+
+.PHONY: demo test lint bench bench-dashboard screenshots browser constraints clean
 
 demo: $(READY)
 	$(VENV)/bin/gateway demo $(ARGS)
 
-test: $(READY)
+test: $(READY) browser
 	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(READY)
@@ -18,6 +20,19 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# The tests that need a browser skip without one: it is installed where that is quick and allowed.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && timeout 180 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null 2>&1; } \
+	  || echo "no chromium here: the browser tests are skipped"
+
+# Each page in both themes, as DIR/page-theme.png.
+screenshots: $(READY)
+	$(VENV)/bin/python -m tests.dashboard.screenshots $(DIR)
+
+bench-dashboard: $(READY)
+	$(VENV)/bin/python -m tests.bench.dashboard $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
@@ -31,7 +46,7 @@ constraints: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gateway needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,otel]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,otel,dashboard]'
 	touch $@
 
 clean:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import asyncpg
@@ -68,6 +68,7 @@ async def _traffic(world: World) -> None:
     was, quick.temperament = quick.temperament, replace(quick.temperament, pause=(600, 600))
     for number in range(3):
         await world.newstore.place(stand.order(f"r-silent-{number}", "HOODIE-GRY-M", "CAP-RED"), "DC01")
+    await stand.until(world, lambda rows: sum(_is_silent(row) for row in rows) == 3)
     quick.temperament = was
     slow.temperament = replace(slow.temperament, rejects=1.0)
     await world.newstore.place(stand.order("r-rejected", "MUG-LOGO", "TEE-BLK-M"), "DC02")
@@ -78,6 +79,10 @@ async def _traffic(world: World) -> None:
             async with session.post(f"{world.public_url}/providers/quick/callbacks", json=body):
                 pass
     await _acts(world)
+
+
+def _is_silent(row: dict[str, Any]) -> bool:
+    return row["id"].startswith(stand.SILENT) and row["submitted_at"] is not None
 
 
 async def _acts(world: World) -> None:

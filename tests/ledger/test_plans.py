@@ -13,7 +13,7 @@ from gateway.ledger.reading import reading
 from tests.ledger.many import fill
 
 pytestmark = pytest.mark.timeout(120)
-SIZE, MOST = 40_000, 5_100
+SIZE, MOST = 40_000, 10_100
 LISTS: tuple[dict[str, str], ...] = (
     {}, {"status": "pending"}, {"status": "failed"}, {"status": "rejected"}, {"status": "unroutable"},
     {"status": "shipped"}, {"status": "cancelled"}, {"status": "failed", "failure": "refused", "location": "DC04"},

@@ -5,7 +5,9 @@ READY  := $(VENV)/.ready
 PG     ?= embedded
 ARGS   ?=
 
-.PHONY: demo test lint bench soak browser dashboards prometheus constraints clean
+DIR    ?= screenshots
+
+.PHONY: demo test lint bench bench-dashboard soak screenshots browser dashboards prometheus constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -24,6 +26,13 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && timeout 180 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null 2>&1; } \
 	  || echo "no chromium here: the browser tests are skipped"
+
+# Each page in both themes, as DIR/page-theme.png.
+screenshots: $(READY)
+	$(VENV)/bin/python -m tests.dashboard.screenshots $(DIR)
+
+bench-dashboard: $(READY)
+	$(VENV)/bin/python -m tests.bench.dashboard $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.bench $(ARGS)

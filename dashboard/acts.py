@@ -83,7 +83,7 @@ def ask(act: Act, targets: Targets) -> None:
     """Open the dialog of an act."""
     st.session_state["action_id"] = secrets.token_hex(8)
     frame.busy()
-    title = f"{act.word}: {markdown(targets.name, 60)}"
+    title = f"{act.word} · {markdown(targets.name, 60)}"
     st.dialog(title, width="medium", on_dismiss=frame.idle)(_dialog)(act, targets)
 
 
@@ -163,7 +163,7 @@ def _do(act: Act, targets: Targets, order: Mapping[str, Any]) -> None:
         return
     cached.forget()
     declined = next((f" {each.outcome}" for each in told.results if not each.done), "")
-    frame.flash(f"{act.word}: done for {told.done:,} of {count(len(told.results), 'request')}.{declined}")
+    frame.flash(f"{act.word} is done for {told.done:,} of {count(len(told.results), 'request')}.{declined}")
     frame.idle()
     st.rerun()
 

@@ -1,6 +1,7 @@
 """What every page does alike: it refreshes in parts, says what is wrong, and recovers by itself."""
 
 from collections.abc import Callable
+from itertools import count
 
 import streamlit as st
 
@@ -106,12 +107,12 @@ def signed_out(error: Failed) -> None:
 
 
 def _unreachable(error: Unreachable) -> None:
-    first = [True]
+    looks = count()
 
     @st.fragment(run_every=2.0)
     def again() -> None:
         _say_unreachable(error)
-        if not first.pop() if first else True:
+        if next(looks):  # not at once: it has just been asked
             _rerun_if_awake()
 
     again()

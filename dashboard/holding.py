@@ -16,7 +16,8 @@ _SPANS = {30: "30 minutes", 120: "2 hours", 480: "8 hours", 1440: "1 day", 0: "u
 
 def name_of(hold: Hold) -> str:
     """Write what a hold lies on."""
-    return f"{words.SCOPES.get(hold.scope, hold.scope)} {hold.name}".strip()
+    word = words.SCOPES.get(hold.scope, hold.scope)
+    return f"{word} {hold.name}".strip().replace("DC DC", "DC")
 
 
 def row(hold: Hold) -> dict[str, str]:
@@ -39,7 +40,7 @@ def ask_to_hold(scope: str = "", name: str = "") -> None:
 def ask_to_release(hold: Hold) -> None:
     """Open the dialog that releases a hold."""
     frame.busy()
-    st.dialog(f"Release: {markdown(name_of(hold), 60)}", on_dismiss=frame.idle)(_release)(hold)
+    st.dialog(f"Release · {markdown(name_of(hold), 60)}", on_dismiss=frame.idle)(_release)(hold)
 
 
 def _hold(scope: str, name: str) -> None:

@@ -26,12 +26,12 @@ QUARANTINE = {
     "unknown_word": "an unknown word",
 }
 SCOPES = {
-    "everything": "Everything",
+    "everything": "everything",
     "newstore": "NewStore",
-    "provider": "Provider",
+    "provider": "provider",
     "location": "DC",
-    "request": "Request",
-    "rejections": "Rejections of DC",
+    "request": "request",
+    "rejections": "rejections of DC",
 }
 HOLDING = {
     "everything": "no call goes out to anybody",

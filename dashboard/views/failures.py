@@ -73,24 +73,21 @@ def _causes(causes: list[FailureCause]) -> None:
     ]
     key = tables.key_of("causes", [(each.failure, each.location, each.provider, each.why) for each in causes])
     for row in tables.chosen(key, rows, "Failures by cause", "single-row"):
-        links.go("failures", cause=causes[row].failure, dc=causes[row].location)
+        links.go("failures", cause=words.failure(causes[row].failure), dc=causes[row].location)
 
 
 def _filters(causes: list[FailureCause]) -> dict[str, str]:
     st.subheader("The requests")
     left, right, third = st.columns((2, 1, 1), vertical_alignment="bottom")
-    codes = [_ANY, *sorted({each.failure for each in causes} | _asked("cause"))]
-    places = [_ANY, *sorted({each.location for each in causes} | _asked("dc"))]
+    asked_code = {code for code in words.FAILURES if words.failure(code) == st.query_params.get("cause")}
+    asked_place = {st.query_params["dc"]} - {_ANY} if "dc" in st.query_params else set()
+    # What the URL asks for is among the options, also when nothing of it is left.
+    codes = [_ANY, *sorted({each.failure for each in causes} | asked_code)]
+    places = [_ANY, *sorted({each.location for each in causes} | asked_place)]
     code = left.selectbox("Cause", codes, key="cause", bind="query-params", format_func=words.failure)
     place = right.selectbox("DC", places, key="dc", bind="query-params")
     found = {"failure": code, "location": place, "changed_since": _since(third)}
     return {name: value for name, value in found.items() if value not in {_ANY, ""}}
-
-
-def _asked(name: str) -> set[str]:
-    """Keep what the URL asks for among the options, also when nothing of it is left."""
-    asked = st.query_params.get(name, _ANY)
-    return set() if asked == _ANY else {asked}
 
 
 def _since(place: "st.delta_generator.DeltaGenerator") -> str:

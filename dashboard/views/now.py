@@ -51,7 +51,7 @@ def _failures(summary: Summary) -> list[_Line]:
         for code, number in place.failures.items():
             causes[code, place.location] += number
     return [
-        (True, f"{number:,} failed at {dc}", words.failure(code), "failures", {"cause": code, "dc": dc})
+        (True, f"{number:,} failed at {dc}", words.failure(code), "failures", {"cause": words.failure(code), "dc": dc})
         for (code, dc), number in causes.most_common(12)
     ]
 
@@ -61,7 +61,7 @@ def _stuck(summary: Summary) -> list[_Line]:
     if summary.quarantined:
         lines.append(
             (True, f"{count(summary.quarantined, 'message')} in quarantine", "could not be applied; replay or discard",
-             "failures", {"show": "quarantine"})
+             "failures", {"show": "Quarantine"})
         )  # fmt: skip
     lines += [
         (True, f"{each.unroutable:,} unroutable at {each.location}", "no provider serves this DC",
@@ -81,7 +81,7 @@ def _aged(summary: Summary, now: datetime) -> list[_Line]:
             oldest[each.location] = min(each.oldest_pending, oldest.get(each.location, each.oldest_pending))
     return [
         (True, f"Oldest pending at {dc}: {age(moment, now)}", "ask its provider", "shipments",
-         {"status": "pending", "dc": dc, "age": "older_1h"})
+         {"status": "pending", "dc": dc, "age": "older than 1 hour"})
         for dc, moment in sorted(oldest.items(), key=lambda item: item[1])
     ]  # fmt: skip
 
@@ -93,7 +93,7 @@ def _held(summary: Summary, now: datetime) -> list[_Line]:
         by_brake = hold.who == "gateway"
         ends = f"runs out {age(hold.expires_at, now)}" if hold.expires_at else "until released"
         why = f"{ends}; by {shown(hold.who, 30)}: {shown(hold.reason, 120)}"
-        lines.append((ends_soon or by_brake, f"Held: {holding.name_of(hold)}", why, "places", {}))
+        lines.append((ends_soon or by_brake, f"Hold on {holding.name_of(hold)}", why, "places", {}))
     return lines
 
 

@@ -75,10 +75,10 @@ def _head(story: RequestStory) -> None:
         }
     )  # fmt: skip
     times = {
-        "received": story.received_at, "at the provider": story.submitted_at, "accepted": story.accepted_at,
-        "shipped": story.shipped_at, "settled": story.settled_at,
+        f"received {age(story.received_at)}": story.received_at, "at the provider": story.submitted_at,
+        "accepted": story.accepted_at, "shipped": story.shipped_at, "settled": story.settled_at,
     }  # fmt: skip
-    _facts({name: clock(moment, zone) for name, moment in times.items()} | {"age": age(story.received_at)})
+    _facts({name: clock(moment, zone) for name, moment in times.items()})
     st.caption("Who had to move, and the calls that were made (in the time zone of your browser)")
     charts.waiting(story)
 

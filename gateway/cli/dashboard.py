@@ -13,7 +13,7 @@ from .terminal import fault
 
 commands = typer.Typer()
 
-_MISSING = "the dashboard is an extra: pip install 'newstore-fulfillment-gateway[dashboard]'"
+MISSING = "the dashboard is an extra: pip install 'newstore-fulfillment-gateway[dashboard]'"
 _FLAGS = {
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
@@ -34,21 +34,25 @@ def run_dashboard(
 ) -> None:
     """Show what is pending, failed or rejected, and what to do about it: http://127.0.0.1:8501."""
     if not is_installed():
-        raise fault(_MISSING, 2)
+        raise fault(MISSING, 2)
     words = command(host, port)
     os.execve(words[0], words, environ(url))  # noqa: S606 - our own interpreter, and no shell
 
 
 def is_installed() -> bool:
     """Tell whether the extra is here."""
-    return all(find_spec(name) for name in ("streamlit", "httpx", "dashboard"))
+    return all(_is_found(name) for name in ("streamlit", "httpx", "dashboard"))
+
+
+def _is_found(name: str) -> bool:
+    return (sys.modules[name] if name in sys.modules else find_spec(name)) is not None
 
 
 def command(host: str, port: int) -> list[str]:
     """Give the words that serve the dashboard."""
     found = find_spec("dashboard")
     if found is None or found.origin is None:
-        raise fault(_MISSING, 2)
+        raise fault(MISSING, 2)
     flags = {**_FLAGS, "server.address": host, "server.port": str(port)}
     script = Path(found.origin).with_name("serve.py")
     return [sys.executable, "-m", "streamlit", "run", str(script), *(f"--{key}={each}" for key, each in flags.items())]

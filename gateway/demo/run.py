@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -24,16 +24,24 @@ _RATE = 2.0  # … once the first ones are placed
 _LOOK_AGAIN = 0.2
 
 
-async def endless(folder: Path, requests: int, console: Console) -> int:
+Beside = Callable[[str, str], AbstractContextManager[str]]
+"""What runs beside a demo, given the URL of its operations API and a token for it; it tells where to find it."""
+
+
+async def endless(folder: Path, requests: int, console: Console, beside: Beside) -> int:
     """Place these orders, then go on slowly until somebody ends it."""
     seed = _seed()
     async with _world(folder, console, seed) as world:
-        await place(world, requests, seed=seed)
-        console.print(
-            f"{requests} requests sent; {_RATE:g} more each second. Ctrl-C ends it and leaves no process behind."
-        )
-        await world.newstore.place_steadily(_RATE)
+        with beside(world.internal_url, world.token) as dashboard:
+            console.print(f"Dashboard           {dashboard}", markup=False)
+            await _go_on(world, requests, seed, console)
     return 0
+
+
+async def _go_on(world: World, requests: int, seed: int, console: Console) -> None:
+    await place(world, requests, seed=seed)
+    console.print(f"{requests} requests sent; {_RATE:g} more each second. Ctrl-C ends it and leaves no process behind.")
+    await world.newstore.place_steadily(_RATE)
 
 
 async def settled(folder: Path, requests: int, seconds: float, console: Console) -> int:

@@ -34,13 +34,11 @@ SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantine
     (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM destinations WHERE shut) AS shut
 """
 _CAUSES = """
-SELECT r.failure, r.location, r.provider, d.operation, d.why, count(*) AS requests, min(r.changed_at) AS oldest,
-    max(r.changed_at) AS newest, count(*) FILTER (WHERE r.taken_by IS NULL) AS untaken, min(left(d.detail, 300)) AS said
+SELECT r.failure, r.location, r.provider, d.operation, d.why, count(DISTINCT r.id) AS requests,
+    min(r.changed_at) AS oldest, max(r.changed_at) AS newest,
+    count(DISTINCT r.id) FILTER (WHERE r.taken_by IS NULL) AS untaken, min(left(d.detail, 300)) AS said
 FROM requests r
-LEFT JOIN LATERAL (
-    SELECT operation, why, detail FROM dead_deliveries
-    WHERE request_id = r.id AND r.failure = 'dead_' || operation
-    ORDER BY died_at DESC LIMIT 1) d ON true
+LEFT JOIN dead_deliveries d ON d.request_id = r.id AND r.failure = 'dead_' || d.operation
 WHERE r.failure IS NOT NULL
 GROUP BY r.failure, r.location, r.provider, d.operation, d.why
 ORDER BY requests DESC, r.failure, r.location
@@ -49,19 +47,19 @@ LIMIT 500
 _SPEEDS = """
 WITH newest AS MATERIALIZED (
     SELECT location, received_at, accepted_at, shipped_at FROM requests
-    WHERE received_at > clock_timestamp() - interval '24 hours' ORDER BY received_at DESC, id DESC LIMIT $1)
+    WHERE received_at > now() - interval '24 hours' ORDER BY received_at DESC, id DESC LIMIT $1)
 SELECT location, count(*) AS received, count(accepted_at) AS accepted, count(shipped_at) AS shipped,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - received_at)) AS accept_p50,
     percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - received_at)) AS accept_p90,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM shipped_at - received_at)) AS ship_p50,
     percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM shipped_at - received_at)) AS ship_p90,
-    min(received_at) AS oldest, clock_timestamp() AS now
+    min(received_at) AS oldest, now() AS now
 FROM newest GROUP BY location ORDER BY location
 """
 _FLOW = """
 WITH newest AS MATERIALIZED (
     SELECT location, received_at, shipped_at FROM requests
-    WHERE received_at > clock_timestamp() - interval '24 hours' ORDER BY received_at DESC, id DESC LIMIT $1
+    WHERE received_at > now() - interval '24 hours' ORDER BY received_at DESC, id DESC LIMIT $1
 ), moments AS (
     SELECT location, received_at AS at, 1 AS received, 0 AS shipped FROM newest
     UNION ALL SELECT location, shipped_at, 0, 1 FROM newest WHERE shipped_at IS NOT NULL)

@@ -17,6 +17,8 @@ from gateway.demo.world import World, both_ends
 from gateway.simulator.newstore_faults import NO_FAULTS
 
 TOKENS = {"vera": "the-token-of-vera", "otto": "the-token-of-otto"}
+SILENT = "r-silent"
+"""Requests whose id begins so are never answered by their warehouse."""
 _OPERATORS = """
 [[operators]]
 name = "vera"
@@ -71,9 +73,14 @@ async def until(world: World, reached: Callable[[list[dict[str, Any]]], bool]) -
 
 async def refused(world: World, request_id: str) -> None:
     """Let a shipment fail: NewStore takes the report and then shows it as refused."""
+    await until(world, lambda rows: not any(_moves(row) for row in rows))  # the next shipment is to be ours
     world.newstore.fail_next("shipment", "refuse")
     await world.newstore.place(order(request_id, "TEE"), "DC01")
     await until(world, lambda rows: any(row["id"] == request_id and row["failure"] for row in rows))
+
+
+def _moves(row: dict[str, Any]) -> bool:
+    return row["pending"] and row["failure"] is None and not row["id"].startswith(SILENT)
 
 
 def _free_port() -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 import dashboard
@@ -35,16 +36,14 @@ def person(stage: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def look(page: str, **query: str) -> "AppTest":
     from streamlit.testing.v1 import AppTest  # noqa: PLC0415 - not everywhere
+    from streamlit.util import calc_hash  # noqa: PLC0415
 
     shown = AppTest.from_file(str(MAIN), default_timeout=20)
+    # Its own switch_page knows pages that are files alone.
+    shown._page_hash = calc_hash("" if page == "now" else page)  # noqa: SLF001
     for name, value in query.items():
         shown.query_params[name] = value
     await asyncio.to_thread(shown.run)
-    if page != "now":
-        await asyncio.to_thread(shown.switch_page, page)
-        for name, value in query.items():
-            shown.query_params[name] = value
-        await asyncio.to_thread(shown.run)
     assert not shown.exception, shown.exception
     return shown
 
@@ -66,3 +65,73 @@ async def test_the_first_screen_says_what_is_broken(person: None, stage: World) 
     shown = await look("now")
     assert "to act on" in shown.error[0].value
     assert "NewStore refused it" in said(shown)
+
+
+@pytest.mark.parametrize("page", ["now", "shipments", "failures", "places", "audit", "request"])
+async def test_every_page_is_shown(person: None, page: str) -> None:
+    shown = await look(page)
+    assert len(shown.title) == 1
+    assert "otto · operator" in said(shown)
+
+
+async def test_an_operator_is_offered_every_act_and_a_viewer_none(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand.refused(stage, "r-offered")
+    assert buttons(await look("request", id="r-offered")) >= ACTS
+    assert buttons(await look("failures")) >= ACTS
+    monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["vera"])
+    for page in ("request", "failures", "places"):
+        shown = await look(page, id="r-offered")
+        assert not buttons(shown) & {*ACTS, "Hold back", "Hold back …", "Release"}
+        assert "A viewer looks; an operator acts." in said(shown)
+
+
+async def test_filters_come_from_the_address(person: None, stage: World) -> None:
+    await stage.newstore.place(stand.order("r-filtered", "TEE", service_level="SLED"), "DC02")
+    await stand.until(stage, lambda rows: any(row["id"] == "r-filtered" and row["settled_at"] for row in rows))
+    shown = await look("shipments", status="all", service="SLED", dc="DC02")
+    assert list(shown.dataframe[0].value["request"]) == ["r-filtered"]
+    shown = await look("shipments", status="all", service="SLED", dc="DC01")
+    assert "No request matches" in said(shown)
+    for found in ("r-filtered", "TEE"):
+        shown = await look("shipments", status="all", find=found)
+        assert "r-filtered" in list(shown.dataframe[0].value["request"])
+
+
+async def test_what_is_empty_says_what_that_means(person: None) -> None:
+    assert "Quarantine is empty" in said(await look("failures", show="Quarantine"))
+    assert "Nothing is held back" in said(await look("places"))
+    assert "Every DC has a provider" in said(await look("shipments", status="unroutable"))
+
+
+async def test_an_unknown_request_says_what_to_do(person: None) -> None:
+    assert "look it up by order" in said(await look("request", id="r-404"))
+
+
+async def test_the_demo_signs_in_by_itself_and_says_so(person: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_DASHBOARD_DEMO", "1")
+    assert "signed you in by itself" in said(await look("now"))
+
+
+async def test_a_stranger_sees_nothing(person: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", "nobody's")
+    shown = await look("now")
+    assert "You are signed out" in said(shown)
+    assert not shown.title
+
+
+async def test_a_gateway_that_is_away_is_said_to_be(person: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_URL", "http://127.0.0.1:9")
+    assert "The gateway does not answer" in said(await look("now"))
+
+
+async def test_a_quarantined_message_is_read_and_discarded(person: None, stage: World) -> None:
+    key = stage.ends.keys["quick_CALLBACK_KEY"]
+    body = {"type": "accepted", "event_id": "e-404", "fulfillment_request_id": "r-never"}
+    url, headers = f"{stage.public_url}/providers/quick/callbacks", {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=body) as answer:
+        assert answer.status == 202
+    shown = await look("failures", show="Quarantine")
+    assert "quick" in list(shown.dataframe[0].value["from"])
+    assert {"Replay", "Discard"} <= buttons(shown)

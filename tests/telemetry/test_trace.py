@@ -273,7 +273,8 @@ async def test_spans_are_counted_as_made_and_as_arrived_or_lost(collector: Colle
     with growth("gateway_spans_total") as grown:
         await one(collector.url)
         await one(f"{collector.url}/nowhere")
-    assert grown == {"gateway_spans_total made": 2, "gateway_spans_total sent": 1, "gateway_spans_total lost": 1}
+    assert (grown["gateway_spans_total made"], grown["gateway_spans_total sent"]) == (2, 1)
+    assert grown["gateway_spans_total lost"] >= 1  # an exporter of an earlier test may give up only now
 
 
 async def test_what_is_logged_of_traced_work_names_its_trace(

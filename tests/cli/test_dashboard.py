@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+import pytest
+
+from gateway.cli import dashboard
+
+HIDDEN = """
+import sys
+sys.modules["streamlit"] = None
+from gateway.cli import cli
+cli(["dashboard"])
+"""
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    told = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=False, timeout=30)
+    assert told.returncode == 2
+    assert "newstore-fulfillment-gateway[dashboard]" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_it_is_served_without_usage_statistics_and_finds_its_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = dashboard.command("127.0.0.1", 8501)
+    assert "--browser.gatherUsageStats=false" in words
+    assert dashboard.environ("http://gateway:8081")["GATEWAY_URL"] == "http://gateway:8081"

@@ -1,0 +1,52 @@
+"""No question of the dashboard reads the whole log."""
+
+# ruff: noqa: SLF001 - the SQL itself is what is judged
+
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gateway.ledger import audit, listing, overview
+from gateway.ledger.reading import reading
+from tests.ledger.many import fill
+
+pytestmark = pytest.mark.timeout(120)
+SIZE, MOST = 40_000, 10_100
+LISTS: tuple[dict[str, str], ...] = (
+    {}, {"status": "pending"}, {"status": "failed"}, {"status": "rejected"}, {"status": "unroutable"},
+    {"status": "shipped"}, {"status": "cancelled"}, {"status": "failed", "failure": "refused", "location": "DC04"},
+    {"location": "DC07"}, {"status": "shipped", "location": "DC07"}, {"order": "SO-4711"}, {"reference": "NS4711"},
+    {"tracking_code": "1Z4711"}, {"product": "SKU-47"}, {"text": "SO-4711"}, {"text": "r-4711"},
+)  # fmt: skip
+
+
+async def test_no_question_reads_the_whole_log(database: str, pool: asyncpg.Pool) -> None:
+    filling = await asyncpg.connect(database)
+    await fill(filling, SIZE)
+    await filling.close()
+    questions: list[tuple[str, tuple[Any, ...]]] = [
+        *((listing._LIST, (None, "", *(each.get(name) for name in listing.FILTERS), 51)) for each in LISTS),
+        (overview._OPEN, (None,)), (overview._CAUSES, ()), (overview._BESIDE, ()),
+        (overview._SPEEDS, (5_000,)), (overview._FLOW, (5_000, 3_600)),
+        (audit._PAGE, (None, None, None, None, 51)), (audit._PAGE, (None, "r-47", None, None, 51)),
+        (audit._PAGE, (None, None, "person-7", None, 51)), (audit._PAGE, (None, None, None, "redrive", 51)),
+    ]  # fmt: skip
+    for question, arguments in questions:
+        async with reading(pool) as connection:
+            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {question}", *arguments)
+        assert most_read(json.loads(plan)[0]["Plan"]) <= MOST, (question, arguments)
+
+
+async def test_a_list_that_no_index_serves_ends_by_itself(pool: asyncpg.Pool) -> None:
+    async with reading(pool) as connection:
+        assert await connection.fetchval("SHOW statement_timeout") == "3s"
+        assert await connection.fetchval("SHOW transaction_read_only") == "on"
+
+
+def most_read(plan: dict[str, Any]) -> float:
+    """How many rows the greediest step of a plan looked at."""
+    left_out = sum(plan.get(f"Rows Removed by {reason}", 0) for reason in ("Filter", "Index Recheck"))
+    here: float = (plan["Actual Rows"] + left_out) * plan["Actual Loops"]
+    return max([here, *(most_read(part) for part in plan.get("Plans", ()))])

@@ -65,7 +65,8 @@ def waiting(story: RequestStory) -> None:
     row = alt.Y("who:N", title=None, scale=alt.Scale(domain=rows), axis=alt.Axis(labelOverlap=False))
     bars = base.mark_bar(height=12, cornerRadius=3).encode(
         x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)), x2="end:T", y=row,
-        color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=rows, range=_COLOURS)), tooltip=["who:N", "after:N", "lasted:N"],
+        color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=rows, range=_COLOURS)),
+        tooltip=["who:N", "after:N", "lasted:N"],
     )  # fmt: skip
     calls = (
         _of(_calls(story))

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import cached, frame, links, tables
 from dashboard.plain import shown
-from dashboard.shapes import AuditEntry
+from dashboard.shapes import AuditEntry, AuditPage
 from dashboard.times import age, clock
 
 _ANY = "any"
@@ -33,6 +33,10 @@ def show() -> None:
         key = tables.key_of("audit", [each.id for each in page.audit])
         for row in tables.chosen(key, rows, "Audit, newest first", "single-row"):
             _one(page.audit[row])
+    _turn(before, page)
+
+
+def _turn(before: str, page: AuditPage) -> None:
     with st.container(horizontal=True):
         if before and st.button("Newest", icon=":material/first_page:"):
             del st.query_params["before"]

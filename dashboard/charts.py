@@ -21,6 +21,8 @@ _NEXT = {
     "callback_quarantined": "a person", "conflicting_callback": "a person",
 }  # fmt: skip
 
+_COLOURS = ["#8c8c8c", "#3a6fc4", "#7ba7e0", "#c9473f"]  # what waits for a person stands out in both themes
+
 
 def flow(trends: Trends) -> None:
     """Draw how many requests came and how many shipped."""
@@ -63,7 +65,8 @@ def waiting(story: RequestStory) -> None:
     row = alt.Y("who:N", title=None, scale=alt.Scale(domain=rows), axis=alt.Axis(labelOverlap=False))
     bars = base.mark_bar(height=12, cornerRadius=3).encode(
         x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)), x2="end:T", y=row,
-        color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=rows)), tooltip=["who:N", "after:N", "lasted:N"],
+        color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=rows, range=_COLOURS)),
+        tooltip=["who:N", "after:N", "lasted:N"],
     )  # fmt: skip
     calls = (
         _of(_calls(story))

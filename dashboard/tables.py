@@ -12,7 +12,7 @@ from dashboard.plain import cell, shown
 from dashboard.shapes import Quarantined, RequestSummary
 from dashboard.times import age, clock
 
-_WIDTHS = {"waits for": st.column_config.TextColumn(width=340)}
+_WIDTHS = {"waits for": st.column_config.TextColumn(width=340), "order": st.column_config.TextColumn(width=150)}
 _ROW, _MOST_ROWS = 35, 20
 
 

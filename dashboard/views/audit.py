@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import cached, frame, links, tables
 from dashboard.plain import shown
-from dashboard.shapes import AuditEntry
+from dashboard.shapes import AuditEntry, AuditPage
 from dashboard.times import age, clock
 
 _ANY = "any"
@@ -33,7 +33,10 @@ def show() -> None:
         key = tables.key_of("audit", [each.id for each in page.audit])
         for row in tables.chosen(key, rows, "Audit, newest first", "single-row"):
             _one(page.audit[row])
-        st.download_button("CSV of these", tables.as_csv(rows), "audit.csv", "text/csv", icon=":material/download:")
+    _turn(before, page)
+
+
+def _turn(before: str, page: AuditPage) -> None:
     with st.container(horizontal=True):
         if before and st.button("Newest", icon=":material/first_page:"):
             del st.query_params["before"]
@@ -44,6 +47,9 @@ def show() -> None:
         if st.button("Refresh", icon=":material/refresh:"):
             cached.forget()
             st.rerun()
+        if page.audit:
+            text = tables.as_csv([_row(each) for each in page.audit])
+            st.download_button("CSV of these", text, "audit.csv", "text/csv", icon=":material/download:")
 
 
 def _row(entry: AuditEntry) -> dict[str, str]:

@@ -52,7 +52,7 @@ def _destinations() -> None:
             "name": each.name,
             "breaker": _breaker(each),
             "waiting": each.waiting,
-            "longest wait": age(each.oldest_due) if each.waiting else "—",
+            "the first since": age(each.oldest_due) if each.waiting else "—",
             "in the air": f"{each.flying} of {each.concurrency}",
             "failed of late": f"{each.failures} of {each.calls} calls",
             "budget": f"{each.calls_per_second:,.0f} a second",
@@ -105,4 +105,4 @@ def _goes(place: Location) -> str:
         return "nowhere: the settings name no provider; it is parked as unroutable"
     to = f"to {place.provider} ({place.adapter}), as the settings say"
     stops = [hold for hold in place.holds if hold.scope in {"everything", "provider", "location"}]
-    return f"{to}; held back by {shown(holding.name_of(stops[0]))}" if stops else to
+    return f"{to}; a hold on {shown(holding.name_of(stops[0]))} keeps it" if stops else to

@@ -63,10 +63,7 @@ def _head(story: RequestStory) -> None:
         st.text(f"Waits for {shown(tables.waits(story), _LONG)}")
         if story.waiting_for:
             st.caption(f"since {both(story.waiting_for.since, zone)}")
-    for held in cached.summary().holds:
-        if (held.scope, held.name) == ("request", story.id):
-            st.warning("This request is held back:", icon=":material/pause_circle:")
-            st.text(f"{shown(held.who, 40)}: {shown(held.reason, _LONG)}")
+    _say_held(story)
     _facts(
         {
             "DC": story.location, "provider": shown(story.provider), "order": shown(story.order_id),
@@ -81,6 +78,13 @@ def _head(story: RequestStory) -> None:
     _facts({name: clock(moment, zone) for name, moment in times.items()})
     st.caption("Who had to move, and the calls that were made (in the time zone of your browser)")
     charts.waiting(story)
+
+
+def _say_held(story: RequestStory) -> None:
+    for held in cached.summary().holds:
+        if (held.scope, held.name) == ("request", story.id):
+            st.warning("This request is held back:", icon=":material/pause_circle:")
+            st.text(f"{shown(held.who, 40)}: {shown(held.reason, _LONG)}")
 
 
 def _facts(facts: Mapping[str, str]) -> None:

@@ -33,6 +33,7 @@ from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
+_GATHER = 0.05  # seconds in which new requests gather for one look at what came before them
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
@@ -110,14 +111,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         async def join(request_ids: Sequence[str] | None) -> None:
             await rejoin(pool, writer, settings, request_ids)
 
-        joins: set[asyncio.Task[None]] = set()
-
-        def received(request_ids: list[str]) -> None:
-            task = asyncio.create_task(_quietly(join, request_ids))
-            joins.add(task)
-            task.add_done_callback(joins.discard)
-
-        writer.on_received = received
+        writer.on_received = _gathered(join)
         _keep_running(stack, _sweep(pool, writer, settings, join), broke)
         _keep_running(stack, _watch(pool, settings, dispatcher), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
@@ -135,6 +129,27 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
+
+
+def _gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:
+    """Look once for all requests of a moment: what has come before them is rare, and the sweep looks too."""
+    fresh: set[str] = set()
+    looking: set[asyncio.Task[None]] = set()
+
+    async def look() -> None:
+        await asyncio.sleep(_GATHER)
+        found = list(fresh)
+        fresh.clear()
+        await _quietly(join, found)
+
+    def received(request_ids: list[str]) -> None:
+        if not fresh:
+            task = asyncio.create_task(look())
+            looking.add(task)
+            task.add_done_callback(looking.discard)
+        fresh.update(request_ids)
+
+    return received
 
 
 async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:

@@ -31,6 +31,7 @@ from .desks import Desk
 from .outcomes import FAILURES, Undecidable, after, outcome_of, success_of
 
 _BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
+_REST = 0.02  # likewise, after one that found nothing: what comes in may all be held
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
@@ -90,7 +91,7 @@ class Dispatcher:
                     log("dispatch.interrupted", error)
                     self.close()
                     found = 0
-                await asyncio.sleep(_BREATH)
+                await asyncio.sleep(_BREATH if found else _REST)
                 if not found:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_POLL):

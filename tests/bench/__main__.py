@@ -6,6 +6,7 @@ dispatch   calls through dispatch ÷ the same HTTP client posting to the same se
 backlog    calls through dispatch with 500,000 others waiting ÷ with 1,000 waiting
 """
 
+import asyncio
 import json
 import platform
 import shutil
@@ -121,6 +122,8 @@ class Bench:
         return await dispatched(self.pool, self.stub, self.public, self.calls)
 
     async def _empty(self) -> None:
+        """Forget everything, once what the load left behind is stored too."""
+        await asyncio.sleep(1)
         await self.pool.execute(
             "TRUNCATE requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, holds, finals"
         )

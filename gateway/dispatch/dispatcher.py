@@ -1,7 +1,6 @@
 """The loop that makes owed calls: reserve, claim what is due, send it, settle it."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -69,7 +68,6 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
-        self.outcomes: Counter[tuple[str, str]] = Counter()
 
     def wake(self) -> None:
         """Look for work now rather than at the next poll."""
@@ -193,7 +191,6 @@ class Dispatcher:
 
     def _tell(self, claim: Claim, attempt: Attempt, then: Command | Again, span: trace.Span | None) -> None:
         """Count, log and trace how a try went; nothing of what the destination said goes into that."""
-        self.outcomes[claim.destination, attempt.outcome] += 1
         metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, attempt.outcome).inc()
         metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds)
         is_last = isinstance(then, CallEnded)

@@ -77,7 +77,6 @@ class Entry:
     claim: Claim | None = None
     attempt: Attempt | None = None
     again: Again | None = None
-    is_late: bool = False
     trace: str | None = None  # of the work that this came from
     optimistic: bool = False  # written without a read, and read when that conflicts: a new id, or `known`
     known: Request | None = None  # the state when the call was claimed, most likely still the state

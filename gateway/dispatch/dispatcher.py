@@ -67,6 +67,7 @@ class Dispatcher:
         self._seconds = 2 * max(desk.seconds for desk in self._desks.values()) + _START_WITHIN  # a look-up and the call
         self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
+        self._has_room = asyncio.Event()  # at a destination that had none
         self._is_stopping = False
 
     def wake(self) -> None:
@@ -83,17 +84,17 @@ class Dispatcher:
         try:
             while not self._is_stopping:
                 self._wake.clear()
+                self._has_room.clear()
                 try:
                     found = await self.run_once()
                 except DATABASE_AWAY as error:
                     log("dispatch.interrupted", error)
                     self.close()
                     found = 0
-                await asyncio.sleep(_BREATH if found else _REST)
-                if not found:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_POLL):
-                            await self._wake.wait()
+                if found:
+                    await asyncio.sleep(_BREATH)
+                elif not await _happens(self._has_room, _REST):
+                    await _happens(self._wake, _POLL)
         finally:
             self.close()
 
@@ -216,8 +217,11 @@ class Dispatcher:
             error = broke
             raise
         finally:
+            was_full = not desk.room
             desk.end(error, reserved)
-            self.wake()
+            if was_full and desk.room:
+                self._has_room.set()
+                self.wake()
         return attempt, then
 
     def _is_ours(self, claim: Claim, claimed_at: float) -> bool:
@@ -256,3 +260,11 @@ class Dispatcher:
         if isinstance(error, Throttled):
             return then  # told to come again later, it has not looked: the time-box ends with a look
         return calls.nothing_shown(claim)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event; tells whether it came in time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False

@@ -153,6 +153,8 @@ class Request:
 
     def without_dead(self, *operations: Operation) -> "Request":
         """Give the request without the dead deliveries of these kinds."""
+        if not self.dead:
+            return self
         return replace(self, dead=tuple(each for each in self.dead if each.operation not in operations))
 
     @property

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, U
 from .plan import Plan
 from .servers import NoServer
 
-_log = logging.getLogger(__name__)
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
@@ -208,7 +206,8 @@ class Writer:
 
     async def _give_back(self, batch: list[Entry], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
-        _log.warning("writer.database_away %s %s", type(error).__name__, error if isinstance(error, NoServer) else "")
+        # What it was told when it tried to connect names servers, and nothing of anybody's data.
+        log("commit.interrupted", error, servers=str(error) if isinstance(error, NoServer) else None)
         await self.on_away()
         if self._connection is not None:
             self._connection.terminate()

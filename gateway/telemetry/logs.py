@@ -32,7 +32,8 @@ Event = Literal[
     "brake.tripped",
     "membership.lost",
     "membership.buried",  # the others count this process as dead
-    "dispatch.interrupted",  # the database is away
+    "commit.interrupted",  # the database is away
+    "dispatch.interrupted",  # likewise
     "sweep.interrupted",  # likewise
     "numbers.unread",  # likewise, at a scrape
     "library.spoke",  # of a library only the fixed part of what it says

@@ -14,6 +14,7 @@ from gateway.domain.units import Confirmed, Said
 from gateway.ledger import stories
 from gateway.ledger.claims import claim, free_lost
 from gateway.ledger.entries import Again, Attempt, Claim, LedgerUnavailable, Unstorable
+from gateway.ledger.servers import NoServer
 from gateway.ledger.writer import Writer
 from tests.requests import AT, PARCEL, receive, said
 
@@ -256,15 +257,18 @@ async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: P
     assert (await stored(pool)).failure == "dead_acknowledge"
 
 
-async def test_a_database_that_is_away_is_said_to_the_sender(pool: Pool) -> None:
+async def test_a_database_that_is_away_is_said_to_the_sender_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def refused() -> asyncpg.Connection:
-        raise ConnectionRefusedError
+        raise NoServer("db1:5432: ConnectionRefusedError")
 
     writer = Writer(refused)
     task = asyncio.create_task(writer.run())
     command: Command = receive()
     with pytest.raises(LedgerUnavailable, match="database is away"):
         await writer.apply(command)
+    assert [(each.msg, vars(each)["facts"]["servers"]) for each in caplog.records] == [
+        ("commit.interrupted", "db1:5432: ConnectionRefusedError")
+    ]
     task.cancel()
 
 

@@ -77,6 +77,7 @@ ATTEMPTS = Row(
                     "histogram_quantile(0.99, sum by (le, operation) "
                     f"(rate(gateway_attempt_seconds_bucket{{{_TO}}}[$__rate_interval])))",
                     "{{operation}}",
+                    exemplar=True,
                 ),
             ),
             "DeliveriesStuck",

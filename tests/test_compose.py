@@ -175,6 +175,8 @@ def test_prometheus_grafana_and_alertmanager_find_each_other() -> None:
     targets = scrape["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
     sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/datasources.yml").read_text())["datasources"]
     assert {each["uid"] for each in sources} == {"prometheus", "jaeger"}
+    assert sources[0]["jsonData"]["exemplarTraceIdDestinations"] == [{"name": "trace_id", "datasourceUid": "jaeger"}]
+    assert "--enable-feature=exemplar-storage" in SERVICES["prometheus"]["command"]
     for url in [*(f"http://{each}" for each in targets), *(each["url"] for each in sources)]:
         parts = urlsplit(url)
         assert parts.port in LISTENS[parts.hostname or ""], url

@@ -27,8 +27,11 @@ Name = Literal[
     "delivery.attempt",  # one try of an owed call
 ]
 Fact = str | int | float | bool
+Exemplar = dict[str, str]
+"""What a histogram shows beside a count: the trace of one of those counted."""
 
 _TRACEPARENT = pattern(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_TRACE_ID: Final = "trace_id"  # Grafana looks for it by this name
 _NOTHING: Final = {"0" * 32, "0" * 16}
 
 
@@ -46,7 +49,7 @@ class Context:
 
 def read(traceparent: str | None) -> Context | None:
     """Read a `traceparent`; None for what is none."""
-    found = _TRACEPARENT.fullmatch(traceparent or "")
+    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if (
         found is None
         or found[1] == "ff"
@@ -137,14 +140,21 @@ def link(traceparent: str | None) -> None:
         span.link(traceparent)
 
 
-def end(span: Span | None, *, failed: bool, **facts: Fact) -> None:
-    """End a span once, and keep it if it is traced or went wrong."""
+def end(span: Span | None, *, failed: bool, **facts: Fact) -> Exemplar | None:
+    """End a span once; if it is traced or went wrong, keep it and name its trace to what was measured."""
     if span is None or _tracing is None or span.ended or not (span.sampled or failed):
-        return
+        return None
     span.ended, span.failed = time.time_ns(), failed
     span.facts |= facts
     metrics.of(metrics.SPANS, "made").inc()
     _tracing.export(span)
+    return {_TRACE_ID: span.context.trace_id}
+
+
+def exemplar(traceparent: str | None) -> Exemplar | None:
+    """Name a trace to what was measured, where it is kept."""
+    there = read(traceparent)
+    return {_TRACE_ID: there.trace_id} if there and there.sampled else None
 
 
 def context() -> Context | None:

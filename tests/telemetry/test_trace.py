@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway import app
 from gateway.settings import Telemetry
@@ -193,6 +194,47 @@ async def test_who_is_not_let_in_makes_no_span(
         async with at.session.get(f"{at.gateway.public_url}/livez", headers=TRACED) as answer:
             assert answer.status == 200
     assert collector.spans == []
+
+
+async def exemplars(at: At) -> dict[str, set[str]]:
+    """The trace ids beside each histogram."""
+    headers = {"Accept": "application/openmetrics-text"}
+    async with at.session.get(f"{at.gateway.internal_url}/metrics", headers=headers) as answer:
+        told = text_string_to_metric_families(await answer.text())  # type: ignore[no-untyped-call]
+    found: dict[str, set[str]] = {}
+    for sample in (sample for family in told for sample in family.samples if sample.exemplar):
+        found.setdefault(sample.name, set()).add(sample.exemplar.labels["trace_id"])
+    return found
+
+
+async def test_latencies_and_clocks_name_the_traces_that_are_kept(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    outside.answers["/acme"] = says(404)
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1")
+        await at.until("SELECT count(*) FROM attempts")
+        failing = await exemplars(at)
+        await at.receive("r-2", traceparent="00-" + "e" * 32 + "-" + "f" * 16 + "-01")
+        await at.until("SELECT submitted_at FROM requests WHERE id = 'r-2'")
+        told = await exemplars(at)
+    (failed,) = collector.named("delivery.attempt", request_id="r-1")
+    assert [name for name, traces in failing.items() if failed.trace_id in traces] == ["gateway_attempt_seconds_bucket"]
+    assert {name for name, traces in told.items() if "e" * 32 in traces} == {
+        "gateway_ack_seconds_bucket", "gateway_attempt_seconds_bucket", "gateway_step_seconds_bucket",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ratio", [None, 0.0])
+async def test_what_nobody_traces_has_no_exemplar(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector, ratio: float | None
+) -> None:
+    telemetry = Telemetry() if ratio is None else Telemetry(collector.url, ratio)
+    async with gateway_at(database, pool, outside, telemetry) as at:
+        before = await exemplars(at)
+        await at.receive("r-1", traceparent=f"00-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-00")
+        await at.until(SUBMITTED)
+        assert await exemplars(at) == before
 
 
 async def test_a_request_is_traced_or_not_by_its_id(collector: Collector) -> None:

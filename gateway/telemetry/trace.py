@@ -1,7 +1,7 @@
 """Spans of our own: a few, made by hand, and exported only where a collector is configured (see `otlp.py`).
 
 Whether a request is traced is decided by its id, so that the webhook, its calls and the callbacks days later are traced
-together or not at all; a sender who traces decides for itself. What fails is kept in any case.
+together or not at all; a sender who traces decides for itself. What fails, and what a person does, is kept in any case.
 
 A first try continues the trace of what owed it. Later tries, read-backs and callbacks begin traces of their own, linked
 to what they come from: no trace is open for hours.
@@ -9,8 +9,8 @@ to what they come from: no trace is open for hours.
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -25,6 +25,7 @@ Name = Literal[
     "request.receive",  # NewStore's webhook
     "callback.receive",  # a provider's word
     "delivery.attempt",  # one try of an owed call
+    "operator.act",  # what a person does about a request, a hold or a message
 ]
 Fact = str | int | float | bool
 Exemplar = dict[str, str]
@@ -132,6 +133,20 @@ def attempt(owed_by: str | None, *, continues: bool, **facts: Fact) -> Span | No
         span.link(owed_by)
     _current.set(span)
     return span
+
+
+@contextmanager
+def act(name: str, **facts: Fact) -> Iterator[Span]:
+    """Trace what a person does while this is open, always: it tells why calls are repeated, or are not made."""
+    span = Span("operator.act", "server", sampled=True, facts={"act": name, **facts})
+    before = _current.set(span)
+    failed = True
+    try:
+        yield span
+        failed = False
+    finally:
+        end(span, failed=failed)
+        _current.reset(before)
 
 
 def link(traceparent: str | None) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway import app
+from gateway.inbound.acts import ACTIONS
 from gateway.settings import Telemetry
 from gateway.telemetry import trace
 from gateway.telemetry.logs import log
@@ -58,6 +59,13 @@ class At:
     async def say(self, body: object, **headers: str) -> int:
         url = f"{self.gateway.public_url}/providers/acme/callbacks"
         async with self.session.post(url, json=body, headers=ACME | headers) as answer:
+            return answer.status
+
+    async def do(self, path: str, **order: object) -> int:
+        """As an operator does, for a reason that is nobody else's business."""
+        headers = {"Authorization": "Bearer the-token-of-otto"}
+        url, body = f"{self.gateway.internal_url}/v1/{path}", {"reason": "Ada Lovelace called", **order}
+        async with self.session.post(url, json=body, headers=headers) as answer:
             return answer.status
 
     async def until(self, query: str, *, makes_due: bool = False) -> None:
@@ -194,6 +202,64 @@ async def test_who_is_not_let_in_makes_no_span(
         async with at.session.get(f"{at.gateway.public_url}/livez", headers=TRACED) as answer:
             assert answer.status == 200
     assert collector.spans == []
+
+
+@pytest.mark.parametrize("traced", [TRACED, {}])
+async def test_the_trace_of_a_repeated_call_shows_who_had_it_repeated(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector, traced: dict[str, str]
+) -> None:
+    outside.answers["/acme"] = says(400)
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1", **traced)
+        await at.until("SELECT failure FROM requests")
+        assert await at.do("requests/r-1/redrive") == 200
+        await at.until(SUBMITTED)
+    (act,) = collector.named("operator.act")
+    assert act.facts == {"act": "redrive", "request_id": "r-1"}
+    webhooks = [(each.trace_id, each.span_id) for each in collector.named("request.receive")]
+    assert act.links == webhooks
+    assert len(webhooks) == len(traced)
+    repeated = collector.named("delivery.attempt", outcome="done")[0]
+    assert (repeated.trace_id, repeated.parent) == (act.trace_id, act.span_id)
+
+
+async def test_each_act_is_traced_without_its_reason(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    outside.answers["/acme"] = says(400)
+    acts = ["discard", "replay", *ACTIONS, "hold", "release"]
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1", **TRACED)
+        await at.until("SELECT failure FROM requests")
+        for number, way in enumerate(("discard", "replay")):
+            assert await at.say(event("vanished", f"e{number}")) == 202
+            kept = await pool.fetchval("SELECT max(id) FROM quarantine")
+            assert await at.do(f"quarantine/{kept}/{way}") == 200
+        for action in ACTIONS:
+            order = {"reroute": {"to": "acme"}, "reject": {"rejection_reason": "no_inventory"}}.get(action, {})
+            assert await at.do(f"requests/r-1/{action}", **order) in {200, 409}
+        assert await at.do("holds", scope="request", name="r-1") == 201
+        assert await at.do(f"holds/{await pool.fetchval('SELECT id FROM holds')}/release") == 200
+    spans = collector.named("operator.act", request_id="r-1")
+    assert [span.facts["act"] for span in spans] == acts
+    assert {link[0] for span in spans for link in span.links} == {NEWSTORE_TRACE}
+    assert all(span.links for span in spans)
+    assert not any(b"Lovelace" in body or b"otto" in body for body in collector.bodies)
+
+
+async def test_a_hold_says_what_it_is_on_unless_nobody_knows_that(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        assert await at.do("holds", scope="location", name="DC01") == 201
+        assert await at.do("holds", scope="request", name="Ada Lovelace") == 201
+        assert await at.do("holds/0/release") == 404
+    told = [(span.facts, span.is_error) for span in collector.named("operator.act")]
+    assert told == [
+        ({"act": "hold", "scope": "location", "name": "DC01"}, False),
+        ({"act": "hold", "scope": "request"}, False),
+        ({"act": "release"}, True),
+    ]
 
 
 async def exemplars(at: At) -> dict[str, set[str]]:

@@ -6,8 +6,9 @@ PG     ?= embedded
 ARGS   ?=
 
 DIR    ?= screenshots
+SECRETS ?= .gateway/secrets
 
-.PHONY: demo test lint bench bench-dashboard soak screenshots browser dashboards prometheus constraints clean
+.PHONY: demo test lint bench bench-dashboard soak screenshots browser dashboards prometheus secrets constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -47,6 +48,17 @@ prometheus:
 	  timeout 180 sh -c 'apt-get update -qq && \
 	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager' >/dev/null 2>&1; } || \
 	  echo "Prometheus and Alertmanager are not here: the demo goes without, and tests that need them skip."
+
+# What docker-compose.yml reads: one line in each file, readable by the containers' users, the folder by you alone.
+# What is there is kept.
+secrets:
+	@mkdir -p $(SECRETS) && chmod 700 $(SECRETS)
+	@for name in postgres_password newstore_client_secret operator_token grafana_password quick_api_key \
+	  quick_callback_key flaky_api_key flaky_callback_key dc01_api_key dc02_api_key; do \
+	  [ -s $(SECRETS)/$$name ] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >$(SECRETS)/$$name; done
+	@[ -s $(SECRETS)/database_url ] || printf 'postgresql://gateway:%s@postgres:5432/gateway' \
+	  "$$(cat $(SECRETS)/postgres_password)" >$(SECRETS)/database_url
+	@chmod 444 $(SECRETS)/*
 
 soak: $(READY)
 	$(VENV)/bin/python -m tests.soak $(ARGS)

@@ -1,5 +1,6 @@
 """How the owed calls go: attempts by class, breaker, budget, latency, holds."""
 
+from grafana import pages
 from grafana.drawing import Page, Panel, Query, Row
 
 _TO = 'destination=~"$provider"'
@@ -26,6 +27,7 @@ ATTEMPTS = Row(
             ),
             "BreakerOpen",
             "stacked",
+            page=pages.PLACES,
         ),
         Panel(
             "Share that went wrong",
@@ -40,6 +42,7 @@ ATTEMPTS = Row(
             ),
             "DeadDeliveries",
             bad_from=0.1,
+            page=pages.PLACES,
         ),
         Panel(
             "Told to wait, locked out",
@@ -53,6 +56,7 @@ ATTEMPTS = Row(
                 ),
             ),
             "Throttled",
+            page=pages.PLACES,
         ),
         Panel(
             "One try, half of them",
@@ -60,6 +64,7 @@ ATTEMPTS = Row(
             "s",
             (Query(_took(0.5), "{{destination}}", exemplar=True),),
             "BreakerOpen",
+            page=pages.PLACES,
         ),
         Panel(
             "One try, 99 of 100",
@@ -67,6 +72,7 @@ ATTEMPTS = Row(
             "s",
             (Query(_took(0.99), "{{destination}}", exemplar=True),),
             "BreakerOpen",
+            page=pages.PLACES,
         ),
         Panel(
             "Slowest operation",
@@ -77,9 +83,11 @@ ATTEMPTS = Row(
                     "histogram_quantile(0.99, sum by (le, operation) "
                     f"(rate(gateway_attempt_seconds_bucket{{{_TO}}}[$__rate_interval])))",
                     "{{operation}}",
+                    exemplar=True,
                 ),
             ),
             "DeliveriesStuck",
+            page=pages.PLACES,
         ),
     ),
 )
@@ -94,6 +102,7 @@ HEALTH = Row(
             "BreakerOpen",
             "states",
             bad_from=1,
+            page=pages.PLACES,
         ),
         Panel(
             "Budget left, one second",
@@ -101,6 +110,7 @@ HEALTH = Row(
             "short",
             (Query(f'max by (destination) (gateway_budget_left{{{_TO},budget="second"}})', "{{destination}}"),),
             "DeliveriesStuck",
+            page=pages.PLACES,
         ),
         Panel(
             "Budget left, five minutes",
@@ -113,6 +123,7 @@ HEALTH = Row(
                 ),
             ),
             "NewStoreBlocked",
+            page=pages.PLACES,
         ),
         Panel(
             "Holds",
@@ -121,6 +132,7 @@ HEALTH = Row(
             (Query("max by (scope, name) (gateway_holds_active) > 0", "{{scope}} {{name}}"),),
             "HoldInForce",
             "stacked",
+            page=pages.PLACES,
         ),
         Panel(
             "Oldest hold without an end",
@@ -129,6 +141,7 @@ HEALTH = Row(
             (Query("max by (scope, name) (gateway_oldest_hold_seconds)", "{{scope}} {{name}}"),),
             "HoldForgotten",
             bad_from=14_400,
+            page=pages.PLACES,
         ),
         Panel(
             "Requests behind each provider",
@@ -142,6 +155,7 @@ HEALTH = Row(
             ),
             "/d/gateway-operations",
             "stacked",
+            page=pages.PENDING,
         ),
     ),
 )
@@ -155,6 +169,7 @@ WAITING = Row(
             (Query(f"max by (destination) (gateway_waiting_deliveries{{{_TO}}})", "{{destination}}"),),
             "DeliveriesStuck",
             "stacked",
+            page=pages.PLACES,
         ),
         Panel(
             "Longest due",
@@ -163,6 +178,7 @@ WAITING = Row(
             (Query(f"max by (destination) (gateway_oldest_waiting_seconds{{{_TO}}})", "{{destination}}"),),
             "DeliveriesStuck",
             bad_from=900,
+            page=pages.PLACES,
         ),
         Panel(
             "In flight",
@@ -171,6 +187,7 @@ WAITING = Row(
             (Query(f"max by (destination) (gateway_claimed_deliveries{{{_TO}}})", "{{destination}}"),),
             "DeliveriesStuck",
             "stacked",
+            page=pages.PLACES,
         ),
         Panel(
             "Dead",
@@ -184,6 +201,7 @@ WAITING = Row(
             ),
             "DeadDeliveries",
             "stacked",
+            page=pages.FAILED,
         ),
     ),
 )

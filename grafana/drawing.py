@@ -1,6 +1,6 @@
 """What a dashboard is made of here: panels as data, and how they become Grafana's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from grafana import runbooks
+from grafana import pages, runbooks
 
 SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 GOOD, BAD = "green", "red"
@@ -35,7 +35,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel; `leads_to` is an alert, for its runbook, or a path under Grafana."""
+    """One panel; `leads_to` is an alert, for its runbook, or a path under Grafana; `page` is one of `pages`."""
 
     title: str
     about: str
@@ -45,6 +45,7 @@ class Panel:
     kind: str = "lines"
     width: int = 8
     bad_from: float | None = None
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Page:
 def drawn(page: Page) -> dashboard.Dashboard:
     """Make Grafana's dashboard of a page; panels are numbered in their order."""
     board = blank(page.uid, page.title, page.about)
-    board.variables([_datasource(), _variable("location", "pending_shipments, location"), _providers(page)])
+    location, provider = _variable("location", "pending_shipments, location"), _variable("provider", page.providers)
+    board.variables([_datasource(), location, provider, dashboard.ConstantVariable("dashboard").value(pages.URL)])
     for annotation in _ANNOTATIONS:
         board.annotation(annotation())
     number = 0
@@ -102,10 +104,6 @@ def _variable(name: str, values: str) -> dashboard.QueryVariable:
     return variable.multi(multi=True).include_all(include_all=True).all_value(".*").current(chosen)
 
 
-def _providers(page: Page) -> dashboard.QueryVariable:
-    return _variable("provider", page.providers)
-
-
 def _holds() -> dashboard.AnnotationQuery:
     annotation = dashboard.AnnotationQuery().name("Holds").datasource(SOURCE).icon_color("orange").enable(enable=True)
     return annotation.expr("max by (scope, name) (gateway_holds_active) > 0")
@@ -128,11 +126,17 @@ def _targets(panel: Panel) -> Sequence[prometheus.Dataquery]:
     return targets
 
 
-def _link(panel: Panel) -> dashboard.DashboardLink:
+def _links(panel: Panel) -> Iterator[dashboard.DashboardLink]:
     if panel.leads_to.startswith("/"):
-        return dashboard.DashboardLink("More").type(DashboardLinkType.LINK).url(panel.leads_to)
-    url = runbooks.path(panel.leads_to)
-    return dashboard.DashboardLink(f"Runbook: {panel.leads_to}").type(DashboardLinkType.LINK).url(url)
+        yield _link("More", panel.leads_to)
+    else:
+        yield _link(f"Runbook: {panel.leads_to}", runbooks.path(panel.leads_to))
+    if panel.page is not None:
+        yield _link("See and act", f"${{dashboard}}/{panel.page}")
+
+
+def _link(title: str, url: str) -> dashboard.DashboardLink:
+    return dashboard.DashboardLink(title).type(DashboardLinkType.LINK).url(url)
 
 
 def _steps(panel: Panel) -> dashboard.ThresholdsConfig:
@@ -169,7 +173,7 @@ def _states(panel: Panel) -> statetimeline.Panel:
 
 def _common(drawing: timeseries.Panel | stat.Panel | statetimeline.Panel, panel: Panel) -> None:
     drawing.title(panel.title).description(panel.about).unit(panel.unit).datasource(SOURCE)
-    drawing.targets(list(_targets(panel))).links([_link(panel)]).thresholds(_steps(panel))
+    drawing.targets(list(_targets(panel))).links([*_links(panel)]).thresholds(_steps(panel))
 
 
 _DRAW: Final[dict[str, Callable[[Panel], timeseries.Panel | stat.Panel | statetimeline.Panel]]] = {

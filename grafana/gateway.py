@@ -83,7 +83,7 @@ WRITER = Row(
             "Time to commit a batch",
             "To read, decide and commit.",
             "s",
-            _half_and_most("gateway_commit_seconds", exemplar=True),
+            _half_and_most("gateway_commit_seconds"),
             "AcksBurnFast",
         ),
         Panel(

@@ -1,13 +1,14 @@
 """What needs a person now, for each DC."""
 
+from grafana import pages
 from grafana.drawing import Page, Panel, Query, Row
 
 _OF = 'location=~"$location",provider=~"$provider"'
 _AT = 'location=~"$location"'
 
 
-def _number(title: str, about: str, expr: str, leads_to: str, bad_from: float | None = 1) -> Panel:
-    return Panel(title, about, "short", (Query(expr),), leads_to, "number", 3, bad_from)
+def _number(title: str, about: str, expr: str, leads_to: str, page: str, *, bad_from: float | None = 1) -> Panel:
+    return Panel(title, about, "short", (Query(expr),), leads_to, "number", 3, bad_from, page)
 
 
 NOW = Row(
@@ -18,46 +19,59 @@ NOW = Row(
             "Requests that wait for a person.",
             f"sum(max by (location, provider, reason) (failed_shipments{{{_OF}}}))",
             "ShipmentsFailed",
+            pages.FAILED,
         ),
         _number(
             "Pending",
             "Requests with a unit not said final, or said and not yet proved.",
             f"sum(max by (location, provider) (pending_shipments{{{_OF}}}))",
             "PendingTooOld",
-            None,
+            pages.PENDING,
+            bad_from=None,
         ),
         _number(
             "Rejected",
             "Requests with rejected units not yet proved, or waiting for siblings.",
             f"sum(max by (location, provider) (rejected_shipments{{{_OF}}}))",
             "SiblingSilent",
-            None,
+            pages.REJECTED,
+            bad_from=None,
         ),
         _number(
             "Without provider",
             "Open requests of locations that no provider serves.",
             f"sum(max by (location) (gateway_unroutable_requests{{{_AT}}}))",
             "Unroutable",
+            pages.UNROUTABLE,
         ),
         _number(
             "Dead calls",
             "Owed calls that ended without being taken.",
             "sum(max by (destination, operation) (gateway_dead_deliveries))",
             "DeadDeliveries",
+            pages.FAILED,
         ),
         _number(
             "Unverified units",
             "Units that NewStore took and never showed.",
             "sum(max by (operation) (gateway_unverified))",
             "Unverified",
+            pages.UNVERIFIED,
         ),
         _number(
             "Quarantine",
             "Messages that could not be applied.",
             "sum(max by (source) (gateway_quarantined))",
             "QuarantineOld",
+            pages.QUARANTINE,
         ),
-        _number("Holds", "Holds in force.", "sum(max by (scope, name) (gateway_holds_active))", "HoldForgotten"),
+        _number(
+            "Holds",
+            "Holds in force.",
+            "sum(max by (scope, name) (gateway_holds_active))",
+            "HoldForgotten",
+            pages.PLACES,
+        ),
     ),
 )
 PER_DC = Row(
@@ -75,6 +89,7 @@ PER_DC = Row(
             ),
             "ShipmentsFailed",
             "stacked",
+            page=pages.FAILED,
         ),
         Panel(
             "Longest wait for a person",
@@ -83,6 +98,7 @@ PER_DC = Row(
             (Query(f"max by (location) (gateway_oldest_failed_seconds{{{_AT}}})", "{{location}}"),),
             "ShipmentsFailedOld",
             bad_from=1800,
+            page=pages.FAILED,
         ),
         Panel(
             "Brakes",
@@ -92,6 +108,7 @@ PER_DC = Row(
             "BrakeTripped",
             "states",
             bad_from=1,
+            page=pages.PLACES,
         ),
         Panel(
             "Pending, by provider",
@@ -105,6 +122,7 @@ PER_DC = Row(
             ),
             "/d/gateway-road",
             "stacked",
+            page=pages.PENDING,
         ),
         Panel(
             "Rejected, by provider",
@@ -118,6 +136,7 @@ PER_DC = Row(
             ),
             "SiblingSilent",
             "stacked",
+            page=pages.REJECTED,
         ),
         Panel(
             "Silent siblings",
@@ -126,6 +145,7 @@ PER_DC = Row(
             (Query(f"max by (location) (gateway_sibling_wait_seconds{{{_AT}}})", "{{location}}"),),
             "SiblingSilent",
             bad_from=14_400,
+            page=pages.REJECTED,
         ),
     ),
 )
@@ -144,6 +164,7 @@ MESSAGES = Row(
             ),
             "DeadDeliveries",
             "stacked",
+            page=pages.FAILED,
         ),
         Panel(
             "Unverified units, by operation",
@@ -152,6 +173,7 @@ MESSAGES = Row(
             (Query("max by (operation) (gateway_unverified)", "{{operation}}"),),
             "Unverified",
             "stacked",
+            page=pages.UNVERIFIED,
         ),
         Panel(
             "Quarantine, by source",
@@ -160,6 +182,7 @@ MESSAGES = Row(
             (Query("max by (source) (gateway_quarantined) > 0", "{{source}}"),),
             "QuarantineGrowing",
             "stacked",
+            page=pages.QUARANTINE,
         ),
         Panel(
             "Oldest in quarantine",
@@ -168,6 +191,7 @@ MESSAGES = Row(
             (Query("max by (source) (gateway_oldest_quarantined_seconds)", "{{source}}"),),
             "QuarantineOld",
             bad_from=3600,
+            page=pages.QUARANTINE,
         ),
         Panel(
             "Contradictions",
@@ -185,6 +209,7 @@ MESSAGES = Row(
                 ),
             ),
             "ConflictingMessages",
+            page=pages.CONFLICTS,
         ),
         Panel(
             "Alerts firing",
@@ -198,6 +223,7 @@ MESSAGES = Row(
             ),
             "/d/gateway-runbooks",
             "stacked",
+            page=pages.NOW,
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """How requests pass: throughput, clocks, backlog and age of each step."""
 
+from grafana import pages
 from grafana.drawing import Page, Panel, Query, Row
 
 _OF = 'location=~"$location",provider=~"$provider"'
@@ -33,6 +34,7 @@ THROUGHPUT = Row(
                 Query(f"sum(rate(gateway_settled_requests_total{{{_AT}}}[$__rate_interval]))", "settled"),
             ),
             "NoRequestsAtAll",
+            page=pages.ALL,
         ),
         Panel(
             "Received, by DC",
@@ -46,6 +48,7 @@ THROUGHPUT = Row(
             ),
             "NoRequests",
             "stacked",
+            page=pages.ALL,
         ),
         Panel(
             "Last hour beside the same hour of last week",
@@ -56,6 +59,7 @@ THROUGHPUT = Row(
                 Query(f"location:gateway_received_requests:increase1h{{{_AT}}} offset 1w", "{{location}} last week"),
             ),
             "NoRequests",
+            page=pages.LAST_HOUR,
         ),
         Panel(
             "Units, by what became of them",
@@ -63,6 +67,7 @@ THROUGHPUT = Row(
             "ops",
             tuple(Query(f"sum(rate(gateway_{word}_units_total{{{_OF}}}[$__rate_interval]))", word) for word in _UNITS),
             "/d/gateway-operations",
+            page=pages.ALL,
         ),
         Panel(
             "Share of units rejected",
@@ -71,6 +76,7 @@ THROUGHPUT = Row(
             (Query(f"{_REJECTED} / ({_REJECTED} + {_SHIPPED})", "{{location}}"),),
             "BrakeTripped",
             bad_from=0.3,
+            page=pages.REJECTED,
         ),
         Panel(
             "Duplicates",
@@ -95,6 +101,7 @@ CLOCKS = Row(
             "s",
             (Query(_clock(0.5), "{{step}}", exemplar=True),),
             "/d/gateway-destinations",
+            page=pages.PENDING,
         ),
         Panel(
             "Each step, 95 of 100 requests",
@@ -102,34 +109,39 @@ CLOCKS = Row(
             "s",
             (Query(_clock(0.95), "{{step}}", exemplar=True),),
             "/d/gateway-destinations",
+            page=pages.PENDING,
         ),
         Panel(
             "Shipped to proved, 95 of 100, by DC",
             "How long NewStore does not know of a parcel that has left.",
             "s",
-            (Query(_slowest("proved"), "{{location}}"),),
+            (Query(_slowest("proved"), "{{location}}", exemplar=True),),
             "Unverified",
+            page=pages.PENDING,
         ),
         Panel(
             "Received to submitted, 95 of 100, by DC",
             "How long a provider does not know of an order.",
             "s",
-            (Query(_slowest("submitted"), "{{location}}"),),
+            (Query(_slowest("submitted"), "{{location}}", exemplar=True),),
             "DeliveriesStuck",
+            page=pages.PENDING,
         ),
         Panel(
             "Submitted to accepted, 95 of 100, by DC",
             "How long a provider takes to say that it will do it.",
             "s",
-            (Query(_slowest("accepted"), "{{location}}"),),
+            (Query(_slowest("accepted"), "{{location}}", exemplar=True),),
             "UnacceptedTooLong",
+            page=pages.PENDING,
         ),
         Panel(
             "Accepted to shipped, 95 of 100, by DC",
             "How long a provider works on an order.",
             "s",
-            (Query(_slowest("shipped"), "{{location}}"),),
+            (Query(_slowest("shipped"), "{{location}}", exemplar=True),),
             "PendingTooOld",
+            page=pages.PENDING,
         ),
     ),
 )
@@ -148,6 +160,7 @@ BACKLOG = Row(
             ),
             "PendingTooOld",
             "stacked",
+            page=pages.PENDING,
         ),
         Panel(
             "Oldest pending",
@@ -156,6 +169,7 @@ BACKLOG = Row(
             (Query(f"max by (location) (gateway_oldest_pending_seconds{{{_AT}}})", "{{location}}"),),
             "PendingTooOld",
             bad_from=259_200,
+            page=pages.PENDING_LONG,
         ),
         Panel(
             "Oldest unaccepted",
@@ -164,6 +178,7 @@ BACKLOG = Row(
             (Query(f"max by (location) (gateway_oldest_unaccepted_seconds{{{_AT}}})", "{{location}}"),),
             "UnacceptedTooLong",
             bad_from=14_400,
+            page=pages.PENDING_LONG,
         ),
     ),
 )

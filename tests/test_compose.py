@@ -23,7 +23,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if "build" in each}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-GATEWAY_TOML = (ROOT / "compose" / "gateway.toml").read_text()
+SETTINGS = "./gateway/demo/containers.toml"
+GATEWAY_TOML = (ROOT / SETTINGS).read_text()
 LISTENS = {
     "postgres": {5432}, "gateway": {8080, 8081}, "newstore": {8090}, "warehouse-quick": {8091},
     "warehouse-flaky": {8091}, "dashboard": {8501}, "prometheus": {9090}, "alertmanager": {9093}, "grafana": {3000},
@@ -35,6 +36,10 @@ THEIR_NAMES = {
     "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH", "GF_ANALYTICS_REPORTING_ENABLED", "GF_ANALYTICS_CHECK_FOR_UPDATES",
     "COLLECTOR_OTLP_ENABLED",
 }  # fmt: skip
+
+
+def make_secrets(folder: Path) -> None:
+    subprocess.run(["make", "--silent", "-C", ROOT, "secrets", f"SECRETS={folder}"], check=True)
 
 
 def test_the_file_is_one_of_the_compose_specification() -> None:
@@ -81,29 +86,34 @@ def test_what_is_mounted_is_there(name: str) -> None:
             assert source in COMPOSE["volumes"]
 
 
+def test_nothing_is_copied_into_a_container_since_all_are_read_only() -> None:
+    assert "configs" not in COMPOSE
+    assert all(set(each) == {"file"} for each in COMPOSE["secrets"].values())
+
+
 def test_the_secrets_are_made_and_are_those_that_are_used(tmp_path: Path) -> None:
-    subprocess.run([ROOT / "compose" / "make-secrets", tmp_path], check=True)
+    make_secrets(tmp_path)
     made = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert set(made) == set(COMPOSE["secrets"])
-    assert {each["file"] for each in COMPOSE["secrets"].values()} == {f"./compose/secrets/{name}" for name in made}
+    assert {each["file"] for each in COMPOSE["secrets"].values()} == {f"./.gateway/secrets/{name}" for name in made}
     assert set().union(*(service.get("secrets", ()) for service in SERVICES.values())) == set(made)
     assert made["postgres_password"].strip() in made["database_url"]
-    subprocess.run([ROOT / "compose" / "make-secrets", tmp_path], check=True)
+    make_secrets(tmp_path)
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == made
-    assert "compose/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert ".gateway/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_has_each_secret_that_it_reads(name: str) -> None:
     service = SERVICES[name]
     said = json.dumps([service.get("command"), service.get("environment")])
-    said += GATEWAY_TOML if "./compose/gateway.toml" in str(service.get("volumes")) else ""
+    said += GATEWAY_TOML if SETTINGS in str(service.get("volumes")) else ""
     assert set(re.findall(r"/run/secrets/(\w+)", said)) == set(service.get("secrets", ()))
 
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> settings.Settings:
-    subprocess.run([ROOT / "compose" / "make-secrets", tmp_path / "secrets"], check=True)
+    make_secrets(tmp_path / "secrets")
     file = tmp_path / "gateway.toml"
     file.write_text(GATEWAY_TOML.replace("/run/secrets", str(tmp_path / "secrets")))
     return settings.load(file, {})
@@ -165,7 +175,7 @@ def test_every_environment_name_is_read_by_somebody() -> None:
         for variable in [*service.get("environment", {}), *(built if name in OURS else ())]:
             assert f'"{variable}"' in code if name in OURS else variable in THEIR_NAMES, variable
     assert "/etc/gateway/gateway.toml" in DOCKERFILE
-    assert SERVICES["gateway"]["volumes"] == ["./compose/gateway.toml:/etc/gateway/gateway.toml:ro"]
+    assert SERVICES["gateway"]["volumes"] == [f"{SETTINGS}:/etc/gateway/gateway.toml:ro"]
 
 
 def test_prometheus_grafana_and_alertmanager_find_each_other() -> None:
@@ -175,6 +185,8 @@ def test_prometheus_grafana_and_alertmanager_find_each_other() -> None:
     targets = scrape["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
     sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/datasources.yml").read_text())["datasources"]
     assert {each["uid"] for each in sources} == {"prometheus", "jaeger"}
+    assert sources[0]["jsonData"]["exemplarTraceIdDestinations"] == [{"name": "trace_id", "datasourceUid": "jaeger"}]
+    assert "--enable-feature=exemplar-storage" in SERVICES["prometheus"]["command"]
     for url in [*(f"http://{each}" for each in targets), *(each["url"] for each in sources)]:
         parts = urlsplit(url)
         assert parts.port in LISTENS[parts.hostname or ""], url
@@ -203,7 +215,7 @@ def test_the_images_install_steps_make_a_gateway_that_runs(tmp_path: Path) -> No
     assert step
     script = step[1].replace("\\\n", "").replace("/opt/gateway", str(home)).replace("python -m", f"{sys.executable} -m")
     subprocess.run(["sh", "-ec", script], cwd=context, check=True, timeout=280)
-    subprocess.run([ROOT / "compose" / "make-secrets", tmp_path / "secrets"], check=True)
+    make_secrets(tmp_path / "secrets")
     file = tmp_path / "gateway.toml"
     file.write_text(GATEWAY_TOML.replace("/run/secrets", str(tmp_path / "secrets")))
     without_database = file.read_text().replace("[database]\nurl", "[database]\ndata_dir")

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway import app, settings
 from gateway.demo.world import World, both_ends
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
+
+NOT_TRACED = settings.Telemetry()
 
 
 @dataclass(slots=True)
@@ -17,9 +19,11 @@ class Road(World):
 
 
 @asynccontextmanager
-async def running(folder: Path, dsn: str, faults: Faults = NO_FAULTS) -> AsyncIterator[Road]:
+async def running(
+    folder: Path, dsn: str, faults: Faults = NO_FAULTS, telemetry: settings.Telemetry = NOT_TRACED
+) -> AsyncIterator[Road]:
     """Start all parts on a migrated database, and connect them."""
     async with both_ends(folder, faults=faults) as ends:
-        loaded = settings.load(ends.config, {**ends.keys, "DATABASE_URL": dsn})
+        loaded = replace(settings.load(ends.config, {**ends.keys, "DATABASE_URL": dsn}), telemetry=telemetry)
         async with app.running(loaded, dsn) as gateway:
             yield Road(ends, gateway.public_url, gateway.internal_url, gateway, loaded)

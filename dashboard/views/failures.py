@@ -80,7 +80,7 @@ def _filters(causes: list[FailureCause]) -> dict[str, str]:
     st.subheader("The requests")
     left, right, third = st.columns((2, 1, 1), vertical_alignment="bottom")
     asked_code = {code for code in words.FAILURES if words.failure(code) == st.query_params.get("cause")}
-    asked_place = {st.query_params["dc"]} - {_ANY} if "dc" in st.query_params else set()
+    asked_place = {each.id for each in cached.locations() if each.id == st.query_params.get("dc")}
     # What the URL asks for is among the options, also when nothing of it is left.
     codes = [_ANY, *sorted({each.failure for each in causes} | asked_code)]
     places = [_ANY, *sorted({each.location for each in causes} | asked_place)]

@@ -33,10 +33,13 @@ async def watched(folder: Path, internal_url: str, console: Console) -> AsyncIte
         webhook = await stack.enter_async_context(_webhook(console))
         alertmanager, prometheus = _free_address(), _free_address()
         _write(folder, internal_url, alertmanager, webhook)
-        words = ("--config.file=alertmanager.yml", "--storage.path=alerts", "--cluster.listen-address=")
-        await stack.enter_async_context(_child(folder, _PROGRAMS[1], alertmanager, *words))
-        words = ("--config.file=prometheus.yml", "--storage.tsdb.path=metrics", "--storage.tsdb.retention.time=1d")
-        await stack.enter_async_context(_child(folder, _PROGRAMS[0], prometheus, *words))
+        routing = ("--config.file=alertmanager.yml", "--storage.path=alerts", "--cluster.listen-address=")
+        await stack.enter_async_context(_child(folder, _PROGRAMS[1], alertmanager, *routing))
+        scraping = (
+            "--config.file=prometheus.yml", "--storage.tsdb.path=metrics", "--storage.tsdb.retention.time=1d",
+            "--enable-feature=exemplar-storage",
+        )  # fmt: skip
+        await stack.enter_async_context(_child(folder, _PROGRAMS[0], prometheus, *scraping))
         console.print(f"Prometheus          http://{prometheus}/alerts")
         console.print(f"Alertmanager        http://{alertmanager}")
         yield

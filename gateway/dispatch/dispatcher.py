@@ -193,7 +193,6 @@ class Dispatcher:
     def _tell(self, claim: Claim, attempt: Attempt, then: Command | Again, span: trace.Span | None) -> None:
         """Count, log and trace how a try went; nothing of what the destination said goes into that."""
         metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, attempt.outcome).inc()
-        metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds)
         is_last = isinstance(then, CallEnded)
         facts: dict[str, trace.Fact] = {"outcome": attempt.outcome, "is_last": is_last}
         if attempt.status is not None:
@@ -204,7 +203,8 @@ class Dispatcher:
                 "attempt.failed", destination=claim.destination, operation=claim.operation, location=claim.location,
                 request_id=claim.request_id, attempt=claim.attempt, seconds=round(attempt.seconds, 3), **facts,
             )  # fmt: skip
-        trace.end(span, failed=is_failure, **facts)
+        kept = trace.end(span, failed=is_failure, **facts)
+        metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds, kept)
 
     async def _call(
         self, desk: Desk, claim: Claim, brief: Brief, claimed_at: float, reserved: int

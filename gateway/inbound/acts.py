@@ -26,6 +26,7 @@ from gateway.domain.events import Declined, Event
 from gateway.domain.requests import Request
 from gateway.ledger import codec, listing, stories
 from gateway.newstore.client import READ_BACKS
+from gateway.telemetry import trace
 
 from .access import OPERATOR
 from .answers import json_answer
@@ -150,7 +151,10 @@ async def _act(desk: Desk, who: str, action: str, request_id: str, order: Order)
     if order.dry_run:
         events = [Event(0, command.at, command.cause, "", fact) for fact in decide(before, command)]
     else:
-        events = list((await desk.writer.apply(command)).events)
+        with trace.act(action, request_id=before.id) as span:
+            applied = await desk.writer.apply(command)
+            span.link(applied.trace)
+        events = list(applied.events)
     done = bool(events) and not any(isinstance(event.fact, Declined) for event in events)
     outcome = codec.outcome(events) or "nothing: it was done before"
     return ActResult(request_id, done, outcome, _consequence(action, order) if done else "")

@@ -2,9 +2,11 @@
 
 import msgspec
 from aiohttp import web
+from asyncpg import Pool
 
 from gateway.domain.deliveries import NEWSTORE
-from gateway.ledger import holds
+from gateway.ledger import holds, stories
+from gateway.telemetry import trace
 
 from .access import OPERATOR
 from .answers import json_answer
@@ -47,9 +49,11 @@ async def place_hold(request: web.Request) -> web.Response:
     if order.minutes is not None and not 0 < order.minutes <= _LONGEST:
         raise Problem(400, f"minutes must be above 0 and at most {_LONGEST:g}; leave it out to hold until released")
     seconds = order.minutes * 60 if order.minutes else None
-    placed = await holds.place(
-        desk.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
-    )  # fmt: skip
+    with trace.act("hold") as span:
+        placed = await holds.place(
+            desk.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
+        )  # fmt: skip
+        await _tell(span, desk.pool, placed)
     return json_answer(shown(placed), 201)
 
 
@@ -59,10 +63,23 @@ async def release_hold(request: web.Request) -> web.Response:
     hold_id = number_of("id", request.match_info["id"])
     if not order.reason.strip():
         raise Problem(400, "a release needs a reason; it goes into the audit")
-    released = await holds.release(request.app[DESK].pool, hold_id or 0, request[OPERATOR].name, order.reason)
-    if released is None:
-        raise Problem(404, "no hold of this id is active; GET /v1/holds lists those that are")
+    pool = request.app[DESK].pool
+    with trace.act("release") as span:
+        released = await holds.release(pool, hold_id or 0, request[OPERATOR].name, order.reason)
+        if released is None:
+            raise Problem(404, "no hold of this id is active; GET /v1/holds lists those that are")
+        await _tell(span, pool, released)
     return json_answer(shown(released))
+
+
+async def _tell(span: trace.Span, pool: Pool, hold: holds.Hold) -> None:
+    """Say in the trace what it is about; as the id of a request somebody may have typed anything."""
+    span.facts["scope"] = hold.scope
+    if hold.scope != "request":
+        span.facts["name"] = hold.name
+    elif (began := await stories.began(pool, hold.name)) is not None:
+        span.facts["request_id"] = hold.name
+        span.link(began)
 
 
 def _scope(word: str, name: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import asyncpg
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from gateway.ledger import audit, listing
 from gateway.ledger.numbers import Numbers
@@ -28,6 +29,7 @@ from .queries import filters_of, limit_of, number_of, place_of
 
 NUMBERS = web.AppKey("numbers", Numbers)
 
+_OPENMETRICS = "application/openmetrics-text"
 _READ_SECONDS = 10.0
 _READY_SECONDS = 2.0
 _ONLY_READS = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
@@ -127,9 +129,12 @@ async def livez(_request: web.Request) -> web.Response:
 
 
 async def show_metrics(request: web.Request) -> web.Response:
-    """Tell this process' numbers and, as far as the database answers, those of all."""
+    """Tell this process' numbers and, as far as the database answers, those of all; with exemplars if asked for."""
     await request.app[NUMBERS].refresh()
     metrics.WRITER_WAITING.set(request.app[DESK].writer.waiting)
+    if _OPENMETRICS in request.headers.get("Accept", ""):
+        body: bytes = openmetrics.generate_latest(metrics.REGISTRY)  # type: ignore[no-untyped-call]
+        return web.Response(body=body, headers={"Content-Type": openmetrics.CONTENT_TYPE_LATEST})
     return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

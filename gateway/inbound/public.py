@@ -187,13 +187,14 @@ async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     if doors.draining.is_set():
         response.force_close()  # what the sender has more goes to another process
+    kept = None
     if response.status not in _NOBODYS:
-        trace.end(span, failed=response.status in _FAULTS, status=response.status)
+        kept = trace.end(span, failed=response.status in _FAULTS, status=response.status)
     if location is not None:
         label = location if location in settings.locations else metrics.UNKNOWN
         metrics.of(metrics.INGEST_ANSWERS, label, str(response.status)).inc()
         if response.status == 200:
-            metrics.ACK_SECONDS.observe(time.perf_counter() - started)
+            metrics.ACK_SECONDS.observe(time.perf_counter() - started, kept)
     elif provider is not None:
         label = provider if provider in settings.providers else metrics.UNKNOWN
         metrics.of(metrics.CALLBACK_ANSWERS, label, str(response.status)).inc()

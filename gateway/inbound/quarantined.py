@@ -15,6 +15,7 @@ from gateway.ledger.entries import Applied
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS
 from gateway.providers.contract import Malformed
+from gateway.telemetry import trace
 
 from .access import OPERATOR
 from .answers import json_answer
@@ -53,7 +54,9 @@ async def replay(request: web.Request) -> web.Response:
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
     try:
-        applied = await _apply(desk, who, kept)
+        with trace.act("replay", source=kept["source"]) as span:
+            applied = await _apply(desk, who, kept)
+            _tell(span, applied)
     except (Malformed, webhook.Malformed) as error:
         raise Problem(409, f"it still can't be read: {error}; discard it, or mend the adapter first") from error
     if applied is None or applied.request is None:
@@ -73,19 +76,29 @@ async def discard(request: web.Request) -> web.Response:
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
     said: ProviderSaid | None = kept["command"]
-    if said is not None and kept["reason"] != "unknown_request":
-        await desk.writer.apply(
-            Discard(
-                request_id=said.request_id,
-                at=datetime.now(UTC),
-                who=who,
-                action_id=secrets.token_hex(8),
-                reason=order.reason,
-                message=said.cause,
+    told = {"who": who, "action": "discard", "reason": order.reason, "outcome": "discarded"}
+    with trace.act("discard", source=kept["source"]) as span:
+        if said is not None and kept["reason"] != "unknown_request":
+            applied = await desk.writer.apply(
+                Discard(
+                    request_id=said.request_id,
+                    at=datetime.now(UTC),
+                    who=who,
+                    action_id=secrets.token_hex(8),
+                    reason=order.reason,
+                    message=said.cause,
+                )
             )
-        )
-    await quarantine.settle(desk.pool, kept["id"], who=who, action="discard", reason=order.reason, outcome="discarded")
+            _tell(span, applied)
+        await quarantine.settle(desk.pool, kept["id"], **told)
     return json_answer({"id": kept["id"], "request_id": kept["request_id"], "outcome": "discarded"})
+
+
+def _tell(span: trace.Span, applied: Applied | None) -> None:
+    """Say in the trace which request it is about."""
+    if applied is not None and applied.request is not None:
+        span.facts["request_id"] = applied.request.id
+        span.link(applied.trace)
 
 
 def _decision(body: bytes) -> Decision:

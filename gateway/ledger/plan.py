@@ -38,7 +38,7 @@ class Plan:
     def __init__(self, verify_within: float, express: Collection[str] = ()) -> None:
         self.batch = Batch()
         self.results: list[tuple[Entry, Applied, bool]] = []
-        self.changed: list[tuple[Request | None, Request, list[Event]]] = []
+        self.changed: list[tuple[Request | None, Request, list[Event], str | None]] = []
         self._verify_within = verify_within
         self._express = express
 
@@ -79,7 +79,7 @@ class Plan:
         if request is not None and events:
             owing = next((entry.trace for entry, new in reversed(decided) if new and entry.trace), began)
             self._state(before, request, events, owing)
-            self.changed.append((before, request, events))
+            self.changed.append((before, request, events, owing))
             for entry, new in decided:
                 self._bodies(request, entry, new)
 

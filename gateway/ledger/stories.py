@@ -17,6 +17,7 @@ from .entries import Claim
 
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _LOCATION = "SELECT location FROM requests WHERE id = $1"
+_BEGAN = "SELECT coalesce(trace, '') FROM requests WHERE id = $1"
 _DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries WHERE request_id = $1 ORDER BY seq"
 _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
@@ -64,6 +65,12 @@ async def request(pool: Pool, request_id: str) -> Request | None:
     if row is None:
         return None
     return decode_request(row, [decode_delivery(each) for each in await pool.fetch(_DELIVERIES, request_id)])
+
+
+async def began(pool: Pool, request_id: str) -> str | None:
+    """Say where the trace of a request began: an empty text where nobody traces it, None where there is no such one."""
+    found: str | None = await pool.fetchval(_BEGAN, request_id)
+    return found
 
 
 async def events(pool: Pool, of: Request) -> list[Event]:

@@ -250,9 +250,9 @@ class Writer:
                 passing.came_again(applied.request, kind)
             if not entry.done.done():
                 entry.done.set_result(applied)
-        for before, after, events in plan.changed:
+        for before, after, events, traced in plan.changed:
             if after.id in written:
-                passing.passed(before, after, events)
+                passing.passed(before, after, events, traced)
         if plan.batch.owed or plan.batch.readied or plan.batch.gone:
             self.on_ready()
         if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:

@@ -23,6 +23,8 @@ _ONE_EXPORT = 2.0  # seconds
 _LAST_EXPORT = 1.0  # seconds that a stop waits for it
 _EVERY = 2_000  # milliseconds
 _MOST_WAITING = 4_096
+LAST_EXPORT = "last export"
+"""The name of a thread that outlives a stop when the collector is slow."""
 _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 
 
@@ -69,7 +71,7 @@ async def _shut(processor: BatchSpanProcessor) -> None:
         with suppress(RuntimeError):  # nobody waits any more
             loop.call_soon_threadsafe(done.set)
 
-    threading.Thread(target=shut, daemon=True).start()
+    threading.Thread(target=shut, name=LAST_EXPORT, daemon=True).start()
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_EXPORT):
             await done.wait()

@@ -22,16 +22,16 @@ from gateway.domain.events import (
 )
 from gateway.domain.requests import Request
 
-from . import metrics
+from . import metrics, trace
 from .logs import log
 
 
-def passed(before: Request | None, after: Request, events: Sequence[Event]) -> None:
-    """Count what these events did; call it once they are committed."""
+def passed(before: Request | None, after: Request, events: Sequence[Event], traced: str | None = None) -> None:
+    """Count what these events did, in the trace of this `traceparent`; call it once they are committed."""
     for event in events:
         if count := _COUNTS.get(type(event.fact)):
             count(after, event.fact)
-    _time(before, after)
+    _time(before, after, traced)
     if after.failure and after.failure != (before and before.failure):
         log(
             "request.failed", request_id=after.id, location=after.location, provider=after.provider,
@@ -44,7 +44,7 @@ def came_again(request: Request, kind: str) -> None:
     metrics.of(metrics.DUPLICATES, request.location, kind).inc()
 
 
-def _time(before: Request | None, after: Request) -> None:
+def _time(before: Request | None, after: Request, traced: str | None) -> None:
     since = after.received_at
     for step, at, was in (
         ("submitted", after.submitted_at, before and before.submitted_at),
@@ -53,7 +53,7 @@ def _time(before: Request | None, after: Request) -> None:
         ("proved", None if after.closed else after.settled_at, before and before.settled_at),
     ):
         if at and not was:
-            metrics.of(metrics.STEP_SECONDS, after.location, step).observe(_seconds(since, at))
+            metrics.of(metrics.STEP_SECONDS, after.location, step).observe(_seconds(since, at), trace.exemplar(traced))
         since = at or since
     if after.settled_at and not (before and before.settled_at):
         metrics.of(metrics.SETTLED, after.location).inc()

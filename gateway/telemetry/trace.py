@@ -1,7 +1,7 @@
 """Spans of our own: a few, made by hand, and exported only where a collector is configured (see `otlp.py`).
 
 Whether a request is traced is decided by its id, so that the webhook, its calls and the callbacks days later are traced
-together or not at all; a sender who traces decides for itself. What fails is kept in any case.
+together or not at all; a sender who traces decides for itself. What fails, and what a person does, is kept in any case.
 
 A first try continues the trace of what owed it. Later tries, read-backs and callbacks begin traces of their own, linked
 to what they come from: no trace is open for hours.
@@ -9,8 +9,8 @@ to what they come from: no trace is open for hours.
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -25,10 +25,14 @@ Name = Literal[
     "request.receive",  # NewStore's webhook
     "callback.receive",  # a provider's word
     "delivery.attempt",  # one try of an owed call
+    "operator.act",  # what a person does about a request, a hold or a message
 ]
 Fact = str | int | float | bool
+Exemplar = dict[str, str]
+"""What a histogram shows beside a count: the trace of one of those counted."""
 
 _TRACEPARENT = pattern(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_TRACE_ID: Final = "trace_id"  # Grafana looks for it by this name
 _NOTHING: Final = {"0" * 32, "0" * 16}
 
 
@@ -46,7 +50,7 @@ class Context:
 
 def read(traceparent: str | None) -> Context | None:
     """Read a `traceparent`; None for what is none."""
-    found = _TRACEPARENT.fullmatch(traceparent or "")
+    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if (
         found is None
         or found[1] == "ff"
@@ -131,20 +135,41 @@ def attempt(owed_by: str | None, *, continues: bool, **facts: Fact) -> Span | No
     return span
 
 
+@contextmanager
+def act(name: str, **facts: Fact) -> Iterator[Span]:
+    """Trace what a person does while this is open, always: it tells why calls are repeated, or are not made."""
+    span = Span("operator.act", "server", sampled=True, facts={"act": name, **facts})
+    before = _current.set(span)
+    failed = True
+    try:
+        yield span
+        failed = False
+    finally:
+        end(span, failed=failed)
+        _current.reset(before)
+
+
 def link(traceparent: str | None) -> None:
     """Join the present work to the trace that it comes from."""
     if (span := _current.get()) is not None:
         span.link(traceparent)
 
 
-def end(span: Span | None, *, failed: bool, **facts: Fact) -> None:
-    """End a span once, and keep it if it is traced or went wrong."""
+def end(span: Span | None, *, failed: bool, **facts: Fact) -> Exemplar | None:
+    """End a span once; if it is traced or went wrong, keep it and name its trace to what was measured."""
     if span is None or _tracing is None or span.ended or not (span.sampled or failed):
-        return
+        return None
     span.ended, span.failed = time.time_ns(), failed
     span.facts |= facts
     metrics.of(metrics.SPANS, "made").inc()
     _tracing.export(span)
+    return {_TRACE_ID: span.context.trace_id}
+
+
+def exemplar(traceparent: str | None) -> Exemplar | None:
+    """Name a trace to what was measured, where it is kept."""
+    there = read(traceparent)
+    return {_TRACE_ID: there.trace_id} if there and there.sampled else None
 
 
 def context() -> Context | None:

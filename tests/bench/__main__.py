@@ -1,6 +1,7 @@
 """Measure the gateway against its own limits, in one run: medians of interleaved rounds, as ratios.
 
 accept     durable accepts ÷ the same handler without a database, and ÷ a handler that only parses and answers
+tracing    durable accepts with 1 % of them traced and exported ÷ with tracing off
 settle     requests settled ÷ the bare HTTP calls of their lifecycle
 dispatch   calls through dispatch ÷ the same HTTP client posting to the same server
 backlog    calls through dispatch with 500,000 others waiting ÷ with 1,000 waiting
@@ -28,7 +29,7 @@ from gateway import app, settings
 
 from . import limits
 from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles
-from .served import CONFIG, KEYS, free_ports, gateway, served
+from .served import CONFIG, KEYS, TRACED, free_ports, gateway, served
 from .wrk import CONNECTIONS, Round, load
 
 PATH = "/newstore/DC01/fulfillment_requests"
@@ -52,9 +53,18 @@ async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Call
         return {
             "machine": f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}",
             **await bench.accept(bare, same),
+            **await _tracing(bench, folder, dsn),
             **await bench.settle(relay),
             **await bench.dispatch(waiting),
         }
+
+
+async def _tracing(bench: "Bench", folder: Path, dsn: str) -> dict[str, Any]:
+    """Run a second gateway, which traces, for this part alone."""
+    async with served(limits.sink) as sink:
+        (public, internal), told = free_ports(2), TRACED.format(sink=sink)
+        async with gateway(folder, dsn, bench.stub, (public, internal), told) as (traced, _):
+            return await bench.tracing(traced)
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class Bench:
 
     async def accept(self, bare: str, same: str) -> dict[str, Any]:
         """Accepts under a hold, so that nothing but intake is measured."""
-        await self.pool.execute("INSERT INTO holds (scope, name, reason, who) VALUES ('everything', '', 'b', 'b')")
+        await self._hold_everything()
         await load(f"{self.public}{PATH}", self.seconds)
         found = [
             [await load(f"{url}{PATH}", self.seconds) for url in (bare, same, self.public)]
@@ -87,6 +97,21 @@ class Bench:
             "accepts_per_second": round(ours),
             "ack_ms_saturated": _latency([row[2] for row in found]),
             "ack_ms_half_load": _latency([calm]),
+        }
+
+    async def tracing(self, traced: str) -> dict[str, Any]:
+        """Accepts of a gateway that traces, between two looks at the one that does not."""
+        await self._hold_everything()
+        await load(f"{traced}{PATH}", self.seconds)
+        found = [
+            [await load(f"{url}{PATH}", self.seconds) for url in (self.public, traced, self.public)]
+            for _ in self._rounds("tracing")
+        ]
+        await self._empty()
+        return {
+            "tracing_ratio": _ratio(
+                2 * on.per_second / (before.per_second + after.per_second) for before, on, after in found
+            )
         }
 
     async def settle(self, relay: str) -> dict[str, Any]:
@@ -120,6 +145,9 @@ class Bench:
         await self._empty()
         await backlog(self.pool, waiting)
         return await dispatched(self.pool, self.stub, self.public, self.calls)
+
+    async def _hold_everything(self) -> None:
+        await self.pool.execute("INSERT INTO holds (scope, name, reason, who) VALUES ('everything', '', 'b', 'b')")
 
     async def _empty(self) -> None:
         """Forget everything, once what the load left behind is stored too."""

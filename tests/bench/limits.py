@@ -112,6 +112,18 @@ async def stub() -> web.Application:
     return app
 
 
+async def sink() -> web.Application:
+    """Take traces, and decode none."""
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(content_type="application/x-protobuf")
+
+    app = web.Application(client_max_size=2**24)
+    app.router.add_post("/v1/traces", take)
+    return app
+
+
 async def relay(stub_url: str) -> web.Application:
     """Do the bare HTTP calls of a lifecycle, with nothing stored, checked or kept in order."""
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

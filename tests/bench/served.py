@@ -43,13 +43,20 @@ calls_per_second = 1_000_000
 provider = "wms"
 api_keys = ["env:KEY"]
 """
+TRACED = """
+[telemetry]
+otlp_endpoint = "{sink}"
+sample_ratio = 0.01
+"""
 
 
 @asynccontextmanager
-async def gateway(folder: Path, dsn: str, stub: str, ports: tuple[int, int]) -> AsyncIterator[tuple[str, str]]:
+async def gateway(
+    folder: Path, dsn: str, stub: str, ports: tuple[int, int], more: str = ""
+) -> AsyncIterator[tuple[str, str]]:
     """Run `gateway serve` on a migrated database; gives the URLs of its two listeners."""
-    path = folder / "gateway.toml"
-    path.write_text(CONFIG.format(stub=stub, public=ports[0], internal=ports[1]))
+    path = folder / f"gateway-{ports[0]}.toml"
+    path.write_text(CONFIG.format(stub=stub, public=ports[0], internal=ports[1]) + more)
     environment = {**os.environ, **KEYS, "DATABASE_URL": dsn}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "serve", "--config", str(path), env=environment,

@@ -62,6 +62,9 @@ async def test_prometheus_runs_beside_the_demo_with_our_rules_and_says_where(fol
                 except aiohttp.ClientError:
                     found = None
                 await asyncio.sleep(0.2)
+        flags = await asked(f"{where[1]}/api/v1/status/flags")
+        assert isinstance(flags, dict)
+        assert flags["enable-feature"] == "exemplar-storage"
         rules = await asked(f"{where[1]}/api/v1/rules")
         assert isinstance(rules, dict)
         assert sorted(each["name"] for each in rules["groups"]) == sorted(each["name"] for each in groups())

@@ -33,6 +33,13 @@ class Prometheus:
     async def rules(self) -> list[dict[str, Any]]:
         return [rule for group in (await self._ask("/api/v1/rules", {}))["groups"] for rule in group["rules"]]
 
+    async def exemplars(self, expr: str) -> list[dict[str, str]]:
+        """The labels of the exemplars of the last two minutes."""
+        now = time()
+        asked = {"query": expr, "start": str(now - 120), "end": str(now)}
+        series: Any = await self._ask("/api/v1/query_exemplars", asked)
+        return [exemplar["labels"] for each in series for exemplar in each["exemplars"]]
+
     async def _ask(self, path: str, asked: dict[str, str]) -> dict[str, Any]:
         async with self.session.get(f"{self.url}{path}", params=asked) as answer:
             body: dict[str, Any] = await answer.json()
@@ -64,6 +71,7 @@ async def prometheus(folder: Path, gateway: str, alertmanager: str) -> AsyncIter
     words = (
         f"--config.file={file}", f"--storage.tsdb.path={folder / 'prometheus'}",
         f"--web.listen-address={urlsplit(url).netloc}", "--rules.alert.resend-delay=1s",
+        "--enable-feature=exemplar-storage",
     )  # fmt: skip
     async with program(folder, "prometheus", *words, ready=f"{url}/-/ready"), aiohttp.ClientSession() as session:
         yield Prometheus(url, session)

@@ -41,6 +41,7 @@ class Asked:
 
     where: str
     expr: str
+    exemplar: bool = False
 
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,7 +52,8 @@ def asked_by_dashboards() -> Iterator[Asked]:
     for name, board in BOARDS.items():
         for panel in panels(board):
             for target in panel["targets"]:
-                yield Asked(f"{name}: {panel['title']}: {target['legendFormat']}", target["expr"])
+                where = f"{name}: {panel['title']}: {target['legendFormat']}"
+                yield Asked(where, target["expr"], target["exemplar"])
         for note in board["annotations"].get("list", ()):
             yield Asked(f"{name}: annotation {note['name']}", note["expr"])
         for variable in board["templating"].get("list", ()):

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from gateway.demo.run import place
+from gateway.settings import Telemetry
 from gateway.simulator.newstore_faults import SOME_FAULTS
 from gateway.simulator.orders import orders
 from gateway.simulator.warehouse import Warehouse
@@ -20,6 +21,7 @@ from gateway.telemetry.metrics import DECLARED
 from tests.grafana.alerting import Alerting, alertmanager
 from tests.grafana.prometheus import Prometheus, prometheus
 from tests.grafana.shipped import ALERTS, RECORDED, asked_by_dashboards, needs, spelled_out
+from tests.telemetry.collector import Collector, collecting
 from tests.test_road import settled
 from tests.world import Road, running
 
@@ -30,13 +32,9 @@ MAY_BE_EMPTY = {
     "destinations: Dead: {{destination}} {{operation}}": "nothing dies in this traffic",
     "road: Last hour beside the same hour of last week: {{location}} last week": "there was no last week",
     "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
-    "gateway: Spans: {{end}}": "traces are off unless configured",
 }
 """Expressions that this traffic need not fill, and why."""
-UNSEEN = {
-    "gateway_cancelled_units_total": "the demo's warehouses cancel nothing",
-    "gateway_spans_total": "traces are off unless configured",
-}
+UNSEEN = {"gateway_cancelled_units_total": "the demo's warehouses cancel nothing"}
 """Metrics with labels that this traffic never counts, and why."""
 FIRE = {
     "BreakerOpen", "CallbacksRefused", "CallbacksTurnedAway", "ConflictingMessages", "HoldInForce",
@@ -52,6 +50,7 @@ class Watched:
     road: Road
     prometheus: Prometheus
     alerting: Alerting
+    collector: Collector
 
     async def do(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """As an operator does."""
@@ -81,11 +80,12 @@ async def watched(database: str, tmp_path_factory: pytest.TempPathFactory) -> As
     await connection.execute("TRUNCATE requests, deliveries, dead_deliveries, quarantine, holds, destinations CASCADE")
     await connection.close()
     async with (
-        running(folder, database, SOME_FAULTS) as road,
+        collecting() as collector,
+        running(folder, database, SOME_FAULTS, Telemetry(collector.url, 0.5)) as road,
         alertmanager(folder) as alerting,
         prometheus(folder, road.internal_url, alerting.url) as scraping,
     ):
-        yield Watched(road, scraping, alerting)
+        yield Watched(road, scraping, alerting, collector)
 
 
 @asynccontextmanager
@@ -172,3 +172,16 @@ async def test_what_is_declared_is_scraped(watched: Watched) -> None:
         if not await watched.prometheus.rows(f"count({name})"):
             missing.add(each.name)
     assert missing <= set(UNSEEN)
+
+
+@pytest.mark.parametrize("histogram", ["gateway_ack_seconds", "gateway_attempt_seconds", "gateway_step_seconds"])
+async def test_a_latency_leads_to_a_trace_that_the_collector_has(watched: Watched, histogram: str) -> None:
+    """The last span may still be on its way, so that one trace of them is enough."""
+    named = {each["trace_id"] for each in await watched.prometheus.exemplars(f"{histogram}_bucket")}
+    assert named & {span.trace_id for span in watched.collector.spans}
+
+
+async def test_only_histograms_that_panels_ask_for_exemplars_have_them(watched: Watched) -> None:
+    for asked in asked_by_dashboards():
+        has = bool(await watched.prometheus.exemplars(spelled_out(asked.expr)))
+        assert has == asked.exemplar, asked

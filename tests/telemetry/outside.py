@@ -68,7 +68,7 @@ class Outside:
         return Settings(
             "http://here", HERE, HERE, Database(None, Path()),
             NewStore(f"{self.url}/newstore", f"{self.url}/token", "gateway", Secret("the-secret"), timeout=5.0),
-            (Operator("vera", "viewer", Secret("the-token-of-vera")),),
+            (Operator("otto", "operator", Secret("the-token-of-otto")),),
             {"acme": acme}, {"DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"),))}, telemetry=telemetry,
         )  # fmt: skip
 

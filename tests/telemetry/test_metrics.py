@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.telemetry.metrics import DECLARED
@@ -11,8 +12,11 @@ from tests.inbound import KEY, Served, event, order
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-async def scraped(gateway: Served) -> str:
-    return await (await gateway.internal.get("/metrics")).text()
+PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
+
+
+async def scraped(gateway: Served, **headers: str) -> str:
+    return await (await gateway.internal.get("/metrics", headers=headers)).text()
 
 
 def test_the_readme_lists_every_metric() -> None:
@@ -34,6 +38,17 @@ async def test_what_is_shown_is_what_is_declared(gateway: Served) -> None:
 def test_only_the_users_own_names_are_without_our_prefix() -> None:
     own = [each.name for each in DECLARED if not each.name.startswith("gateway_")]
     assert own == ["pending_shipments", "failed_shipments", "rejected_shipments"]
+
+
+async def test_who_asks_for_openmetrics_gets_the_same_series_in_it(gateway: Served) -> None:
+    await gateway.receive(order())
+    answer = await gateway.internal.get("/metrics", headers=PROMETHEUS)
+    assert answer.content_type == "application/openmetrics-text"
+    told = openmetrics.text_string_to_metric_families(await answer.text())  # type: ignore[no-untyped-call]
+    names = {sample.name for family in told for sample in family.samples}
+    classic = text_string_to_metric_families(await scraped(gateway, Accept="text/plain"))
+    assert names == {sample.name for family in classic for sample in family.samples}
+    assert not any(name.endswith("_created") for name in names)
 
 
 async def test_no_sender_can_make_a_series(gateway: Served) -> None:

@@ -94,6 +94,20 @@ class RequestStory(RequestSummary, frozen=True, kw_only=True):
     owed: list[Owed]
 
 
+class Body(msgspec.Struct, frozen=True):
+    sender: str
+    is_answer: bool
+    about: str
+    at: datetime
+    bytes: int
+    text: str | None
+
+
+class BodyList(msgspec.Struct, frozen=True):
+    masked: bool
+    bodies: list[Body]
+
+
 class Hold(msgspec.Struct, frozen=True):
     id: int
     scope: str

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import acts, cached, charts, frame, holding, links, tables, words
+from dashboard import acts, bodies, cached, charts, frame, holding, links, tables, words
 from dashboard.person import here
 from dashboard.plain import count, shown
 from dashboard.shapes import Parcel, RequestStory
@@ -36,6 +36,7 @@ def show() -> None:
         frame.live(lambda: _events(cached.request(request_id)))
     with related:
         _same_order(story)
+    bodies.show(story, cached.zone(story.location))
 
 
 def _ask_for_one() -> None:

@@ -108,6 +108,27 @@ class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
     owed: list[OwedCall]
 
 
+class BodyStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One body as it came, or masked; `text` is None where it is masked and no JSON.
+
+    `about` is the event that it led to, or the call and try that it answers.
+    """
+
+    sender: str
+    is_answer: bool
+    about: str
+    at: datetime
+    bytes: int
+    text: str | None
+
+
+class BodyList(msgspec.Struct, forbid_unknown_fields=True):
+    """NewStore's request, and then the newest of what else was said of it."""
+
+    masked: bool
+    bodies: list[BodyStory]
+
+
 class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
     """Something is held back."""
 

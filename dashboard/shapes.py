@@ -77,6 +77,7 @@ class Attempt(msgspec.Struct, frozen=True):
     outcome: str
     status: int | None
     detail: str
+    trace_id: str | None
     is_late: bool
 
 
@@ -92,6 +93,7 @@ class RequestStory(RequestSummary, frozen=True, kw_only=True):
     events: list[Event]
     attempts: list[Attempt]
     owed: list[Owed]
+    trace_id: str | None
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -147,6 +147,11 @@ def end(span: Span | None, *, failed: bool, **facts: Fact) -> None:
     _tracing.export(span)
 
 
+def kept(span: Span | None) -> str | None:
+    """Name the trace that shows an ended span; None where it was not kept."""
+    return span.context.trace_id if span is not None and span.ended else None
+
+
 def context() -> Context | None:
     """Tell where the present work stands; None where nobody traces it."""
     span = _current.get() if _tracing is not None else None

@@ -19,7 +19,7 @@ from gateway.simulator.newstore_faults import NO_FAULTS
 TOKENS = {"vera": "the-token-of-vera", "otto": "the-token-of-otto"}
 SILENT = "r-silent"
 """Requests whose id begins so are never answered by their warehouse."""
-_OPERATORS = """
+_MORE = """
 [[operators]]
 name = "vera"
 role = "viewer"
@@ -29,14 +29,18 @@ token = "env:TOKEN_VERA"
 name = "otto"
 role = "operator"
 token = "env:TOKEN_OTTO"
+
+[telemetry]
+otlp_endpoint = "http://127.0.0.1:9"
+sample_ratio = 1.0
 """
 
 
 @asynccontextmanager
 async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
-    """Run a gateway between the simulators; besides the demo's admin it knows a viewer and an operator."""
+    """Run a gateway between the simulators; with a viewer, an operator, and traces to nowhere."""
     async with both_ends(folder, faults=NO_FAULTS) as ends:
-        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_OPERATORS}\n[providers.", 1))
+        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_MORE}\n[providers.", 1))
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
         async with gateway(ends.config, {**ends.keys, **keys, "DATABASE_URL": dsn}) as urls:
             yield World(ends, *urls)

@@ -1,6 +1,7 @@
 """What the pages say, without a browser: the script runs in this process, the gateway in its own."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,20 @@ async def test_what_is_empty_says_what_that_means(person: None) -> None:
 
 async def test_an_unknown_request_says_what_to_do(person: None) -> None:
     assert "look it up by order" in said(await look("request", id="r-404"))
+
+
+async def test_requests_and_calls_lead_to_their_traces(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand.refused(stage, "r-traced")
+    shown = await look("request", id="r-traced")
+    assert not shown.get("link_button")
+    monkeypatch.setenv("GATEWAY_TRACE_URL", "https://traces.example/{trace_id}?x")
+    shown = await look("request", id="r-traced")
+    (link,) = shown.get("link_button")
+    assert re.fullmatch("https://traces.example/[0-9a-f]{32}[?]x", link.proto.url)
+    (calls,) = [table.value for table in shown.dataframe if "trace" in table.value]
+    assert link.proto.url in list(calls["trace"])
 
 
 async def test_the_demo_signs_in_by_itself_and_says_so(person: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,16 +47,28 @@ async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def dashboard(url: str, log: Path, **more: str) -> AsyncIterator[str]:
-    """Serve the dashboard, and give its address."""
-    port = _free_port()
-    words = [*dies_with_us("TERM"), *command("127.0.0.1", port)]
-    with log.open("wb") as out, subprocess.Popen(words, env=environ(url, **more), stdout=out, stderr=out) as child:  # noqa: ASYNC220
+async def dashboard(url: str, log: Path, secrets: str = "", **more: str) -> AsyncIterator[str]:
+    """Serve the dashboard, and give its address; `SITE` in the secrets stands for it."""
+    port = free_port()
+    site = f"http://127.0.0.1:{port}"
+    if secrets:
+        kept = log.parent / ".streamlit" / "secrets.toml"
+        kept.parent.mkdir()
+        kept.write_text(secrets.replace("SITE", site))
+    async with child(command("127.0.0.1", port), log, f"{site}/_stcore/health", environ(url, **more)):
+        yield site
+
+
+@asynccontextmanager
+async def child(words: list[str], log: Path, answers_at: str, environ: dict[str, str]) -> AsyncIterator[None]:
+    """Run a server in the folder of its log until this is closed."""
+    words = [*dies_with_us("TERM"), *words]
+    with log.open("wb") as out, subprocess.Popen(words, env=environ, cwd=log.parent, stdout=out, stderr=out) as process:  # noqa: ASYNC220
         try:
-            await _answers(f"http://127.0.0.1:{port}/_stcore/health")
-            yield f"http://127.0.0.1:{port}"
+            await _answers(answers_at)
+            yield
         finally:
-            child.terminate()
+            process.terminate()
 
 
 def order(request_id: str, *products: str, order_id: str = "SO-1", service_level: str = "GROUND") -> dict[str, Any]:
@@ -87,7 +99,7 @@ def _moves(row: dict[str, Any]) -> bool:
     return row["pending"] and row["failure"] is None and not row["id"].startswith(SILENT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

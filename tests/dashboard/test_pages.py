@@ -88,6 +88,17 @@ async def test_an_operator_is_offered_every_act_and_a_viewer_none(
         assert "A viewer looks; an operator acts." in said(shown)
 
 
+async def test_what_a_page_offers_by_mistake_is_refused_by_the_api(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand.refused(stage, "r-mistaken")
+    monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["vera"])
+    monkeypatch.setattr("dashboard.person._MAY_ACT", {"viewer"})
+    shown = await look("request", id="r-mistaken")
+    await asyncio.to_thread(shown.button(key="one-redrive").click().run)
+    assert "vera is a viewer and may only read" in said(shown)
+
+
 async def test_filters_come_from_the_address(person: None, stage: World) -> None:
     await stage.newstore.place(stand.order("r-filtered", "TEE", service_level="SLED"), "DC02")
     await stand.until(stage, lambda rows: any(row["id"] == "r-filtered" and row["settled_at"] for row in rows))

@@ -72,6 +72,13 @@ class Api:
     def request(self, request_id: str) -> shapes.RequestStory:
         return self._ask(f"/v1/requests/{_part(request_id)}", shapes.RequestStory)
 
+    def bodies(self, request_id: str) -> shapes.BodyList:
+        return self._ask(f"/v1/requests/{_part(request_id)}/bodies", shapes.BodyList)
+
+    def reveal(self, request_id: str, reason: str) -> shapes.BodyList:
+        """Have the bodies shown as they came, which goes into the audit."""
+        return self._tell(f"/v1/requests/{_part(request_id)}/reveal", {"reason": reason}, shapes.BodyList)
+
     def quarantine(self, after: str = "") -> shapes.QuarantinePage:
         return self._ask("/v1/quarantine", shapes.QuarantinePage, {"after": after} if after else {})
 

@@ -15,6 +15,11 @@ def shown(text: str | None, most: int = 80) -> str:
     return visible if len(text) <= most else f"{visible[: most - 1]}…"
 
 
+def lines(text: str, most: int) -> str:
+    """Give text of several lines for a block of code."""
+    return "\n".join(shown(line, most) for line in text[:most].split("\n"))
+
+
 def markdown(text: str | None, most: int = 200) -> str:
     """Give text for a place that reads Markdown, such as a label or an error."""
     return _MARKDOWN.sub(r"\\\1", shown(text, most)).replace("\\:", "\\:\u2060")

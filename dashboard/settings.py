@@ -6,6 +6,7 @@ from dataclasses import dataclass
 URL = "GATEWAY_URL"
 TOKEN = "GATEWAY_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable
 DEMO = "GATEWAY_DASHBOARD_DEMO"
+TRACE_URL = "GATEWAY_TRACE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,14 @@ class Settings:
     url: str
     token: str
     is_demo: bool
+    trace_url: str
+
+    def trace(self, trace_id: str | None) -> str | None:
+        """Give the address at which a trace is shown; None where there is none."""
+        return self.trace_url.replace("{trace_id}", trace_id) if self.trace_url and trace_id else None
 
 
 def settings() -> Settings:
     environ = os.environ
     url = environ.get(URL, "http://127.0.0.1:8081").rstrip("/")
-    return Settings(url, environ.get(TOKEN, ""), DEMO in environ)
+    return Settings(url, environ.get(TOKEN, ""), DEMO in environ, environ.get(TRACE_URL, ""))

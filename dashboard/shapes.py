@@ -77,6 +77,7 @@ class Attempt(msgspec.Struct, frozen=True):
     outcome: str
     status: int | None
     detail: str
+    trace_id: str | None
     is_late: bool
 
 
@@ -92,6 +93,21 @@ class RequestStory(RequestSummary, frozen=True, kw_only=True):
     events: list[Event]
     attempts: list[Attempt]
     owed: list[Owed]
+    trace_id: str | None
+
+
+class Body(msgspec.Struct, frozen=True):
+    sender: str
+    is_answer: bool
+    about: str
+    at: datetime
+    bytes: int
+    text: str | None
+
+
+class BodyList(msgspec.Struct, frozen=True):
+    masked: bool
+    bodies: list[Body]
 
 
 class Hold(msgspec.Struct, frozen=True):

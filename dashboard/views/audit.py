@@ -10,6 +10,7 @@ from dashboard.times import age, clock
 _ANY = "any"
 _ACTIONS = (
     "recheck", "redrive", "reroute", "reject", "close", "take", "note", "hold", "release", "replay", "discard",
+    "reveal",
 )  # fmt: skip
 
 

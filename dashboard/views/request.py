@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import acts, cached, charts, frame, holding, links, tables, words
+from dashboard import acts, bodies, cached, charts, frame, holding, links, tables, words
 from dashboard.person import here
 from dashboard.plain import count, shown
+from dashboard.settings import settings
 from dashboard.shapes import Parcel, RequestStory
 from dashboard.times import age, both, clock, lasted
 
@@ -26,6 +27,8 @@ def show() -> None:
     with st.container(horizontal=True):
         acts.buttons(acts.Targets(f"request {shown(story.id, 40)}", (story.id,)), "one")
         _hold(story)
+        if at := settings().trace(story.trace_id):
+            st.link_button("Trace", at, icon=":material/timeline:", help="How it came in, where traces are shown.")
     frame.live(lambda: _head(cached.request(request_id)))
     units, calls, events, related = st.tabs(("Units and parcels", "Calls", "Events", "Same order"))
     with units:
@@ -36,6 +39,7 @@ def show() -> None:
         frame.live(lambda: _events(cached.request(request_id)))
     with related:
         _same_order(story)
+    bodies.show(story, cached.zone(story.location))
 
 
 def _ask_for_one() -> None:
@@ -151,10 +155,11 @@ def _calls(story: RequestStory) -> None:
             "outcome": each.outcome + (" (late)" if each.is_late else ""),
             "took": lasted(each.seconds),
             "answer": shown(each.detail, _LONG),
+            **({"trace": settings().trace(each.trace_id)} if settings().trace_url else {}),
         }
         for each in reversed(story.attempts)
     ]
-    tables.show(rows, "Calls, newest first")
+    tables.show(rows, "Calls, newest first", trace=st.column_config.LinkColumn("trace", display_text="Open"))
 
 
 def _events(story: RequestStory) -> None:

@@ -14,6 +14,7 @@ from .terminal import fault
 commands = typer.Typer()
 
 MISSING = "the dashboard is an extra: pip install 'newstore-fulfillment-gateway[dashboard]'"
+TRACE_URL = "GATEWAY_TRACE_URL"
 _FLAGS = {
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
@@ -31,12 +32,17 @@ def run_dashboard(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8501,
+    trace_url: Annotated[
+        str, typer.Option(envvar=TRACE_URL, help="Where traces are shown: http://127.0.0.1:16686/trace/{trace_id}")
+    ] = "",
 ) -> None:
     """Show what is pending, failed or rejected, and what to do about it: http://127.0.0.1:8501."""
     if not is_installed():
         raise fault(MISSING, 2)
+    if trace_url and not (trace_url.startswith(("https://", "http://")) and "{trace_id}" in trace_url):
+        raise fault("--trace-url: write an http or https address with {trace_id} in it", 2)
     words = command(host, port)
-    os.execve(words[0], words, environ(url))  # noqa: S606 - our own interpreter, and no shell
+    os.execve(words[0], words, environ(url, **{TRACE_URL: trace_url}))  # noqa: S606 - our own interpreter, and no shell
 
 
 def is_installed() -> bool:

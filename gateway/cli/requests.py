@@ -1,12 +1,12 @@
 """`list` and `show`: what became of requests."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from .api import LOCAL, Json, Token, Url, ask
-from .terminal import console, print_json, run
+from .api import LOCAL, Json, Token, Url, ask, tell
+from .terminal import console, fault, print_json, run
 
 commands = typer.Typer()
 
@@ -45,9 +45,40 @@ def list_requests(
 
 
 @commands.command()
-def show(request_id: str, url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
-    """Print one request's whole story as a timeline."""
-    story = run(ask(url, token, f"/v1/requests/{request_id}", {}))
+def show(
+    request_id: str,
+    body: Annotated[bool, typer.Option("--body", help="Print the bodies instead, personal data masked.")] = False,
+    unmasked: Annotated[
+        bool, typer.Option("--unmasked", help="Print the bodies as they came; needs --reason.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why you must see personal data; it goes into the audit.")] = "",
+    url: Url = LOCAL,
+    token: Token = "",
+    as_json: Json = False,
+) -> None:
+    """Print one request's whole story as a timeline, or the bodies that were sent and answered."""
+    path = f"/v1/requests/{request_id}"
+    if unmasked:
+        if not reason:
+            raise fault("say why with --reason; it goes into the audit", 2)
+        _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": reason})), as_json=as_json)
+    elif body:
+        _print_bodies(run(ask(url, token, f"{path}/bodies", {})), as_json=as_json)
+    else:
+        _print_story(run(ask(url, token, path, {})), as_json=as_json)
+
+
+def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    for each in found["bodies"]:
+        kind = "answer to" if each["is_answer"] else "message:"
+        console.print(f"{each['at'][:19]}  {each['sender']}, {kind} {each['about']}", markup=False)
+        console.print(each["text"] or f"not JSON, {each['bytes']} bytes", markup=False, highlight=False)
+
+
+def _print_story(story: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(story)
         return

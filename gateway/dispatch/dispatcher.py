@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -173,6 +174,7 @@ class Dispatcher:
         try:
             attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
             self._tell(claim, attempt, then, span)
+            attempt = replace(attempt, trace_id=trace.kept(span))
             await self._writer.settle(claim, attempt, then, brief.request)
         except Exception as error:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by

@@ -21,6 +21,7 @@ from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
 from .desk import DESK, Desk
 from .held import list_holds, place_hold, release_hold
+from .kept import reveal, show_bodies
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
 from .problems import Problem, problems, unavailable
@@ -51,6 +52,8 @@ def internal_app(
         [
             web.get("/v1/requests", list_requests, allow_head=False),
             web.get("/v1/requests/{id}", show_request, allow_head=False),
+            web.get("/v1/requests/{id}/bodies", show_bodies, allow_head=False),
+            web.post("/v1/requests/{id}/reveal", reveal),
             web.post(f"/v1/requests/{{id}}/{{action:{'|'.join(ACTIONS)}}}", act_on_one),
             *(web.post(f"/v1/{path}", act_on_many(action)) for path, action in BULK.items()),
             web.get("/v1/me", show_me, allow_head=False),

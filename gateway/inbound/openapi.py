@@ -11,10 +11,12 @@ from gateway.ledger.listing import FILTERS, STATUSES
 from .acts import ACTIONS, BULK, ActResult, BulkOrder, BulkResult, Order
 from .answers import CallbackReceipt, Receipt
 from .held import HoldOrder, ReleaseOrder
+from .kept import RevealOrder
 from .problems import ProblemDocument
 from .quarantined import Decision
 from .shapes import (
     AuditPage,
+    BodyList,
     DestinationList,
     FailureCauses,
     HoldList,
@@ -75,6 +77,14 @@ ROUTES = (
         query=(*FILTERS, "after", "limit"),
     ),
     _Route("get", "/v1/requests/{id}", "One request's story", {200: RequestStory}, (401, 404, 503), "operator_token"),
+    _Route(
+        "get", "/v1/requests/{id}/bodies", "What was sent and answered, with personal data masked", {200: BodyList},
+        (401, 404, 503), "operator_token",
+    ),
+    _Route(
+        "post", "/v1/requests/{id}/reveal", "The same as it came; an operator says why, and it is audited",
+        {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=RevealOrder,
+    ),
     _Route(
         "post", "/v1/requests/{id}/{action}", f"Do something about a request: {', '.join(ACTIONS)}",
         {200: ActResult, 409: ActResult}, (400, 401, 403, 404, 503), "operator_token", takes=Order,

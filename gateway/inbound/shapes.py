@@ -86,6 +86,7 @@ class AttemptStory(msgspec.Struct, forbid_unknown_fields=True):
     outcome: str
     status: int | None
     detail: str
+    trace_id: str | None
     is_late: bool
 
 
@@ -99,13 +100,35 @@ class OwedCall(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
-    """One request whole."""
+    """One request whole; `trace_id` names the trace in which it began, None where nobody traced it."""
 
     units: list[UnitStory]
     parcels: list[ParcelStory]
     events: list[EventStory]
     attempts: list[AttemptStory]
     owed: list[OwedCall]
+    trace_id: str | None
+
+
+class BodyStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One body as it came, or masked; `text` is None where it is masked and no JSON.
+
+    `about` is the event that it led to, or the call and try that it answers.
+    """
+
+    sender: str
+    is_answer: bool
+    about: str
+    at: datetime
+    bytes: int
+    text: str | None
+
+
+class BodyList(msgspec.Struct, forbid_unknown_fields=True):
+    """NewStore's request, and then the newest of what else was said of it."""
+
+    masked: bool
+    bodies: list[BodyStory]
 
 
 class HoldStory(msgspec.Struct, forbid_unknown_fields=True):

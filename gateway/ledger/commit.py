@@ -137,12 +137,12 @@ WITH incoming AS (
     WHERE (d.request_id, d.operation, d.seq) = (x.request_id, x.operation, x.seq)
 ), new_attempts AS (
     INSERT INTO attempts (month, request_id, operation, seq, attempt, destination, at, seconds, outcome, status,
-        detail, response, is_late)
+        detail, response, trace_id, is_late)
     SELECT a.month, a.request_id, a.operation, a.seq, a.attempt, a.destination, a.at, a.seconds, a.outcome, a.status,
-        a.detail, a.response, h.request_id IS NULL
+        a.detail, a.response, a.trace_id, h.request_id IS NULL
     FROM json_to_recordset($10::json) AS a(month date, request_id text, operation text, seq int, attempt int,
         destination text, at timestamptz, seconds float8, outcome text, status smallint, detail text, response text,
-        guards bool)
+        trace_id text, guards bool)
     LEFT JOIN held h USING (request_id, operation, seq)
     LEFT JOIN written ON written.id = a.request_id
     WHERE written.id IS NOT NULL OR NOT a.guards

@@ -46,6 +46,7 @@ class Attempt:
     status: int | None
     detail: str
     response: bytes | None = None
+    trace_id: str | None = None  # of the trace that shows it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from asyncpg import Pool, Record
 
 from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
+from gateway.telemetry import trace
 
 from .codec import decode_delivery, decode_request
 from .reading import reading
@@ -83,7 +84,7 @@ _EVENTS = """
 SELECT version, kind, at, cause, fact FROM events WHERE month = $1 AND request_id = $2 ORDER BY version
 """
 _ATTEMPTS = """
-SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, is_late FROM attempts
+SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, trace_id, is_late FROM attempts
 WHERE month = $1 AND request_id = $2 ORDER BY at
 """
 
@@ -156,7 +157,14 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
         "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
         "owed": _owed(request),
+        "trace_id": _trace_id(row["trace"]),
     }
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    """Name the trace in which a request began, where the gateway took part in it."""
+    began = trace.read(traceparent)
+    return began.trace_id if began and began.sampled else None
 
 
 def _owed(request: Request) -> list[dict[str, Any]]:

@@ -124,6 +124,7 @@ class Plan:
                 "status": attempt.status,
                 "detail": attempt.detail,
                 "response": hashed,
+                "trace_id": attempt.trace_id,
                 "guards": guards,
             }
         )

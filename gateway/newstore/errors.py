@@ -13,6 +13,9 @@ import orjson
 
 from gateway import calls
 
+READABLE = frozenset({"error_code"})
+"""What of an answer is shown to everybody who may look."""
+
 
 class Blocked(calls.Throttled):
     pass

@@ -8,6 +8,11 @@ import msgspec
 
 from gateway.domain.commands import Receive
 
+READABLE = frozenset(
+    {"id", "order_id", "created_at", "items.product_id", "shipping_options.carrier", "shipping_options.service_level"}
+)
+"""What of a body is shown to everybody who may look: the rest may be personal data."""
+
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 

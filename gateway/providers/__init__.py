@@ -13,3 +13,5 @@ from .contract import Adapter
 
 ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": http.Http}
 CALLBACKS: dict[str, Callable[[bytes, str, datetime, OnProviderCancel], ProviderSaid]] = {"http": http.read_callback}
+READABLE: dict[str, frozenset[str]] = {"http": http.READABLE}
+"""What of its messages and answers is shown to everybody who may look: the rest may be personal data."""

@@ -31,6 +31,12 @@ REASONS = {
     "no_inventory": RejectionReason.NO_INVENTORY,
     "cannot_fulfill": RejectionReason.CANNOT_FULFILL,
 }
+READABLE = frozenset(
+    {
+        "id", "type", "event_id", "fulfillment_request_id", "items.product_id", "items.quantity",
+        "shipment.carrier", "shipment.tracking_number", "shipment.tracking_url",
+    }
+)  # fmt: skip
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
 _MOST_BYTES = 65_536  # of an answer; what comes after is not read

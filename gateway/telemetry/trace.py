@@ -172,6 +172,11 @@ def exemplar(traceparent: str | None) -> Exemplar | None:
     return {_TRACE_ID: there.trace_id} if there and there.sampled else None
 
 
+def kept(span: Span | None) -> str | None:
+    """Name the trace that shows an ended span; None where it was not kept."""
+    return span.context.trace_id if span is not None and span.ended else None
+
+
 def context() -> Context | None:
     """Tell where the present work stands; None where nobody traces it."""
     span = _current.get() if _tracing is not None else None

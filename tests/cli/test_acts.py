@@ -118,3 +118,13 @@ async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, p
     assert (await typed(road, "quarantine", "replay", str(kept["id"]), "--reason", "x"))[0] == 1
     assert (await typed(road, "quarantine", "discard", str(kept["id"]), "--reason", "a test"))[0] == 0
     assert "Nothing is in quarantine" in (await typed(road, "quarantine", "list"))[1]
+
+
+async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool: asyncpg.Pool) -> None:
+    await road.newstore.place({**order("r-1", "A"), "note": "Ada"}, QUICK)
+    code, masked = await typed(road, "show", "r-1", "--body")
+    assert (code, '"note": "•••"' in masked, "Ada" in masked) == (0, True, False)
+    assert (await typed(road, "show", "r-1", "--unmasked"))[0] == 2
+    code, whole = await typed(road, "show", "r-1", "--unmasked", "--reason", "it came back")
+    assert (code, "Ada" in whole) == (0, True)
+    assert [each["reason"] for each in (await read(road, "audit"))["audit"]] == ["it came back"]

@@ -24,3 +24,10 @@ def test_it_is_served_without_usage_statistics_and_finds_its_gateway(monkeypatch
     words = dashboard.command("127.0.0.1", 8501)
     assert "--browser.gatherUsageStats=false" in words
     assert dashboard.environ("http://gateway:8081")["GATEWAY_URL"] == "http://gateway:8081"
+
+
+@pytest.mark.parametrize("address", ["javascript:alert({trace_id})", "https://traces.example/", "traces/{trace_id}"])
+def test_traces_are_linked_at_a_web_address_with_a_place_for_the_id(address: str) -> None:
+    words = [sys.executable, "-m", "gateway", "dashboard", "--trace-url", address]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    assert (told.returncode, "{trace_id} in it" in told.stderr) == (2, True)

@@ -19,7 +19,7 @@ from gateway.simulator.newstore_faults import NO_FAULTS
 TOKENS = {"vera": "the-token-of-vera", "otto": "the-token-of-otto"}
 SILENT = "r-silent"
 """Requests whose id begins so are never answered by their warehouse."""
-_OPERATORS = """
+_MORE = """
 [[operators]]
 name = "vera"
 role = "viewer"
@@ -29,30 +29,46 @@ token = "env:TOKEN_VERA"
 name = "otto"
 role = "operator"
 token = "env:TOKEN_OTTO"
+
+[telemetry]
+otlp_endpoint = "http://127.0.0.1:9"
+sample_ratio = 1.0
 """
 
 
 @asynccontextmanager
 async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
-    """Run a gateway between the simulators; besides the demo's admin it knows a viewer and an operator."""
+    """Run a gateway between the simulators; with a viewer, an operator, and traces to nowhere."""
     async with both_ends(folder, faults=NO_FAULTS) as ends:
-        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_OPERATORS}\n[providers.", 1))
+        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_MORE}\n[providers.", 1))
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
         async with gateway(ends.config, {**ends.keys, **keys, "DATABASE_URL": dsn}) as urls:
             yield World(ends, *urls)
 
 
 @asynccontextmanager
-async def dashboard(url: str, log: Path, **more: str) -> AsyncIterator[str]:
-    """Serve the dashboard, and give its address."""
-    port = _free_port()
-    words = [*dies_with_us("TERM"), *command("127.0.0.1", port)]
-    with log.open("wb") as out, subprocess.Popen(words, env=environ(url, **more), stdout=out, stderr=out) as child:  # noqa: ASYNC220
+async def dashboard(url: str, log: Path, secrets: str = "", **more: str) -> AsyncIterator[str]:
+    """Serve the dashboard, and give its address; `SITE` in the secrets stands for it."""
+    port = free_port()
+    site = f"http://127.0.0.1:{port}"
+    if secrets:
+        kept = log.parent / ".streamlit" / "secrets.toml"
+        kept.parent.mkdir()
+        kept.write_text(secrets.replace("SITE", site))
+    async with child(command("127.0.0.1", port), log, f"{site}/_stcore/health", environ(url, **more)):
+        yield site
+
+
+@asynccontextmanager
+async def child(words: list[str], log: Path, answers_at: str, environ: dict[str, str]) -> AsyncIterator[None]:
+    """Run a server in the folder of its log until this is closed."""
+    words = [*dies_with_us("TERM"), *words]
+    with log.open("wb") as out, subprocess.Popen(words, env=environ, cwd=log.parent, stdout=out, stderr=out) as process:  # noqa: ASYNC220
         try:
-            await _answers(f"http://127.0.0.1:{port}/_stcore/health")
-            yield f"http://127.0.0.1:{port}"
+            await _answers(answers_at)
+            yield
         finally:
-            child.terminate()
+            process.terminate()
 
 
 def order(request_id: str, *products: str, order_id: str = "SO-1", service_level: str = "GROUND") -> dict[str, Any]:
@@ -83,7 +99,7 @@ def _moves(row: dict[str, Any]) -> bool:
     return row["pending"] and row["failure"] is None and not row["id"].startswith(SILENT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -1,6 +1,7 @@
 """What the pages say, without a browser: the script runs in this process, the gateway in its own."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,17 @@ async def test_an_operator_is_offered_every_act_and_a_viewer_none(
         assert "A viewer looks; an operator acts." in said(shown)
 
 
+async def test_what_a_page_offers_by_mistake_is_refused_by_the_api(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand.refused(stage, "r-mistaken")
+    monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["vera"])
+    monkeypatch.setattr("dashboard.person._MAY_ACT", {"viewer"})
+    shown = await look("request", id="r-mistaken")
+    await asyncio.to_thread(shown.button(key="one-redrive").click().run)
+    assert "vera is a viewer and may only read" in said(shown)
+
+
 async def test_filters_come_from_the_address(person: None, stage: World) -> None:
     await stage.newstore.place(stand.order("r-filtered", "TEE", service_level="SLED"), "DC02")
     await stand.until(stage, lambda rows: any(row["id"] == "r-filtered" and row["settled_at"] for row in rows))
@@ -107,6 +119,20 @@ async def test_what_is_empty_says_what_that_means(person: None) -> None:
 
 async def test_an_unknown_request_says_what_to_do(person: None) -> None:
     assert "look it up by order" in said(await look("request", id="r-404"))
+
+
+async def test_requests_and_calls_lead_to_their_traces(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand.refused(stage, "r-traced")
+    shown = await look("request", id="r-traced")
+    assert not shown.get("link_button")
+    monkeypatch.setenv("GATEWAY_TRACE_URL", "https://traces.example/{trace_id}?x")
+    shown = await look("request", id="r-traced")
+    (link,) = shown.get("link_button")
+    assert re.fullmatch("https://traces.example/[0-9a-f]{32}[?]x", link.proto.url)
+    (calls,) = [table.value for table in shown.dataframe if "trace" in table.value]
+    assert link.proto.url in list(calls["trace"])
 
 
 async def test_the_demo_signs_in_by_itself_and_says_so(person: None, monkeypatch: pytest.MonkeyPatch) -> None:

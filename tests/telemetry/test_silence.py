@@ -44,6 +44,11 @@ name = "vera"
 role = "viewer"
 token = "env:TOKEN"
 
+[[operators]]
+name = "otto"
+role = "operator"
+token = "env:ACTING"
+
 [providers.acme]
 adapter = "http"
 url = "{outside}/acme"
@@ -54,7 +59,7 @@ callback_key = "env:CALLBACK"
 provider = "acme"
 api_keys = ["env:KEY"]
 """
-KEYS = {name: f"MARKED-secret-{name}-{'x' * 16}" for name in ("SECRET", "TOKEN", "API", "CALLBACK", "KEY")}
+KEYS = {name: f"MARKED-secret-{name}-{'x' * 16}" for name in ("SECRET", "TOKEN", "ACTING", "API", "CALLBACK", "KEY")}
 PERSON = {
     "shipping_address": {"name": "MARKED Ada Lovelace", "street": "MARKED Lane 1", "phone": "MARKED 555"},
     "customer_email": "MARKED@example.com",
@@ -115,6 +120,14 @@ class Child:
 
     async def say(self, body: bytes, key: str = KEYS["CALLBACK"], provider: str = "acme") -> int:
         return await self.post(f"/providers/{provider}/callbacks", key, body)
+
+    async def reveal(self, request_id: str) -> tuple[str, str]:
+        """Look at the bodies of a request, first masked and then whole."""
+        url, headers = f"{self.internal}/v1/requests/{request_id}", {"Authorization": f"Bearer {KEYS['ACTING']}"}
+        async with self.session.get(f"{url}/bodies", headers=headers) as answer:
+            masked = await answer.text()
+        async with self.session.post(f"{url}/reveal", headers=headers, json={"reason": "MARKED asked"}) as answer:
+            return masked, await answer.text()
 
     async def metrics(self) -> str:
         async with self.session.get(f"{self.internal}/metrics") as answer:
@@ -182,17 +195,22 @@ async def test_marked_personal_data_and_secrets_stay_inside(database: str, pool:
             await come_in(child)
             await child.logs(attempt_failed=3, message_quarantined=5)
 
+            masked, whole = await child.reveal("r-1")
+            async with repeated_by_the_database(pool, "audit"):
+                assert "MARKED" not in (await child.reveal("r-1"))[1]
+
             async with repeated_by_the_database(pool, "quarantine"):
                 assert await child.say(b'{"type": "MARKED too"') == 500
             async with repeated_by_the_database(pool, "attempts"):
                 assert await child.receive(order("r-5")) == 200
-                await child.logs(request_crashed=1, call_broke=1, command_unstorable=1)
+                await child.logs(request_crashed=2, call_broke=1, command_unstorable=1)
             metrics = await child.metrics()
 
     assert child.process.returncode == 0
     assert {json.loads(line)["event"] for line in child.written} <= set(EVENTS)
     assert any(span.is_error for span in collector.spans)
     assert "gateway_attempts_total" in metrics
+    assert ("MARKED" in masked, "Lovelace" in masked, "Lovelace" in whole) == (False, False, True)
     everything = [*child.written, metrics, *(body.decode("latin-1") for body in collector.bodies)]
     assert [text for text in everything if "MARKED" in text or "Lovelace" in text] == []
     assert KEYS["API"] in str([call.headers for call in outside.calls])

@@ -17,6 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway import app
 from gateway.inbound.acts import ACTIONS
+from gateway.ledger import listing
 from gateway.settings import Telemetry
 from gateway.telemetry import trace
 from gateway.telemetry.logs import log
@@ -192,6 +193,24 @@ async def test_the_trace_of_a_sender_who_does_not_sample_is_handed_on_and_not_ex
     told = trace.read(called.headers["traceparent"])
     assert told is not None
     assert (told.trace_id, told.sampled) == (NEWSTORE_TRACE, False)
+
+
+async def test_a_story_names_the_traces_that_were_kept(
+    database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
+) -> None:
+    outside.answers = {"/acme": says(500, times=2)}
+    async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
+        await at.receive("r-1", **TRACED)
+        await at.receive("r-2")
+        await at.until("SELECT count(submitted_at) = 2 FROM requests", makes_due=True)
+        traced, not_chosen = [await listing.story(pool, each) for each in ("r-1", "r-2")]
+    failed = {span.facts["request_id"]: span.trace_id for span in collector.spans if span.is_error}
+    assert traced is not None
+    assert not_chosen is not None
+    kept = {each["request_id"]: each for each in await pool.fetch("SELECT * FROM attempts WHERE outcome = 'unknown'")}
+    assert {name: row["trace_id"] for name, row in kept.items()} == failed
+    assert (traced["trace_id"], traced["attempts"][0]["trace_id"]) == (NEWSTORE_TRACE, NEWSTORE_TRACE)
+    assert (not_chosen["trace_id"], not_chosen["attempts"][-1]["trace_id"]) == (None, None)
 
 
 async def test_who_is_not_let_in_makes_no_span(

@@ -1,0 +1,34 @@
+"""Show a body without what it says of a person: the structure stays, and of the values what a list names."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+MASK = "•••"
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+def masked(body: bytes, readable: Collection[str]) -> str | None:
+    """Write JSON with every value masked whose path is not readable; None for what is no JSON."""
+    try:
+        shown = _mask(msgspec.json.decode(body), "", readable)
+        return msgspec.json.format(msgspec.json.encode(shown)).decode()
+    except _UNREADABLE:
+        return None
+
+
+def _mask(value: Any, path: str, readable: Collection[str]) -> Any:
+    if isinstance(value, dict):
+        named = [(_named(name, number), each) for number, (name, each) in enumerate(value.items())]
+        return {name: _mask(each, f"{path}.{name}".lstrip("."), readable) for name, each in named}
+    if isinstance(value, list):
+        return [_mask(each, path, readable) for each in value]
+    return value if value in {None, ""} or path in readable else MASK
+
+
+def _named(name: str, number: int) -> str:
+    """Keep the name of a field, unless no programmer would give it: it may be a person's."""
+    return name if _FIELD.fullmatch(name) else f"{MASK} {number}"

@@ -1,0 +1,136 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.domain.commands import CallEnded, End
+from gateway.inbound import shapes
+from gateway.inbound.masking import masked
+from gateway.ledger import stories
+from gateway.ledger.entries import Attempt, Claim
+from tests.requests import AT
+
+from . import Served, event, order
+
+EMPTY = {"address_line_2": "", "notes": None}
+ADA = {"first_name": "Ada", "last_name": "Lovelace", "phone": "+15550100", **EMPTY}
+PERSONAL = {
+    "order_id": "SO-1", "created_at": "2026-03-05T09:14:22Z", "shipping_address": ADA, "customer": {"id": "Ada"},
+    "shipping_options": {"carrier": "UPS", "service_level": "GROUND", "note": "ring at Lovelace"}, "gift": True,
+    "extended_attributes": [{"name": "engraving", "value": "Ada"}],
+    "Ada Lovelace": 1, "shipping_options.carrier": "Ada",
+}  # fmt: skip
+
+
+async def bodies(gateway: Served, request_id: str = "r-1") -> list[shapes.BodyStory]:
+    answer = await gateway.ask(f"/v1/requests/{request_id}/bodies")
+    assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+    found = msgspec.json.decode(await answer.read(), type=shapes.BodyList)
+    assert found.masked
+    return found.bodies
+
+
+async def audited(gateway: Served) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await (await gateway.ask("/v1/audit?action=reveal")).json())["audit"]
+    return found
+
+
+async def test_a_body_is_shown_with_its_structure_and_without_its_person(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", **PERSONAL))
+    (body,) = await bodies(gateway)
+    assert (body.sender, body.is_answer, body.about) == ("newstore", False, "request_received")
+    assert json.loads(body.text or "") == {
+        "id": "r-1", "items": [{"product_id": "TEE"}], "order_id": "SO-1", "created_at": "2026-03-05T09:14:22Z",
+        "shipping_address": {**dict.fromkeys(("first_name", "last_name", "phone"), "•••"), **EMPTY},
+        "customer": {"id": "•••"}, "shipping_options": {"carrier": "UPS", "service_level": "GROUND", "note": "•••"},
+        "gift": "•••", "extended_attributes": [{"name": "•••", "value": "•••"}], "••• 9": "•••", "••• 10": "•••",
+    }  # fmt: skip
+
+
+async def test_whoever_may_act_sees_it_as_it_came_and_the_audit_says_who_and_why(gateway: Served) -> None:
+    sent = json.dumps(order("r-1", **PERSONAL)).encode()
+    await gateway.receive(sent)
+    answer = await gateway.do("/v1/requests/r-1/reveal", {"reason": " the parcel came back "})
+    found = msgspec.json.decode(await answer.read(), type=shapes.BodyList)
+    assert (found.masked, [each.text for each in found.bodies]) == (False, [sent.decode()])
+    (entry,) = await audited(gateway)
+    assert [entry[name] for name in ("who", "subject", "reason")] == ["otto", "r-1", "the parcel came back"]
+    assert "Ada" not in str(entry)
+
+
+async def test_a_viewer_may_not_see_personal_data_and_nobody_without_a_reason(gateway: Served) -> None:
+    await gateway.receive(order("r-1", **PERSONAL))
+    refused = await gateway.do("/v1/requests/r-1/reveal", {"reason": "curious"}, token="the-token-of-vera")
+    assert refused.status == 403
+    for wrong in ({}, {"reason": " "}, {"reason": "\0"}):
+        assert (await gateway.do("/v1/requests/r-1/reveal", wrong)).status == 400
+    assert await audited(gateway) == []
+
+
+async def test_nobody_sees_what_could_not_be_audited(gateway: Served) -> None:
+    await gateway.receive(order("r-1", **PERSONAL))
+    await gateway.pool.execute("ALTER TABLE audit ADD CONSTRAINT full_disk CHECK (action <> 'reveal')")
+    try:
+        answer = await gateway.do("/v1/requests/r-1/reveal", {"reason": "the parcel came back"})
+        assert (answer.status, "Ada" in await answer.text()) == (500, False)
+    finally:
+        await gateway.pool.execute("ALTER TABLE audit DROP CONSTRAINT full_disk")
+
+
+async def test_conflicting_bodies_and_messages_are_shown_by_the_rules_of_who_sent_them(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE"))
+    await gateway.receive(order("r-1", "TEE", shipping_address=ADA))
+    await gateway.say(event("accepted", "e-1", note="Ada", items=[{"product_id": "TEE", "quantity": 1}]))
+    first, *others = await bodies(gateway)
+    assert first.about == "request_received"
+    shown = {each.about: (each.sender, json.loads(each.text or "")) for each in others}
+    assert shown["conflicting_body"][1]["shipping_address"]["last_name"] == "•••"
+    assert shown["units_accepted"] == (
+        "acme",
+        {
+            "type": "accepted", "event_id": "e-1", "fulfillment_request_id": "r-1", "note": "•••",
+            "items": [{"product_id": "TEE", "quantity": 1}],
+        },
+    )  # fmt: skip
+
+
+async def answered(gateway: Served, response: bytes) -> None:
+    """The provider turns the order away, and says so."""
+    before = await stories.request(gateway.pool, "r-1")
+    assert before is not None
+    owed = before.owed[0]
+    await gateway.pool.execute("UPDATE deliveries SET owner = 'us', call_ends_at = now(), attempt = 1")
+    month = await gateway.pool.fetchval("SELECT month FROM requests")
+    claim = Claim("r-1", owed.operation, owed.seq, "acme", "DC01", month, 1, 0, doubt=False, owner="us", verify_by=None)
+    ended = CallEnded(
+        request_id="r-1", at=AT, operation=owed.operation, seq=owed.seq, attempt=1, end=End.REFUSED, detail="400"
+    )  # fmt: skip
+    await gateway.writer.settle(claim, Attempt(AT, 0.1, "refused", 400, "400", response), ended)
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [(b'{"id": "W-1", "told": ["Ada"]}', '{"id": "W-1", "told": ["•••"]}'), (b"Ada is away", None), (b"\xff{", None)],
+)
+async def test_an_answer_is_masked_and_what_is_no_json_is_counted(
+    gateway: Served, response: bytes, text: str | None
+) -> None:
+    await gateway.receive(order())
+    await answered(gateway, response)
+    _, answer = await bodies(gateway)
+    assert (answer.sender, answer.is_answer, answer.about, answer.bytes) == ("acme", True, "create 1", len(response))
+    assert (answer.text and json.loads(answer.text)) == (text and json.loads(text))
+    whole = await (await gateway.do("/v1/requests/r-1/reveal", {"reason": "it came back"})).json()
+    assert whole["bodies"][1]["text"] == response.decode(errors="replace")
+
+
+@pytest.mark.parametrize("body", [b"[" * 5_000 + b"]" * 5_000, b'{"id": "\\ud800"}'])
+def test_what_can_not_be_written_again_is_not_shown(body: bytes) -> None:
+    assert masked(body, {"id"}) is None
+
+
+async def test_the_bodies_of_a_request_that_nobody_has_are_a_404(gateway: Served) -> None:
+    assert (await gateway.ask("/v1/requests/r-404/bodies")).status == 404
+    assert (await gateway.do("/v1/requests/r-404/reveal", {"reason": "x"})).status == 404
+    assert await audited(gateway) == []

@@ -21,7 +21,7 @@ from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
-from gateway.ledger import claims, holds, processes, restored, stories
+from gateway.ledger import aside, claims, holds, processes, restored, stories
 from gateway.ledger.entries import LedgerUnavailable
 from gateway.ledger.processes import Membership
 from gateway.ledger.servers import Servers
@@ -179,6 +179,7 @@ async def _sweep(
         await _quietly(ensure_partitions, pool)
         await _quietly(assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
+        await _quietly(aside.step_aside, pool)
         await asyncio.sleep(_SWEEP)
 
 

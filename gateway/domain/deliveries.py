@@ -52,6 +52,7 @@ class Delivery:
     seq: int
     in_doubt: bool = field(default=False, compare=False)  # it may have happened: found out before it is sent
     in_flight: bool = field(default=False, compare=False)
+    hold: int = field(default=0, compare=False)  # the number of what keeps it back; 0 where nothing does
 
     @property
     def is_read(self) -> bool:

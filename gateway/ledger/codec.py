@@ -145,6 +145,7 @@ def decode_delivery(row: Record) -> Delivery:
         row["seq"],
         in_doubt=row["doubt"],
         in_flight=row["owner"] is not None,
+        hold=row.get("hold") or 0,
     )
 
 

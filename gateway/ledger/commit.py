@@ -114,10 +114,10 @@ WITH incoming AS (
     JOIN written ON written.id = g.request_id
     WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq)
 ), readied AS (
-    UPDATE deliveries d SET ready = true, due_at = clock_timestamp()
+    UPDATE deliveries d SET ready = true, due_at = greatest(d.due_at, clock_timestamp())
     FROM json_to_recordset($8::json) AS g(request_id text, operation text, seq int)
     JOIN written ON written.id = g.request_id
-    WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq)
+    WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq) AND NOT d.ready
 ), again AS (
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = f.doubt, tries = d.tries + f.counts::int,

@@ -163,7 +163,7 @@ class Plan:
         self, before: Request | None, after: Request, month: date, events: list[Event], trace: str | None
     ) -> None:
         batch, was_owed, ready = self.batch, before.owed if before else (), after.ready
-        was_ready = before.ready if before else ()
+        freed = {owed.destination for owed in was_owed if not owed.is_read and owed not in after.owed}
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
         for owed in after.owed:
             key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
@@ -183,8 +183,8 @@ class Plan:
                         "trace": trace,
                     }
                 )
-            elif owed in ready and owed not in was_ready:
-                batch.readied.append(key)
+            elif owed.destination in freed and owed in ready and not owed.is_read:
+                batch.readied.append(key)  # also the head that stood aside for what is settled now
         for owed in was_owed:
             if owed not in after.owed:
                 self._gone(after, owed)

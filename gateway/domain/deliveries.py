@@ -40,6 +40,10 @@ REPORT = {Said.SHIPPED: Operation.SHIP, Said.REJECTED: Operation.REJECT, Said.CA
 """Which report tells NewStore what was said of a unit."""
 
 
+REVERSALS = frozenset({Operation.REJECT, Operation.CANCEL})
+"""The reports that a brake may hold back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One owed call; `seq` is the version of the event that owes it, 0 for the regular read-back of a resource.

@@ -34,6 +34,7 @@ from .events import (
     UnitsProved,
     UnitsRefused,
     UnitsRejected,
+    UnitsReopened,
     UnitsShipped,
     UnitsUnverified,
     UnitsWithdrawn,
@@ -142,6 +143,8 @@ _OWES: dict[type[Any], Callable[[Request | None, Request, Event], Delivery | Non
 
 
 def _settles(fact: Any, delivery: Delivery) -> bool:
+    if isinstance(fact, UnitsReopened):
+        return delivery.seq in fact.reports
     operation = _SETTLES.get(type(fact)) or getattr(fact, "operation", None)
     return getattr(fact, "seq", None) == delivery.seq and operation is delivery.operation
 

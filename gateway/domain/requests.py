@@ -19,7 +19,7 @@ class Status(StrEnum):
     COMPLETED = "completed"
 
 
-# status -> statuses allowed next; a step may be skipped, none is taken back.
+# status -> statuses allowed next; a step may be skipped, none is taken back but by a person's discard.
 STATUS_NEXT: dict[Status, frozenset[Status]] = {
     Status.DISPATCHED: frozenset({Status.ACKNOWLEDGED, Status.PARTIALLY_COMPLETED, Status.COMPLETED}),
     Status.ACKNOWLEDGED: frozenset({Status.PARTIALLY_COMPLETED, Status.COMPLETED}),

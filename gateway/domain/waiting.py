@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .deliveries import NEWSTORE, Delivery
+from .deliveries import NEWSTORE, REVERSALS, Delivery
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -77,7 +77,12 @@ def _owed(request: Request) -> tuple[str, str] | None:
     if free:
         does = f"the gateway has to {_word(free)} the request at {free.destination}"
         return "gateway", f"{does}; {held}" if held else does
-    return ("operations", f"{held} at {writes[0].destination}: look into it, then release the hold") if held else None
+    if not held:
+        return None
+    does = "release the hold once you have looked into it"
+    if all(owed.operation in REVERSALS and owed.is_unsent for owed in writes) and not request.withdrawn:
+        does += ", or `gateway discard ID` opens the units again"
+    return "operations", f"{held} at {writes[0].destination}: {does}"
 
 
 def _word(owed: Delivery) -> str:

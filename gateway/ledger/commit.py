@@ -1,7 +1,7 @@
 """One batch as one statement: events, states, deliveries and bodies are stored together or, request by request, not.
 
 A request is written only if its version is the one that was read, nobody else holds its row, every claim that the
-batch settles for it is still ours, and every order that it calls off (a fence without an owner) is not on its way.
+batch settles for it is still ours, and every call that it calls off (a fence without an owner) is not on its way.
 What was not written is not in the answer; the writer reads it again.
 
 Each input is one JSON document with a row for each object: Postgres reads thousands of values faster from one text

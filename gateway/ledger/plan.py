@@ -6,7 +6,7 @@ from hashlib import sha256
 from random import random
 
 from gateway.domain.commands import Act, ProviderSaid, Receive
-from gateway.domain.deliveries import READ_BACK, Delivery, Operation
+from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events import (
     CallbackQuarantined,
     DeliveryDied,
@@ -192,8 +192,8 @@ class Plan:
     def _gone(self, after: Request, owed: Delivery) -> None:
         key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
         self.batch.gone.append(key)
-        if owed.operation is Operation.CREATE and not owed.in_flight:
-            # What was decided of an order that nobody was sending is void once somebody does.
+        if owed.operation in _CALLED_OFF and not owed.in_flight:
+            # What was decided of a call that nobody was making is void once somebody does.
             self.batch.fences.append(
                 {**key, "owner": None, "guards": True, "again": False, "delay": 0.0, "doubt": owed.in_doubt}
             )
@@ -241,6 +241,9 @@ class Plan:
 def _first_look(request: Request) -> float:
     return _WHILE_OPEN if request.open_units else _FIRST_READ_BACK
 
+
+_CALLED_OFF = frozenset({Operation.CREATE, *REVERSALS})
+"""The calls that are called off only while they have not begun."""
 
 _FINAL: dict[type, Said] = {
     UnitsShipped: Said.SHIPPED,

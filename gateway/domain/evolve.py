@@ -183,7 +183,10 @@ def _of_report(request: Request, seq: int) -> list[int]:
 def _assigned(request: Request, fact: ProviderAssigned, _: Event) -> Request:
     """The new provider knows nothing of the request yet, whatever the one that was withdrawn said and did."""
     anew = request.with_each(range(len(request.units)), lambda unit: replace(unit, accepted=0))
-    return replace(anew, provider=fact.provider, assignment=fact.assignment, submitted_at=None, withdrawn=False)
+    former = (*request.former, request.provider) if request.provider else ()
+    return replace(
+        anew, provider=fact.provider, assignment=fact.assignment, submitted_at=None, withdrawn=False, former=former
+    )
 
 
 def _submitted(request: Request, _: Submitted, event: Event) -> Request:

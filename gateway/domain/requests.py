@@ -77,6 +77,8 @@ class Request:
     withdrawal: Withdrawal | None = None
     withdrawn: bool = False
     """The provider will do nothing more with the open units."""
+    former: tuple[str, ...] = ()
+    """The providers that it was taken from."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
 

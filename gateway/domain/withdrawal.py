@@ -75,6 +75,8 @@ def _cannot_reroute(request: Request, act: Reroute) -> str:
         return "the request is closed: nothing is done for it any more"
     if act.to == request.provider:
         return f"{act.to} is its provider already: redrive what failed there"
+    if act.to in request.former:
+        return f"{act.to} had it before and may take it for the old order, which it will not ship: choose another"
     if final:
         return f"{final} of {len(request.units)} units are final: reject the rest instead, NewStore reroutes them"
     return ""

@@ -89,6 +89,7 @@ def changing(request: Request) -> dict[str, Any]:
         "taken_by": request.taken_by,
         "withdrawal": request.withdrawal,
         "withdrawn": request.withdrawn,
+        "former": request.former,
     }
 
 
@@ -134,6 +135,7 @@ def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[s
         taken_by=row["taken_by"],
         withdrawal=msgspec.json.decode(row["withdrawal"], type=Withdrawal) if row["withdrawal"] else None,
         withdrawn=row["withdrawn"],
+        former=tuple(row["former"]),
         causes=causes or {},
     )
 

@@ -39,6 +39,7 @@ from gateway.domain.events import (
     Redriven,
     Reported,
     ReportRefused,
+    RequestReceived,
     UnitsAccepted,
     UnitsCancelled,
     UnitsRefused,
@@ -161,7 +162,7 @@ def acts(draw: st.DrawFn, request: Request, number: int) -> Command:
         Recheck(**told, can_look_up=draw(st.booleans())),
         Note(**told, text="seen"),
         Take(**told),
-        Reroute(**told, **stop, to=draw(st.sampled_from(["acme", "beta"]))),
+        Reroute(**told, **stop, to=draw(st.sampled_from(["acme", "beta", "gamma"]))),
         RejectByHand(**told, **stop, rejection_reason=draw(st.sampled_from(RejectionReason))),
         DiscardReports(**told),
         Discard(**told, message=f"acme:{draw(st.integers(0, number))}"),
@@ -235,6 +236,10 @@ def check_story(products: list[str], story: list[Event], owed: Counter[Operation
     assert owed[Operation.REJECT] == facts[UnitsWithdrawn] + again[Operation.REJECT]
     assert owed[Operation.CANCEL] == facts[UnitsCancelled] + again[Operation.CANCEL]
     assert owed[Operation.ACKNOWLEDGE] == min(1, facts[UnitsAccepted]) + again[Operation.ACKNOWLEDGE]
+    assigned = [
+        e.fact.provider for e in story if isinstance(e.fact, RequestReceived | ProviderAssigned) and e.fact.provider
+    ]
+    assert len(assigned) == len(set(assigned))
     check_repeats(story)
 
 

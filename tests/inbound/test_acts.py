@@ -116,6 +116,11 @@ async def test_a_request_goes_to_another_provider_only_where_it_cannot_ship_twic
     assert story["provider"] == "zen"
     assert "Ada phoned" in str(story["events"])
 
+    body = {"reason": "acme is mended", "to": "acme"}
+    for dry_run in (True, False):
+        back = await (await gateway.do("/v1/requests/r-1/reroute", {**body, "dry_run": dry_run})).json()
+        assert (back["done"], "acme had it before" in back["outcome"]) == (False, True)
+
 
 async def test_rejections_that_a_brake_holds_are_discarded_by_a_filter_and_audited(gateway: Served) -> None:
     for number in range(3):

@@ -159,7 +159,8 @@ async def test_an_order_that_nobody_began_to_send_is_rerouted_and_its_call_is_go
 
     await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False))
 
-    assert (await is_the_fold(pool)).provider == "beta"
+    rerouted = await is_the_fold(pool)
+    assert (rerouted.provider, rerouted.former) == ("beta", ("acme",))
     assert await rows(pool, "SELECT destination, operation, seq FROM deliveries") == [("beta", "create", 3)]
 
 

@@ -79,6 +79,8 @@ class Request:
     """The provider will do nothing more with the open units."""
     former: tuple[str, ...] = ()
     """The providers that it was taken from."""
+    restored: bool = field(default=False, compare=False)
+    """Its story may lack what happened after the backup that it comes from."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
 

@@ -26,7 +26,7 @@ def never_reached(request: Request) -> bool:
     """Tell whether no provider can have the order: nothing was sent, or no try of it was taken."""
     if request.provider is None:
         return True
-    if request.is_known_to_provider or request.submitted_at:
+    if request.restored or request.is_known_to_provider or request.submitted_at:
         return False
     return any(owed.operation is Operation.CREATE and owed.is_unsent for owed in request.owed) or any(
         dead.operation is Operation.CREATE and dead.end in _NEVER_TAKEN for dead in request.dead

@@ -136,6 +136,7 @@ def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[s
         withdrawal=msgspec.json.decode(row["withdrawal"], type=Withdrawal) if row["withdrawal"] else None,
         withdrawn=row["withdrawn"],
         former=tuple(row["former"]),
+        restored=row["restored"],
         causes=causes or {},
     )
 

@@ -28,10 +28,12 @@ WITH incoming AS (
     INSERT INTO requests (id, month, location, order_id, service_level, reference, fingerprint, products, received_at,
         version, provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at,
         pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by,
-        withdrawal, withdrawn, former, trace)
-    SELECT * FROM incoming ORDER BY id
+        withdrawal, withdrawn, former, trace, restored)
+    SELECT incoming.*, EXISTS (
+        SELECT FROM holds WHERE scope = 'everything' AND who = 'serve --paused' AND released_at IS NULL)
+    FROM incoming ORDER BY id
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, restored
 ), wanted AS (
     SELECT * FROM json_to_recordset($2::json) AS w(id text, was int,
         version int, provider text, assignment smallint, units text, changed_at timestamptz,
@@ -69,9 +71,9 @@ WITH incoming AS (
         closed = w.closed, taken_by = w.taken_by, withdrawal = w.withdrawal, withdrawn = w.withdrawn, former = w.former
     FROM wanted w JOIN locked l USING (id)
     WHERE r.id = w.id
-    RETURNING r.id
+    RETURNING r.id, r.restored
 ), written AS (
-    SELECT id FROM inserted UNION ALL SELECT id FROM updated
+    SELECT id, restored FROM inserted UNION ALL SELECT id, restored FROM updated
 ), new_events AS (
     INSERT INTO events (month, request_id, version, kind, at, cause, fingerprint, fact)
     SELECT e.* FROM json_to_recordset($4::json) AS e(month date, request_id text, version int, kind text,
@@ -95,7 +97,7 @@ WITH incoming AS (
         due_at, verify_by, doubt, trace)
     SELECT o.request_id, o.operation, o.seq, o.destination, o.location, o.month, o.is_read, o.ready, o.urgency,
         clock_timestamp() + make_interval(secs => o.delay), clock_timestamp() + make_interval(secs => o.within),
-        o.doubt, o.trace
+        o.doubt OR (written.restored AND NOT o.is_read), o.trace
     FROM json_to_recordset($6::json) AS o(request_id text, operation text, seq int, destination text, location text,
         month date, is_read bool, ready bool, urgency smallint, delay float8, within float8,
         doubt bool, trace text)

@@ -116,6 +116,11 @@ def test_what_the_provider_may_still_ship_needs_its_withdrawal_or_a_persons_word
     assert (told.provider, told.assignment) == ("beta", 2)
 
 
+def test_of_a_restored_request_nobody_knows_that_its_order_never_reached_a_provider() -> None:
+    for request in NEVER_REACHED:
+        assert "--provider-stopped" in why_declined(replace(request, restored=True), reroute(can_withdraw=False))
+
+
 def test_a_request_never_goes_back_to_a_provider_that_it_was_taken_from() -> None:
     at_beta = after(reroute(can_withdraw=False), start=after(receive()))
     at_gamma = after(replace(reroute(), to="gamma", action_id="on"), start=at_beta)

@@ -39,11 +39,12 @@ ACTS = (
     ),
     Act("reroute", "Reroute", ":material/alt_route:", "Give it to another provider.", is_final=True),
     Act("reject", "Reject upstream", ":material/block:", "Let NewStore reroute the open units.", is_final=True),
+    Act("discard", "Discard rejection", ":material/undo:", "Open again what was rejected and never told to NewStore."),
     Act("close", "Close", ":material/task_alt:", "It was settled elsewhere: nothing is owed any more.", is_final=True),
     Act("take", "Take", ":material/front_hand:", "Say that you see to it."),
     Act("note", "Note", ":material/edit_note:", "Write something into the story; it also answers a conflict."),
 )
-BULK = frozenset({"recheck", "redrive", "reroute", "reject", "close"})
+BULK = frozenset({"recheck", "redrive", "reroute", "reject", "discard", "close"})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ import msgspec
 from dashboard import shapes
 
 T = TypeVar("T")
-_BULK = {"redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections"}
+_BULK = {
+    "redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections",
+    "discard": "discards",
+}  # fmt: skip
 
 
 class Failed(Exception):

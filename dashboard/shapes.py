@@ -85,6 +85,8 @@ class Owed(msgspec.Struct, frozen=True):
     operation: str
     seq: int
     destination: str
+    waits_for: str | None
+    hold: int | None
 
 
 class RequestStory(RequestSummary, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ HOLDING = {
     "request": "no call of this request goes out",
     "rejections": "rejections and cancellations of this DC are not told to NewStore",
 }
-BUTTONS = {"reject": "Reject upstream"}
+BUTTONS = {"reject": "Reject upstream", "discard": "Discard rejection"}
 SIGNS = {
     "open": "○ open",
     "shipped": "▲ shipped",

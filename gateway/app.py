@@ -21,13 +21,14 @@ from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
-from gateway.ledger import claims, holds, processes, restored, stories
+from gateway.ledger import aside, claims, holds, processes, restored, stories
 from gateway.ledger.entries import LedgerUnavailable
 from gateway.ledger.processes import Membership
 from gateway.ledger.servers import Servers
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
+from gateway.sending import Checked
 from gateway.settings import Listener, Settings
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
@@ -88,7 +89,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         confirm_first = {each.id: each.confirm_first for each in settings.locations.values()}
         await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
         session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), request_class=Checked, trust_env=False)
         )
         newstore = Client(session, settings.newstore)
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
@@ -179,6 +180,7 @@ async def _sweep(
         await _quietly(ensure_partitions, pool)
         await _quietly(assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
+        await _quietly(aside.step_aside, pool)
         await asyncio.sleep(_SWEEP)
 
 

@@ -200,6 +200,31 @@ async def test_deliveries_that_died_before_exits_existed_learn_how(connection: "
     assert await connection.fetchval("SELECT dead FROM requests") == "create@1:refused ship@7:undecidable"
 
 
+async def test_a_request_rerouted_before_that_was_refused_learns_its_former_providers(connection: "Connection") -> None:
+    files = read(sql_folder())
+    former = next(file for file in files if file.name.endswith("_former_providers.sql"))
+    for file in files[: former.number - 1]:
+        await connection.execute(file.sql)
+    await connection.execute(
+        """
+        INSERT INTO requests (id, month, location, reference, provider, assignment, fingerprint, products, units,
+            version, received_at, changed_at, pending, rejected, shipped, cancelled)
+        SELECT id, '2026-11-01', 'DC01', id, provider, assignment, '', '["A"]', 'o-0.0', 9, now(), now(), true, false,
+            false, false
+        FROM (VALUES ('r-1', 'acme', 1), ('r-2', 'gamma', 3)) AS r(id, provider, assignment);
+        INSERT INTO events (month, request_id, version, kind, at, cause, fingerprint, fact)
+        SELECT '2026-11-01', id, version, kind, now(), '', '', jsonb_build_object('provider', provider)
+        FROM (VALUES ('r-1', 1, 'request_received', 'acme'), ('r-2', 1, 'request_received', 'acme'),
+            ('r-2', 3, 'provider_assigned', 'beta'), ('r-2', 5, 'provider_assigned', 'gamma'))
+            AS e(id, version, kind, provider)
+        """
+    )
+    await connection.execute(former.sql)
+
+    rows = await connection.fetch("SELECT former FROM requests ORDER BY id")
+    assert [row["former"] for row in rows] == [[], ["acme", "beta"]]
+
+
 async def test_the_test_database_is_migrated(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     async with pool.acquire() as connection:
         await check(connection)

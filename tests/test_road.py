@@ -11,9 +11,10 @@ import pytest
 
 from gateway.demo.proof import faults_found, is_settled
 from gateway.demo.run import place
-from gateway.domain.commands import Recheck, Redrive, RejectByHand, RejectionReason, Reroute
-from gateway.ledger import stories
+from gateway.domain.commands import DiscardReports, Recheck, Redrive, RejectByHand, RejectionReason, Reroute, Word
+from gateway.ledger import holds, stories
 from gateway.simulator.warehouse_temperament import Temperament
+from tests.requests import said
 from tests.world import Road, running
 
 QUICK = "DC01"
@@ -185,3 +186,39 @@ async def test_a_dead_order_that_the_provider_has_is_found_by_a_recheck(road: Ro
     assert (await kinds(pool))[-3:] == ["recheck_asked", "submitted", "rechecked"]
     assert await pool.fetchval("SELECT failure FROM requests") is None
     assert await pool.fetchval("SELECT count(*) FROM deliveries") == 0
+
+
+async def test_what_ships_of_a_request_passes_a_rejection_that_is_held(road: Road, pool: asyncpg.Pool) -> None:
+    quick = road.warehouses[QUICK]
+    quick.temperament = Temperament(pause=(30, 30))
+    hold = await holds.place(pool, "rejections", QUICK, reason="a look first", who="ada")
+    await road.newstore.place(order("r-1", "A", "A"), QUICK)
+    await until(road, lambda: pool.fetchval("SELECT submitted_at FROM requests"))
+    one_a: dict[str, Any] = {"provider": quick.name, "items": {"A": 1}}
+    await road.gateway.writer.apply(said(Word.REJECTED, reason=RejectionReason.NO_INVENTORY, **one_a))
+    await road.gateway.writer.apply(said(Word.SHIPPED, **one_a))
+
+    await until(road, lambda: pool.fetchval("SELECT units LIKE '%sp%' FROM requests"))
+    assert road.newstore.requests["r-1"].counts() == {"dispatched": {"A": 1}, "shipped": {"A": 1}}
+    await holds.release(pool, hold.id, "ada", "looked")
+    await until(road, lambda: pool.fetchval("SELECT settled_at FROM requests WHERE id = 'r-1'"))
+
+    assert road.newstore.requests["r-1"].counts() == {"rejected": {"A": 1}, "shipped": {"A": 1}}
+    assert await pool.fetchval("SELECT failure FROM requests WHERE id = 'r-1'") is None
+
+
+async def test_a_rejection_that_was_a_mistake_is_discarded_and_ships_after_all(road: Road, pool: asyncpg.Pool) -> None:
+    quick = road.warehouses[QUICK]
+    quick.temperament = Temperament(pause=(30, 30))
+    await holds.place(pool, "rejections", QUICK, reason="a look first", who="ada")
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    await until(road, lambda: pool.fetchval("SELECT submitted_at FROM requests"))
+    rejected = said(Word.REJECTED, provider=quick.name, reason=RejectionReason.NO_INVENTORY)
+    await road.gateway.writer.apply(rejected)
+    await road.gateway.writer.apply(DiscardReports(**by_ada("mistake")))
+    await road.gateway.writer.apply(rejected)  # the same message once more takes nothing back
+    await road.gateway.writer.apply(said(Word.SHIPPED, provider=quick.name))
+    await until(road, lambda: pool.fetchval("SELECT settled_at FROM requests"))
+
+    assert road.newstore.requests["r-1"].counts() == {"shipped": {"A": 1}}
+    assert road.newstore.calls["reject_items"] == 0

@@ -9,7 +9,7 @@ from dashboard import acts, bodies, cached, charts, frame, holding, links, table
 from dashboard.person import here
 from dashboard.plain import count, shown
 from dashboard.settings import settings
-from dashboard.shapes import Parcel, RequestStory
+from dashboard.shapes import Owed, Parcel, RequestStory
 from dashboard.times import age, both, clock, lasted
 
 _WEB = ("https://", "http://")
@@ -141,7 +141,7 @@ def _parcel(parcel: Parcel | None) -> str:
 def _calls(story: RequestStory) -> None:
     zone = cached.zone(story.location)
     for each in story.owed:
-        st.text(f"Owed: {each.operation.replace('_', ' ')} at {each.destination}")
+        st.text(f"Owed: {each.operation.replace('_', ' ')} at {each.destination}{_why_not_yet(each)}")
     if not story.attempts:
         frame.empty("No call was made yet.")
         return
@@ -160,6 +160,11 @@ def _calls(story: RequestStory) -> None:
         for each in reversed(story.attempts)
     ]
     tables.show(rows, "Calls, newest first", trace=st.column_config.LinkColumn("trace", display_text="Open"))
+
+
+def _why_not_yet(owed: Owed) -> str:
+    after = f", after the {owed.waits_for.replace('_', ' ')}" if owed.waits_for else ""
+    return after + (f", kept back by hold {owed.hold}" if owed.hold else "")
 
 
 def _events(story: RequestStory) -> None:

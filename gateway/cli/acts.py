@@ -25,7 +25,10 @@ Stopped = Annotated[
     str, typer.Option("--provider-stopped", help="Who told you how that the provider will not ship it.")
 ]
 
-_BULK = {"redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections"}
+_BULK = {
+    "redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections",
+    "discard": "discards",
+}  # fmt: skip
 
 
 @commands.command()
@@ -48,6 +51,17 @@ def recheck(
     """Ask NewStore and the provider what became of what failed; sends nothing."""
     chosen = _filter(status or ("" if request_id else "failed"), location, provider, since, until)
     _act("recheck", request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
+
+
+@commands.command()
+def discard(
+    request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "", provider: Provider = "",
+    since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
+    url: Url = LOCAL, token: Token = "", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Open again what was rejected or cancelled by mistake, while NewStore was not told of it."""
+    chosen = _filter(status, location, provider, since, until)
+    _act("discard", request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
 
 
 @commands.command()

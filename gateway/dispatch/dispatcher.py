@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
+from gateway.sending import may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
@@ -164,7 +166,7 @@ class Dispatcher:
 
     async def _fly(self, claim: Claim, brief: Brief, claimed_at: float, reserved: int) -> None:
         desk = self._desks[claim.destination]
-        if not self._is_ours(claim, claimed_at):
+        if not self._is_ours(claim, claimed_at, _START_WITHIN):
             desk.give_up(reserved)
             return
         span = trace.attempt(
@@ -226,9 +228,9 @@ class Dispatcher:
                 self.wake()
         return attempt, then
 
-    def _is_ours(self, claim: Claim, claimed_at: float) -> bool:
+    def _is_ours(self, claim: Claim, claimed_at: float, within: float) -> bool:
         """Whether nobody can have taken the claim over: this process did not stand still, and is not buried."""
-        stood_still = monotonic() - claimed_at > _START_WITHIN
+        stood_still = monotonic() - claimed_at > within
         return not stood_still and self._membership.is_alive and self._membership.owner == claim.owner
 
     async def _try(
@@ -236,7 +238,7 @@ class Dispatcher:
     ) -> tuple[Attempt, Command | Again, Exception | None]:
         at, started = datetime.now(UTC), monotonic()
         try:
-            command = await self._within(claim, brief, claimed_at + self._seconds - started)
+            command = await self._within(claim, brief, claimed_at)
         except (CallError, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
@@ -244,9 +246,10 @@ class Dispatcher:
             return attempt, self._after(error, claim), error
         return Attempt(at, monotonic() - started, success_of(command), None, ""), command, None
 
-    async def _within(self, claim: Claim, brief: Brief, seconds: float) -> Command:
+    async def _within(self, claim: Claim, brief: Brief, claimed_at: float) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
-        limit = asyncio.timeout(seconds)
+        may_leave.set(partial(self._is_ours, claim, claimed_at, self._seconds))
+        limit = asyncio.timeout(claimed_at + self._seconds - monotonic())
         try:
             async with limit:
                 return await calls.make(self._road, claim, brief)

@@ -249,6 +249,13 @@ class RejectByHand(Act):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscardReports(Act):
+    """Open again what was rejected or cancelled and never told to NewStore, so that the provider may ship it."""
+
+    action = "discard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Discard(Act):
     """Take a message out of quarantine without applying it; `message` is its cause."""
 
@@ -279,5 +286,6 @@ Command = (
     | Take
     | Reroute
     | RejectByHand
+    | DiscardReports
     | Discard
 )

@@ -12,6 +12,7 @@ from .commands import (
     Close,
     Command,
     Discard,
+    DiscardReports,
     Note,
     OnProviderCancel,
     ProviderSaid,
@@ -42,7 +43,7 @@ from .events import (
     UnitsShipped,
     UnitsWithdrawn,
 )
-from .exits import close, discard, note, recheck, redrive, take
+from .exits import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare
 from .requests import Request
@@ -236,5 +237,6 @@ _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     Take: take,
     Reroute: reroute,
     RejectByHand: reject,
+    DiscardReports: discard_reports,
     Discard: discard,
 }

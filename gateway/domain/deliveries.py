@@ -40,6 +40,10 @@ REPORT = {Said.SHIPPED: Operation.SHIP, Said.REJECTED: Operation.REJECT, Said.CA
 """Which report tells NewStore what was said of a unit."""
 
 
+REVERSALS = frozenset({Operation.REJECT, Operation.CANCEL})
+"""The reports that a brake may hold back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One owed call; `seq` is the version of the event that owes it, 0 for the regular read-back of a resource.
@@ -52,6 +56,7 @@ class Delivery:
     seq: int
     in_doubt: bool = field(default=False, compare=False)  # it may have happened: found out before it is sent
     in_flight: bool = field(default=False, compare=False)
+    hold: int = field(default=0, compare=False)  # the number of what keeps it back; 0 where nothing does
 
     @property
     def is_read(self) -> bool:

@@ -86,6 +86,16 @@ class UnitsCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitsReopened:
+    """A person takes back what was said of units, before NewStore was told; `reports` are not owed any more."""
+
+    units: tuple[int, ...]
+    reports: tuple[int, ...]
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackRefused:
     word: str
     reason: str
@@ -271,6 +281,7 @@ Fact = (
     | UnitsRejected
     | UnitsWithdrawn
     | UnitsCancelled
+    | UnitsReopened
     | CallbackRefused
     | CallbackWithoutEffect
     | CallbackQuarantined

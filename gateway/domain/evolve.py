@@ -34,6 +34,7 @@ from .events import (
     UnitsProved,
     UnitsRefused,
     UnitsRejected,
+    UnitsReopened,
     UnitsShipped,
     UnitsUnverified,
     UnitsWithdrawn,
@@ -142,6 +143,8 @@ _OWES: dict[type[Any], Callable[[Request | None, Request, Event], Delivery | Non
 
 
 def _settles(fact: Any, delivery: Delivery) -> bool:
+    if isinstance(fact, UnitsReopened):
+        return delivery.seq in fact.reports
     operation = _SETTLES.get(type(fact)) or getattr(fact, "operation", None)
     return getattr(fact, "seq", None) == delivery.seq and operation is delivery.operation
 
@@ -180,7 +183,10 @@ def _of_report(request: Request, seq: int) -> list[int]:
 def _assigned(request: Request, fact: ProviderAssigned, _: Event) -> Request:
     """The new provider knows nothing of the request yet, whatever the one that was withdrawn said and did."""
     anew = request.with_each(range(len(request.units)), lambda unit: replace(unit, accepted=0))
-    return replace(anew, provider=fact.provider, assignment=fact.assignment, submitted_at=None, withdrawn=False)
+    former = (*request.former, request.provider) if request.provider else ()
+    return replace(
+        anew, provider=fact.provider, assignment=fact.assignment, submitted_at=None, withdrawn=False, former=former
+    )
 
 
 def _submitted(request: Request, _: Submitted, event: Event) -> Request:

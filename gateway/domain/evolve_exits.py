@@ -15,11 +15,12 @@ from .events import (
     Rechecked,
     Redriven,
     TakenOver,
+    UnitsReopened,
     WithdrawalAsked,
     WithdrawalRefused,
 )
 from .requests import Dead, Request, Withdrawal
-from .units import Confirmed, Unit, confirm
+from .units import Confirmed, Said, Unit, confirm, say
 
 
 def _redriven(request: Request, fact: Redriven, event: Event) -> Request:
@@ -29,6 +30,12 @@ def _redriven(request: Request, fact: Redriven, event: Event) -> Request:
 
     dead = tuple(each for each in request.dead if (each.operation, each.seq) != (fact.operation, fact.was_seq))
     return replace(request.with_each(fact.units, owed_again), dead=dead)
+
+
+def _reopened(request: Request, fact: UnitsReopened, event: Event) -> Request:
+    """The provider has spoken of the order, so it has it, although it may have said nothing of it that still counts."""
+    after = request.with_each(fact.units, lambda unit: say(unit, Said.OPEN, 0))
+    return replace(after, submitted_at=request.submitted_at or (event.at if request.provider else None))
 
 
 def _rechecked(request: Request, fact: Rechecked, _: Event) -> Request:
@@ -69,6 +76,7 @@ def _quarantine_left(request: Request, _: QuarantineLeft, __: Event) -> Request:
 
 EXITS: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
     Redriven: _redriven,
+    UnitsReopened: _reopened,
     Rechecked: _rechecked,
     Closed: _closed,
     Noted: _noted,

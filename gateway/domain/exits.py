@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from .commands import Act, Close, Discard, End, Note, Recheck, Redrive, Take
-from .deliveries import READ_BACK, REPORT, Operation
-from .events import Closed, Declined, Fact, Noted, QuarantineLeft, RecheckAsked, Redriven, TakenOver
+from .commands import Act, Close, Discard, DiscardReports, End, Note, Recheck, Redrive, Take
+from .deliveries import READ_BACK, REPORT, REVERSALS, Operation
+from .events import Closed, Declined, Fact, Noted, QuarantineLeft, RecheckAsked, Redriven, TakenOver, UnitsReopened
 from .requests import Dead, Request
-from .units import Confirmed
+from .units import Confirmed, Said
 
 _MAY_HAVE_HAPPENED = frozenset({Operation.CREATE, *READ_BACK})
 _CLOSED = "the request is closed: nothing is done for it any more"
@@ -74,6 +74,26 @@ def close(request: Request, act: Close) -> list[Fact]:
     if not request.is_pending and request.failure is None:
         return _declined(act, "the request is settled and nothing is wrong with it")
     return [Closed(act.who, act.reason)]
+
+
+def discard_reports(request: Request, act: DiscardReports) -> list[Fact]:
+    """Take back what was rejected or cancelled, as long as NewStore can't have been told of it."""
+    owed = [each for each in request.owed if each.operation in REVERSALS]
+    reports = tuple(each.seq for each in owed)
+    units = tuple(
+        index
+        for index, unit in enumerate(request.units)
+        if unit.said in {Said.REJECTED, Said.CANCELLED} and unit.by in {0, *reports}
+    )
+    if request.closed:
+        return _declined(act, _CLOSED)
+    if request.withdrawn or request.withdrawal:
+        return _declined(act, f"{request.provider} was told to stop: it does not ship these units any more")
+    if not all(each.is_unsent for each in owed) or any(request.units[index].refusals for index in units):
+        return _declined(act, "NewStore may have been told: release what holds it back, and see what is shown there")
+    if not units:
+        return _declined(act, "nothing that was rejected or cancelled waits to be told to NewStore")
+    return [UnitsReopened(units, reports, act.who, act.reason)]
 
 
 def note(_: Request, act: Note) -> list[Fact]:

@@ -19,7 +19,7 @@ class Status(StrEnum):
     COMPLETED = "completed"
 
 
-# status -> statuses allowed next; a step may be skipped, none is taken back.
+# status -> statuses allowed next; a step may be skipped, none is taken back but by a person's discard.
 STATUS_NEXT: dict[Status, frozenset[Status]] = {
     Status.DISPATCHED: frozenset({Status.ACKNOWLEDGED, Status.PARTIALLY_COMPLETED, Status.COMPLETED}),
     Status.ACKNOWLEDGED: frozenset({Status.PARTIALLY_COMPLETED, Status.COMPLETED}),
@@ -77,6 +77,10 @@ class Request:
     withdrawal: Withdrawal | None = None
     withdrawn: bool = False
     """The provider will do nothing more with the open units."""
+    former: tuple[str, ...] = ()
+    """The providers that it was taken from."""
+    restored: bool = field(default=False, compare=False)
+    """Its story may lack what happened after the backup that it comes from."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Said(StrEnum):
-    """What the provider told us of a unit; final once it is not open."""
+    """What the provider told us of a unit; final once it is not open, but for a person's discard."""
 
     OPEN = "open"
     SHIPPED = "shipped"
@@ -29,8 +29,8 @@ class Confirmed(StrEnum):
 SAID_NEXT: dict[Said, frozenset[Said]] = {
     Said.OPEN: frozenset({Said.SHIPPED, Said.REJECTED, Said.CANCELLED}),
     Said.SHIPPED: frozenset(),
-    Said.REJECTED: frozenset(),
-    Said.CANCELLED: frozenset(),
+    Said.REJECTED: frozenset({Said.OPEN}),  # only by a person, and only while NewStore was not told
+    Said.CANCELLED: frozenset({Said.OPEN}),
 }
 CONFIRMED_NEXT: dict[Confirmed, frozenset[Confirmed]] = {
     Confirmed.NOT_SENT: frozenset({Confirmed.SENT, Confirmed.UNVERIFIABLE, Confirmed.REFUSED}),

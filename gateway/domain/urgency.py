@@ -1,8 +1,6 @@
 """Which owed call goes first at a destination: a head start in time, so that nothing starves."""
 
-from .deliveries import READS, Operation
-
-_REVERSALS = (Operation.REJECT, Operation.CANCEL)
+from .deliveries import READS, REVERSALS, Operation
 
 HEAD_START = {
     0: 660.0, 1: 60.0,  # what makes a parcel move or tells that it did
@@ -18,7 +16,7 @@ BRAKED = (2, 3)
 
 def urgency(operation: Operation, *, is_express: bool) -> int:
     """Sort an operation into one of eight classes; a lower one goes first where both are as old."""
-    if operation in _REVERSALS:
+    if operation in REVERSALS:
         rank = 1
     elif operation in READS:
         rank = 3

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .deliveries import NEWSTORE
+from .deliveries import NEWSTORE, REVERSALS, Delivery
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -66,11 +66,27 @@ def _who_and_what(request: Request) -> tuple[str, str]:
     if request.quarantined:
         lie = f"{request.quarantined} message(s) of {request.provider} lie in quarantine"
         return "operations", f"{lie}: replay or discard them"
-    for owed in request.owed:
-        if not owed.is_read:
-            operation = owed.operation.replace("_", " ")
-            return "gateway", f"the gateway has to {operation} the request at {owed.destination}"
-    return _outside(request, request.provider)
+    return _owed(request) or _outside(request, request.provider)
+
+
+def _owed(request: Request) -> tuple[str, str] | None:
+    """The gateway has to move, unless all that it has to do is held back."""
+    writes = [owed for owed in request.owed if not owed.is_read]
+    free = next((owed for owed in writes if not owed.hold), None)
+    held = next((f"hold {owed.hold} keeps back its {_word(owed)}" for owed in writes if owed.hold), "")
+    if free:
+        does = f"the gateway has to {_word(free)} the request at {free.destination}"
+        return "gateway", f"{does}; {held}" if held else does
+    if not held:
+        return None
+    does = "release the hold once you have looked into it"
+    if all(owed.operation in REVERSALS and owed.is_unsent for owed in writes) and not request.withdrawn:
+        does += ", or `gateway discard ID` opens the units again"
+    return "operations", f"{held} at {writes[0].destination}: {does}"
+
+
+def _word(owed: Delivery) -> str:
+    return owed.operation.replace("_", " ")
 
 
 def _outside(request: Request, provider: str) -> tuple[str, str]:

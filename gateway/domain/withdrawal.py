@@ -26,7 +26,7 @@ def never_reached(request: Request) -> bool:
     """Tell whether no provider can have the order: nothing was sent, or no try of it was taken."""
     if request.provider is None:
         return True
-    if request.is_known_to_provider:
+    if request.restored or request.is_known_to_provider or request.submitted_at:
         return False
     return any(owed.operation is Operation.CREATE and owed.is_unsent for owed in request.owed) or any(
         dead.operation is Operation.CREATE and dead.end in _NEVER_TAKEN for dead in request.dead
@@ -75,6 +75,8 @@ def _cannot_reroute(request: Request, act: Reroute) -> str:
         return "the request is closed: nothing is done for it any more"
     if act.to == request.provider:
         return f"{act.to} is its provider already: redrive what failed there"
+    if act.to in request.former:
+        return f"{act.to} had it before and may take it for the old order, which it will not ship: choose another"
     if final:
         return f"{final} of {len(request.units)} units are final: reject the rest instead, NewStore reroutes them"
     return ""

@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.domain.commands import (
     Close,
     Command,
+    DiscardReports,
     Note,
     Recheck,
     Redrive,
@@ -83,6 +84,7 @@ CONSEQUENCES = {
     ("reroute", None): "the request goes to another provider under a new reference; NewStore learns nothing of it",
     ("close", None): "nothing is sent or checked for these requests any more",
     ("redrive", None): "what failed is sent again, after a look wherever it may have happened",
+    ("discard", None): "the units are open again and their provider may ship them; NewStore never learns of it",
     ("recheck", None): "NewStore and the provider are asked what became of it; nothing is sent",
 }
 """What an act does, in words that every dialog and dry run shows."""
@@ -209,6 +211,7 @@ def _can_withdraw(desk: Desk, before: Request) -> bool:
 _COMMANDS: dict[str, Callable[[Desk, Request, Order, Mapping[str, Any]], Command]] = {
     "redrive": lambda _desk, _before, _order, given: Redrive(**given),
     "recheck": _recheck,
+    "discard": lambda _desk, _before, _order, given: DiscardReports(**given),
     "close": lambda _desk, _before, _order, given: Close(**given),
     "note": lambda _desk, _before, order, given: Note(**given, text=order.reason),
     "take": lambda _desk, _before, _order, given: Take(**given),
@@ -216,5 +219,8 @@ _COMMANDS: dict[str, Callable[[Desk, Request, Order, Mapping[str, Any]], Command
     "reject": _reject,
 }
 ACTIONS = tuple(_COMMANDS)
-BULK = {"redrives": "redrive", "reroutes": "reroute", "rejections": "reject", "rechecks": "recheck", "closes": "close"}
+BULK = {
+    "redrives": "redrive", "reroutes": "reroute", "rejections": "reject", "rechecks": "recheck", "closes": "close",
+    "discards": "discard",
+}  # fmt: skip
 """The path of each act on many -> the act."""

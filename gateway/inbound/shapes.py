@@ -91,12 +91,16 @@ class AttemptStory(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OwedCall(msgspec.Struct, forbid_unknown_fields=True):
-    """A call that is still owed; `waits_for` names the call to the same destination that goes before it."""
+    """A call that is still owed.
+
+    `waits_for` names the call to the same destination that goes before it, `hold` the hold that keeps it back.
+    """
 
     operation: str
     seq: int
     destination: str
     waits_for: str | None
+    hold: int | None
 
 
 class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):

@@ -89,6 +89,7 @@ def changing(request: Request) -> dict[str, Any]:
         "taken_by": request.taken_by,
         "withdrawal": request.withdrawal,
         "withdrawn": request.withdrawn,
+        "former": request.former,
     }
 
 
@@ -134,6 +135,8 @@ def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[s
         taken_by=row["taken_by"],
         withdrawal=msgspec.json.decode(row["withdrawal"], type=Withdrawal) if row["withdrawal"] else None,
         withdrawn=row["withdrawn"],
+        former=tuple(row["former"]),
+        restored=row["restored"],
         causes=causes or {},
     )
 
@@ -145,6 +148,7 @@ def decode_delivery(row: Record) -> Delivery:
         row["seq"],
         in_doubt=row["doubt"],
         in_flight=row["owner"] is not None,
+        hold=row.get("hold") or 0,
     )
 
 

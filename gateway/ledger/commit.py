@@ -1,7 +1,7 @@
 """One batch as one statement: events, states, deliveries and bodies are stored together or, request by request, not.
 
 A request is written only if its version is the one that was read, nobody else holds its row, every claim that the
-batch settles for it is still ours, and every order that it calls off (a fence without an owner) is not on its way.
+batch settles for it is still ours, and every call that it calls off (a fence without an owner) is not on its way.
 What was not written is not in the answer; the writer reads it again.
 
 Each input is one JSON document with a row for each object: Postgres reads thousands of values faster from one text
@@ -23,22 +23,24 @@ WITH incoming AS (
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
         quarantined int, dead text,
-        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, trace text)
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, former text[], trace text)
 ), inserted AS (
     INSERT INTO requests (id, month, location, order_id, service_level, reference, fingerprint, products, received_at,
         version, provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at,
         pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by,
-        withdrawal, withdrawn, trace)
-    SELECT * FROM incoming ORDER BY id
+        withdrawal, withdrawn, former, trace, restored)
+    SELECT incoming.*, EXISTS (
+        SELECT FROM holds WHERE scope = 'everything' AND who = 'serve --paused' AND released_at IS NULL)
+    FROM incoming ORDER BY id
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, restored
 ), wanted AS (
     SELECT * FROM json_to_recordset($2::json) AS w(id text, was int,
         version int, provider text, assignment smallint, units text, changed_at timestamptz,
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
         quarantined int, dead text,
-        closed bool, taken_by text, withdrawal jsonb, withdrawn bool)
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, former text[])
 ), fences AS (
     SELECT * FROM json_to_recordset($3::json) AS f(request_id text, operation text, seq int, owner text, attempt int,
         guards bool, again bool, delay float8, doubt bool, counts bool)
@@ -66,12 +68,12 @@ WITH incoming AS (
         shipped_at = w.shipped_at, settled_at = w.settled_at, pending = w.pending, failure = w.failure,
         rejected = w.rejected, shipped = w.shipped, cancelled = w.cancelled, surplus = w.surplus,
         conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead,
-        closed = w.closed, taken_by = w.taken_by, withdrawal = w.withdrawal, withdrawn = w.withdrawn
+        closed = w.closed, taken_by = w.taken_by, withdrawal = w.withdrawal, withdrawn = w.withdrawn, former = w.former
     FROM wanted w JOIN locked l USING (id)
     WHERE r.id = w.id
-    RETURNING r.id
+    RETURNING r.id, r.restored
 ), written AS (
-    SELECT id FROM inserted UNION ALL SELECT id FROM updated
+    SELECT id, restored FROM inserted UNION ALL SELECT id, restored FROM updated
 ), new_events AS (
     INSERT INTO events (month, request_id, version, kind, at, cause, fingerprint, fact)
     SELECT e.* FROM json_to_recordset($4::json) AS e(month date, request_id text, version int, kind text,
@@ -95,7 +97,7 @@ WITH incoming AS (
         due_at, verify_by, doubt, trace)
     SELECT o.request_id, o.operation, o.seq, o.destination, o.location, o.month, o.is_read, o.ready, o.urgency,
         clock_timestamp() + make_interval(secs => o.delay), clock_timestamp() + make_interval(secs => o.within),
-        o.doubt, o.trace
+        o.doubt OR (written.restored AND NOT o.is_read), o.trace
     FROM json_to_recordset($6::json) AS o(request_id text, operation text, seq int, destination text, location text,
         month date, is_read bool, ready bool, urgency smallint, delay float8, within float8,
         doubt bool, trace text)
@@ -114,10 +116,10 @@ WITH incoming AS (
     JOIN written ON written.id = g.request_id
     WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq)
 ), readied AS (
-    UPDATE deliveries d SET ready = true, due_at = clock_timestamp()
+    UPDATE deliveries d SET ready = true, due_at = greatest(d.due_at, clock_timestamp())
     FROM json_to_recordset($8::json) AS g(request_id text, operation text, seq int)
     JOIN written ON written.id = g.request_id
-    WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq)
+    WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq) AND NOT d.ready
 ), again AS (
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = f.doubt, tries = d.tries + f.counts::int,

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from asyncpg import Pool, Record
 
-from gateway.domain.requests import Request
+from gateway.domain.urgency import BRAKED
 from gateway.domain.waiting import waiting_for
 from gateway.telemetry import trace
 
@@ -76,8 +76,13 @@ WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
         UNION ALL SELECT id FROM requests WHERE products @> jsonb_build_array($16::text))))
 """
 _OWED = """
-SELECT request_id, operation, seq, destination, owner, doubt
-FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
+SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
+    SELECT min(h.id) FROM holds h
+    WHERE h.released_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > clock_timestamp())
+        AND (h.scope, h.name) IN (('everything', ''), ('destination', d.destination), ('location', d.location),
+            ('request', d.request_id), (CASE WHEN d.urgency = ANY($2) THEN 'rejections' END, d.location))
+) AS hold
+FROM deliveries d WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _EVENTS = """
@@ -111,7 +116,7 @@ async def requests(
     async with reading(pool) as connection:
         rows = await connection.fetch(_LIST, received_at, request_id, *wanted, limit + 1)
         page = rows[:limit]
-        owed = await connection.fetch(_OWED, [row["id"] for row in page])
+        owed = await connection.fetch(_OWED, [row["id"] for row in page], BRAKED)
     shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]]) for row in page]
     return shown, cursor(page[-1]) if len(rows) > limit else None
 
@@ -132,10 +137,10 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
         row = await connection.fetchrow(_REQUEST, request_id)
         if row is None:
             return None
-        owed = await connection.fetch(_OWED, [request_id])
+        owed = await connection.fetch(_OWED, [request_id], BRAKED)
         events = await connection.fetch(_EVENTS, row["month"], request_id)
         attempts = await connection.fetch(_ATTEMPTS, row["month"], request_id)
-    request = decode_request(row, [decode_delivery(each) for each in owed])
+    request = decode_request(row)
     moments = {event["version"]: event["at"] for event in events}
     return {
         **_show(row, owed),
@@ -156,7 +161,7 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
         ],
         "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
-        "owed": _owed(request),
+        "owed": _owed(owed),
         "trace_id": _trace_id(row["trace"]),
     }
 
@@ -167,17 +172,18 @@ def _trace_id(traceparent: str | None) -> str | None:
     return began.trace_id if began and began.sampled else None
 
 
-def _owed(request: Request) -> list[dict[str, Any]]:
-    """Show the calls that are owed, and which of them waits for which."""
-    heads = {each.destination: each for each in reversed(request.ready) if not each.is_read}
+def _owed(owed: list[Record]) -> list[dict[str, Any]]:
+    """Show the calls that are owed, which of them waits for which, and what is held back."""
+    ready = {each["destination"]: each["operation"] for each in owed if each["ready"] and not each["is_read"]}
     return [
         {
-            "operation": each.operation,
-            "seq": each.seq,
-            "destination": each.destination,
-            "waits_for": None if each in request.ready else heads[each.destination].operation,
+            "operation": each["operation"],
+            "seq": each["seq"],
+            "destination": each["destination"],
+            "waits_for": None if each["ready"] else ready.get(each["destination"]),
+            "hold": each["hold"],
         }
-        for each in request.owed
+        for each in owed
     ]
 
 

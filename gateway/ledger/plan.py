@@ -6,7 +6,7 @@ from hashlib import sha256
 from random import random
 
 from gateway.domain.commands import Act, ProviderSaid, Receive
-from gateway.domain.deliveries import READ_BACK, Delivery, Operation
+from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events import (
     CallbackQuarantined,
     DeliveryDied,
@@ -164,7 +164,7 @@ class Plan:
         self, before: Request | None, after: Request, month: date, events: list[Event], trace: str | None
     ) -> None:
         batch, was_owed, ready = self.batch, before.owed if before else (), after.ready
-        was_ready = before.ready if before else ()
+        freed = {owed.destination for owed in was_owed if not owed.is_read and owed not in after.owed}
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
         for owed in after.owed:
             key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
@@ -184,8 +184,8 @@ class Plan:
                         "trace": trace,
                     }
                 )
-            elif owed in ready and owed not in was_ready:
-                batch.readied.append(key)
+            elif owed.destination in freed and owed in ready and not owed.is_read:
+                batch.readied.append(key)  # also the head that stood aside for what is settled now
         for owed in was_owed:
             if owed not in after.owed:
                 self._gone(after, owed)
@@ -193,8 +193,8 @@ class Plan:
     def _gone(self, after: Request, owed: Delivery) -> None:
         key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
         self.batch.gone.append(key)
-        if owed.operation is Operation.CREATE and not owed.in_flight:
-            # What was decided of an order that nobody was sending is void once somebody does.
+        if owed.operation in _CALLED_OFF and not owed.in_flight:
+            # What was decided of a call that nobody was making is void once somebody does.
             self.batch.fences.append(
                 {**key, "owner": None, "guards": True, "again": False, "delay": 0.0, "doubt": owed.in_doubt}
             )
@@ -242,6 +242,9 @@ class Plan:
 def _first_look(request: Request) -> float:
     return _WHILE_OPEN if request.open_units else _FIRST_READ_BACK
 
+
+_CALLED_OFF = frozenset({Operation.CREATE, *REVERSALS})
+"""The calls that are called off only while they have not begun."""
 
 _FINAL: dict[type, Said] = {
     UnitsShipped: Said.SHIPPED,

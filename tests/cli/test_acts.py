@@ -12,6 +12,9 @@ import aiohttp
 import asyncpg
 import pytest
 
+from gateway.domain.commands import RejectionReason, Word
+from gateway.simulator.warehouse_temperament import Temperament
+from tests.requests import said
 from tests.test_road import QUICK, order, until
 from tests.world import Road, running
 
@@ -93,6 +96,25 @@ async def test_a_dry_run_of_a_rejection_says_what_it_does_to_the_stock(road: Roa
     code, output = await typed(road, "reject", "r-1", "--as", "no_inventory", "--reason", "none left", "--dry-run")
     assert code == 0
     assert "stock of them to zero" in output
+
+
+async def test_a_held_rejection_is_discarded_by_a_filter_and_the_units_are_open_again(
+    road: Road, pool: asyncpg.Pool
+) -> None:
+    await typed(road, "hold", "rejections", QUICK, "--reason", "look first")
+    quick = road.warehouses[QUICK]
+    quick.temperament = Temperament(pause=(30, 30))
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    await road.gateway.writer.apply(
+        said(Word.REJECTED, provider=quick.name, reason=RejectionReason.NO_INVENTORY)
+    )  # fmt: skip
+    assert "gateway discard ID" in (await typed(road, "show", "r-1"))[1]
+
+    code, output = await typed(road, "discard", "--status", "rejected", "--reason", "a mistake", answer="y\n")
+
+    assert (code, "1 match; 1 of 1 done" in output) == (0, True)
+    assert "units_reopened" in await pool.fetchval(KINDS)
+    assert (await typed(road, "discard", "r-1", "--reason", "again"))[0] == 1
 
 
 async def test_a_hold_is_placed_listed_and_released(road: Road, pool: asyncpg.Pool) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
 
 MAIN = Path(dashboard.__file__).with_name("main.py")
-ACTS = {"Recheck", "Redrive", "Reroute", "Reject upstream", "Close", "Take", "Note"}
+ACTS = {"Recheck", "Redrive", "Reroute", "Reject upstream", "Discard rejection", "Close", "Take", "Note"}
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from gateway.ledger.processes import Membership
 from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
+from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -133,6 +134,10 @@ class Station:
             await self.dispatcher.settled()
             await asyncio.sleep(0.01)
 
+    async def is_out(self) -> bool:
+        """Tell whether this process knows that it has lost its claims."""
+        return not self.membership.is_alive
+
     async def make_due(self) -> None:
         await self.pool.execute("UPDATE deliveries SET due_at = now() - interval '1s' WHERE owner IS NULL")
 
@@ -147,7 +152,7 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
 
     membership, writer = Membership(connect), Writer(connect)
     await membership.join()
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(request_class=Checked) as session:
         newstore = Client(session, settings.newstore)
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
         dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)

@@ -11,6 +11,7 @@ from gateway.ledger.holds import place, release
 from tests.requests import receive, said
 
 from .conftest import Station, took
+from .processes import until
 
 Pool = asyncpg.Pool
 TRIES = "SELECT tries FROM deliveries ORDER BY tries DESC LIMIT 1"
@@ -198,6 +199,33 @@ async def test_a_call_that_would_outlive_its_claim_is_given_up_as_unknown(
 
     rows = await pool.fetch("SELECT outcome, doubt, d.tries, seconds < 2 FROM attempts, deliveries d")
     assert [tuple(row) for row in rows] == [("unknown", True, 1, True)]
+
+
+async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_not_leave(
+    station: Station, pool: Pool
+) -> None:
+    await station.writer.apply(receive("r-1"), b"{}")
+    await station.writer.apply(said(Word.ACCEPTED, "r-1"), b"{}")
+    await station.drive(lambda: settled(station, "newstore"))
+    posted: list[str] = []
+
+    async def buried(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            posted.append(request.path)
+            return await took(request)
+        await pool.execute("DELETE FROM processes")
+        await until(station.is_out)
+        return web.Response(status=404)
+
+    station.outside.answers["newstore"] = buried
+    await station.writer.apply(said(Word.SHIPPED, "r-1"), b"{}")
+    await pool.execute("UPDATE deliveries SET doubt = true")
+    await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts WHERE operation = 'ship'"))
+
+    assert posted == []
+    assert await pool.fetchval("SELECT detail FROM attempts WHERE operation = 'ship'") == (
+        "this process may have lost the call before it left"
+    )
 
 
 async def test_one_call_that_breaks_does_not_stop_the_others_nor_speak_for_its_destination(

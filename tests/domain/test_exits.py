@@ -11,6 +11,7 @@ from gateway.domain.commands import (
     Close,
     Command,
     Discard,
+    DiscardReports,
     End,
     Note,
     OnProviderCancel,
@@ -18,6 +19,7 @@ from gateway.domain.commands import (
     Recheck,
     Redrive,
     RejectByHand,
+    Reroute,
     Take,
     Word,
     replayed,
@@ -33,17 +35,33 @@ from gateway.domain.events import (
     Redriven,
     Reported,
     UnitsProved,
+    UnitsReopened,
     UnitsShipped,
 )
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.reports import parcels, reports
 from gateway.domain.requests import Dead, Request
-from gateway.domain.units import Confirmed
+from gateway.domain.units import Confirmed, Said
 from gateway.domain.waiting import waiting_for
+from gateway.domain.withdrawal import never_reached
 from tests.requests import AT, PARCEL, receive, said
 
-from .steps import NO_STOCK, after, ended, events, looked_up, names, operations, parcel_of, reject, ship, shown, taken
+from .steps import (
+    NO_STOCK,
+    after,
+    ended,
+    events,
+    looked_up,
+    names,
+    operations,
+    parcel_of,
+    reject,
+    ship,
+    shown,
+    stopped,
+    taken,
+)  # fmt: skip
 
 _numbers = itertools.count()
 
@@ -71,7 +89,11 @@ def note() -> Note:
     return Note(**_asked(), text="the second parcel was stopped at the gate")
 
 
-def why_declined(request: Request, act: Redrive | Recheck | Close) -> str:
+def discard() -> DiscardReports:
+    return DiscardReports(**_asked())
+
+
+def why_declined(request: Request, act: Redrive | Recheck | Close | DiscardReports) -> str:
     """Why a command is declined; it changes nothing but the story."""
     (event,) = events(request, act)
     assert isinstance(event.fact, Declined)
@@ -334,6 +356,86 @@ def test_a_recheck_says_who_asked() -> None:
     (event,) = events(refused_by_answer(), recheck())
     assert event.fact == RecheckAsked(Operation.READ_SHIPMENT, "ada", "phoned the DC")
     assert event.cause.startswith("person:a-")
+
+
+# Discard
+
+
+def rejected() -> Request:
+    return after(reject("CAP"), start=acknowledged())
+
+
+def cancelled() -> Request:
+    return after(said(Word.CANCELLED, on_cancel=OnProviderCancel.CANCEL), start=acknowledged())
+
+
+def unproved() -> Request:
+    return after(said(Word.REJECTED, reason=NO_STOCK, is_proof=False), start=acknowledged())
+
+
+@pytest.mark.parametrize("request_", [rejected(), cancelled(), unproved()])
+def test_what_newstore_was_never_told_is_open_again_and_may_ship(request_: Request) -> None:
+    undone = after(discard(), start=request_)
+    assert [(unit.said, unit.by) for unit in undone.units] == [(Said.OPEN, 0)] * 2
+    assert (undone.owed, undone.failure, undone.is_rejected) == ((), None, False)
+    assert waiting_for(undone) == waiting_for(acknowledged())
+
+    shipped = after(ship(), start=undone)
+    assert [unit.said for unit in shipped.units] == [Said.SHIPPED] * 2
+    assert operations(shipped) == [Operation.SHIP]
+
+
+def test_a_discard_says_who_took_back_which_reports_and_why() -> None:
+    request = after(said(Word.CANCELLED, event="c", on_cancel=OnProviderCancel.CANCEL), start=rejected())
+    reports = tuple(each.seq for each in request.owed)
+    (event,) = events(request, discard())
+    assert event.fact == UnitsReopened((0, 1), reports, "ada", "phoned the DC")
+
+
+def test_a_discard_leaves_what_shipped_as_it_is() -> None:
+    undone = after(discard(), start=after(ship(TEE=1), start=rejected()))
+    assert [unit.said for unit in undone.units] == [Said.SHIPPED, Said.OPEN]
+    assert operations(undone) == [Operation.SHIP]
+
+
+@pytest.mark.parametrize("how", ["in_doubt", "in_flight"])
+def test_nothing_is_discarded_that_newstore_may_have_been_told(how: str) -> None:
+    request = rejected()
+    (report,) = request.owed
+    begun = replace(request, owed=(replace(report, in_doubt=how == "in_doubt", in_flight=how == "in_flight"),))
+    assert "may have been told" in why_declined(begun, discard())
+    assert "nothing that was rejected" in why_declined(taken(request, Operation.REJECT), discard())
+
+
+def test_a_rejection_that_newstore_refused_before_is_not_discarded() -> None:
+    request = taken(rejected(), Operation.REJECT)
+    refused = after(shown(request, {}, {("CAP", None, None): (1, "no")}, operation=Operation.REJECT), start=request)
+    assert "may have been told" in why_declined(after(redrive(), start=refused), discard())
+
+
+def test_nothing_is_discarded_of_an_order_that_was_withdrawn_or_closed() -> None:
+    by_hand = RejectByHand(**_asked(), rejection_reason=NO_STOCK, can_withdraw=True, stopped="")
+    asked = after(by_hand, start=rejected())
+    assert "acme was told to stop" in why_declined(asked, discard())
+    assert "acme was told to stop" in why_declined(stopped(asked), discard())
+    assert "closed" in why_declined(after(close(), start=rejected()), discard())
+    assert "nothing that was rejected" in why_declined(acknowledged(), discard())
+
+
+def test_an_order_that_was_never_sent_and_rejected_by_hand_is_open_for_a_provider_again() -> None:
+    parked = after(receive(provider=None))
+    by_hand = RejectByHand(**_asked(), rejection_reason=NO_STOCK, can_withdraw=False)
+    undone = after(discard(), start=after(by_hand, start=parked))
+    assert (undone.units, undone.submitted_at) == (parked.units, None)
+
+
+def test_a_provider_that_took_its_rejection_back_is_asked_before_another_gets_the_order() -> None:
+    """Nothing that it said of the order still counts, and it has it all the same."""
+    request = after(receive(), said(Word.REJECTED, reason=NO_STOCK), discard())
+    assert not never_reached(request)
+    assert operations(after(Reroute(**_asked(), to="beta", can_withdraw=True), start=request)) == [
+        Operation.CREATE, Operation.WITHDRAW
+    ]  # fmt: skip
 
 
 # Close, note, take

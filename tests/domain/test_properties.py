@@ -15,6 +15,7 @@ from gateway.domain.commands import (
     Close,
     Command,
     Discard,
+    DiscardReports,
     End,
     Key,
     Note,
@@ -29,7 +30,7 @@ from gateway.domain.commands import (
     Take,
     Word,
 )
-from gateway.domain.deliveries import NEWSTORE, READ_BACK, Operation, Parcel
+from gateway.domain.deliveries import NEWSTORE, READ_BACK, REVERSALS, Delivery, Operation, Parcel
 from gateway.domain.events import (
     Declined,
     Event,
@@ -38,10 +39,12 @@ from gateway.domain.events import (
     Redriven,
     Reported,
     ReportRefused,
+    RequestReceived,
     UnitsAccepted,
     UnitsCancelled,
     UnitsRefused,
     UnitsRejected,
+    UnitsReopened,
     UnitsShipped,
     UnitsWithdrawn,
 )
@@ -50,7 +53,7 @@ from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.reports import parcels
 from gateway.domain.requests import STATUS_NEXT, Request
-from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, from_text, to_text
+from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, Said, from_text, to_text
 from gateway.domain.waiting import waiting_for
 from tests.requests import AT, receive, said
 
@@ -83,7 +86,7 @@ def messages(draw: st.DrawFn, number: int) -> ProviderSaid:
 @st.composite
 def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: int) -> Command:
     """How one of the calls that may go out now went."""
-    owed = draw(st.sampled_from(request.ready))
+    owed = draw(st.sampled_from([*request.ready, *passing(request)]))
     at = AT + timedelta(seconds=number)
     if owed.operation in REPORTS:
         keys: list[Key] = (
@@ -125,6 +128,12 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
     )
 
 
+def passing(request: Request) -> list[Delivery]:
+    """What may go before a rejection or cancellation that is held back."""
+    writes = [owed for owed in request.owed if owed.destination == NEWSTORE and not owed.is_read]
+    return [owed for owed in writes if owed.operation not in REVERSALS][:1]
+
+
 @st.composite
 def late_outcomes(draw: st.DrawFn, number: int) -> Command:
     """The outcome of a call that may be settled already, or never was owed."""
@@ -153,8 +162,9 @@ def acts(draw: st.DrawFn, request: Request, number: int) -> Command:
         Recheck(**told, can_look_up=draw(st.booleans())),
         Note(**told, text="seen"),
         Take(**told),
-        Reroute(**told, **stop, to=draw(st.sampled_from(["acme", "beta"]))),
+        Reroute(**told, **stop, to=draw(st.sampled_from(["acme", "beta", "gamma"]))),
         RejectByHand(**told, **stop, rejection_reason=draw(st.sampled_from(RejectionReason))),
+        DiscardReports(**told),
         Discard(**told, message=f"acme:{draw(st.integers(0, number))}"),
     ]
     if request.version > 12:  # a request that is closed early has a dull life
@@ -174,14 +184,16 @@ def commands(request: Request, story: list[Event], number: int) -> st.SearchStra
 def check_step(before: Request, after: Request, facts: list[Fact]) -> None:
     is_redriven = any(isinstance(fact, Redriven) for fact in facts)
     is_rerouted = any(isinstance(fact, ProviderAssigned) for fact in facts)
-    for was, now in zip(before.units, after.units, strict=True):
+    reopened = {index for fact in facts if isinstance(fact, UnitsReopened) for index in fact.units}
+    for index, (was, now) in enumerate(zip(before.units, after.units, strict=True)):
         assert was.product == now.product
         assert was.said is now.said or now.said in SAID_NEXT[was.said]
+        assert (was.said is not Said.OPEN and now.said is Said.OPEN) is (index in reopened)
         assert was.confirmed is now.confirmed or is_reached(was.confirmed, now.confirmed)
         assert was.accepted in {0, now.accepted} or is_rerouted
-        assert was.by in {0, now.by} or is_redriven
+        assert was.by in {0, now.by} or is_redriven or (now.by == 0 and index in reopened)
         assert was.refusals <= now.refusals
-    assert before.status is after.status or after.status in STATUS_NEXT[before.status]
+    assert before.status is after.status or after.status in STATUS_NEXT[before.status] or reopened
     assert before.settled_at is None or after.settled_at == before.settled_at
     if any(isinstance(fact, Declined) for fact in facts):
         assert replace(after, version=before.version, causes=before.causes) == before
@@ -216,13 +228,18 @@ def check_story(products: list[str], story: list[Event], owed: Counter[Operation
         for index in e.fact.units
     )
     assert set(told) <= set(range(len(products)))
-    assert all(count == 1 for count in told.values())
+    told.subtract(index for e in story if isinstance(e.fact, UnitsReopened) for index in e.fact.units)
+    assert all(count in {0, 1} for count in told.values())
     facts = Counter(type(event.fact) for event in story)
     again = Counter(event.fact.operation for event in story if isinstance(event.fact, Redriven))
     assert owed[Operation.SHIP] == facts[UnitsShipped] + again[Operation.SHIP]
     assert owed[Operation.REJECT] == facts[UnitsWithdrawn] + again[Operation.REJECT]
     assert owed[Operation.CANCEL] == facts[UnitsCancelled] + again[Operation.CANCEL]
     assert owed[Operation.ACKNOWLEDGE] == min(1, facts[UnitsAccepted]) + again[Operation.ACKNOWLEDGE]
+    assigned = [
+        e.fact.provider for e in story if isinstance(e.fact, RequestReceived | ProviderAssigned) and e.fact.provider
+    ]
+    assert len(assigned) == len(set(assigned))
     check_repeats(story)
 
 
@@ -239,6 +256,8 @@ def check_repeats(story: list[Event]) -> None:
             reports[seq] = set(fact.units)
             reports[fact.was_seq] = reports.get(fact.was_seq, set()) - reports[seq]
             doubted |= reports[seq] if fact.in_doubt else set()
+        elif isinstance(fact, UnitsReopened):
+            assert not set(fact.units) & (reported | doubted)
         elif isinstance(fact, ReportRefused):
             reported -= reports[fact.seq]
         elif isinstance(fact, UnitsRefused):

@@ -116,6 +116,25 @@ def test_what_the_provider_may_still_ship_needs_its_withdrawal_or_a_persons_word
     assert (told.provider, told.assignment) == ("beta", 2)
 
 
+def test_of_a_restored_request_nobody_knows_that_its_order_never_reached_a_provider() -> None:
+    for request in NEVER_REACHED:
+        assert "--provider-stopped" in why_declined(replace(request, restored=True), reroute(can_withdraw=False))
+
+
+def test_a_request_never_goes_back_to_a_provider_that_it_was_taken_from() -> None:
+    at_beta = after(reroute(can_withdraw=False), start=after(receive()))
+    at_gamma = after(replace(reroute(), to="gamma", action_id="on"), start=at_beta)
+    assert at_gamma.former == ("acme", "beta")
+    for former in at_gamma.former:
+        back = replace(reroute(how="they deleted it"), to=former, action_id="back")
+        assert f"{former} had it before" in why_declined(at_gamma, back)
+    assert after(replace(reroute(), to="delta", action_id="further"), start=at_gamma).provider == "delta"
+
+
+def test_a_request_that_had_no_provider_was_taken_from_none() -> None:
+    assert after(reroute(), start=after(receive(provider=None))).former == ()
+
+
 def test_a_persons_word_is_kept_as_the_proof() -> None:
     request = accepted()
     facts = [event.fact for event in events(request, reject_by_hand(can_withdraw=False, how="they deleted it"))]

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from gateway.simulator.orders import orders
+from gateway.simulator.warehouse_temperament import Temperament
 
 from .proof import is_quiet
 from .servers import Server, back_up, server
@@ -14,6 +16,8 @@ from .site import Site, site, until
 SHIP_IS_OWED = "SELECT count(*) FROM deliveries WHERE operation = 'ship'"
 HAS_LOOKED_AROUND = "SELECT heartbeat_at > started_at + interval '2 seconds' FROM processes ORDER BY started_at DESC"
 IS_OPEN = "SELECT count(*) FROM deliveries WHERE operation = 'create'"
+IS_SUBMITTED = "SELECT count(*) = 1 FROM requests WHERE submitted_at IS NOT NULL"
+ARE_PROVED = "SELECT count(*) = 2 FROM requests WHERE submitted_at IS NOT NULL AND units LIKE '%sp%'"
 OUTCOMES = "SELECT outcome FROM attempts WHERE operation IN ('create', 'ship')"
 
 
@@ -83,3 +87,55 @@ async def test_a_second_paused_start_adds_no_second_hold(tmp_path: Path, databas
         await at.start("--paused")
 
         assert await release_all(at) == ["everything by serve --paused"]
+
+
+async def test_what_the_lost_part_of_the_log_had_shipped_is_not_shipped_again(folder: Path) -> None:
+    """The provider tells it again, of a request in the backup and of one that NewStore had to send again."""
+    slow = {"DC01": Temperament(pause=(600, 600))}
+    async with server(folder / "a") as postgres, site(folder, postgres.dsn, temperaments=slow) as at:
+        await at.start()
+        known = await at.newstore.place(two_tees("SO-1"))
+        async with postgres.connected() as connection:
+            await until(lambda: connection.fetchval(IS_SUBMITTED))
+            backup = await back_up(postgres, folder / "b")
+            lost = await at.newstore.place(two_tees("SO-2"))
+            for request_id in (known, lost):
+                assert (await at.call_back(one_shipped(request_id)))[0] == 200
+            await until(lambda: connection.fetchval(ARE_PROVED))
+        await at.end(at.gateways[0], kill=True)
+        calls, taken = at.newstore.calls["shipment"], at.warehouses["DC01"].calls["take"]
+
+        await backup.start()
+        at.dsn = backup.dsn
+        await at.start("--paused")
+        assert await at.newstore.send(lost)
+        for request_id in (known, lost):
+            assert (await at.call_back(one_shipped(request_id)))[0] == 200
+        assert await release_all(at) == ["everything by serve --paused"]
+        async with backup.connected() as connection:
+            await until(lambda: connection.fetchval(ARE_PROVED))
+            failures = await connection.fetchval("SELECT count(failure) FROM requests")
+        await backup.stop()
+
+        assert (at.newstore.calls["shipment"], at.warehouses["DC01"].calls["take"], failures) == (calls, taken, 0)
+        for request_id in (known, lost):
+            assert at.newstore.requests[request_id].counts()["shipped"] == {"TEE": 1}
+
+
+def two_tees(order_id: str) -> dict[str, Any]:
+    return {
+        "id": f"r-{order_id}",
+        "order_id": order_id,
+        "shipping_options": {"carrier": "UPS", "service_level": "GROUND"},
+        "items": [{"product_id": "TEE", "extended_attributes": []}] * 2,
+    }
+
+
+def one_shipped(request_id: str) -> dict[str, Any]:
+    return {
+        "type": "shipped",
+        "event_id": f"e-{request_id}",
+        "fulfillment_request_id": request_id,
+        "items": [{"product_id": "TEE", "quantity": 1}],
+        "shipment": {"carrier": "UPS", "tracking_number": "1Z"},
+    }

@@ -116,6 +116,35 @@ async def test_a_request_goes_to_another_provider_only_where_it_cannot_ship_twic
     assert story["provider"] == "zen"
     assert "Ada phoned" in str(story["events"])
 
+    body = {"reason": "acme is mended", "to": "acme"}
+    for dry_run in (True, False):
+        back = await (await gateway.do("/v1/requests/r-1/reroute", {**body, "dry_run": dry_run})).json()
+        assert (back["done"], "acme had it before" in back["outcome"]) == (False, True)
+
+
+async def test_rejections_that_a_brake_holds_are_discarded_by_a_filter_and_audited(gateway: Served) -> None:
+    for number in range(3):
+        await gateway.receive(order(f"r-{number}"))
+        await gateway.say(event("rejected", f"e-{number}", f"r-{number}", reason="no_inventory"))
+    await gateway.pool.execute("UPDATE deliveries SET doubt = true WHERE request_id = 'r-2' AND operation = 'reject'")
+    body = {"reason": "they meant another DC", "filter": {"status": "rejected", "location": "DC01"}}
+
+    dry = await (await gateway.do("/v1/discards", {**body, "dry_run": True})).json()
+    assert (dry["matching"], dry["done"]) == (3, 2)
+    assert "NewStore never learns of it" in dry["consequence"]
+    assert await audit(gateway) == []
+    told = await (await gateway.do("/v1/discards", body)).json()
+    assert {each["id"]: each["outcome"].split(":")[0] for each in told["results"]} == {
+        "r-0": "units_reopened", "r-1": "units_reopened", "r-2": "declined"
+    }  # fmt: skip
+    assert {(entry["action"], entry["subject"]) for entry in await audit(gateway)} == {
+        ("discard", "r-0"), ("discard", "r-1"), ("discard", "r-2")
+    }  # fmt: skip
+
+    shipped = await gateway.say(event("shipped", "e-9", "r-0", items=[{"product_id": "TEE"}], **SHIPPED))
+    assert (await shipped.json())["result"] == "applied"
+    assert (await gateway.do("/v1/requests/r-0/discard", {"reason": "again"})).status == 409
+
 
 @pytest.mark.parametrize(
     ("action", "body", "says"),

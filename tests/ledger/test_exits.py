@@ -12,6 +12,7 @@ from gateway.domain.commands import (
     CallTaken,
     Close,
     Discard,
+    DiscardReports,
     End,
     ProviderSaid,
     Recheck,
@@ -26,7 +27,7 @@ from gateway.domain.commands import (
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined
 from gateway.domain.requests import Dead, Request, Withdrawal
-from gateway.domain.units import Confirmed
+from gateway.domain.units import Confirmed, Said
 from gateway.ledger import listing, stories
 from gateway.ledger.claims import claim
 from gateway.ledger.entries import Again, Applied, Attempt, Claim, Entry
@@ -158,7 +159,8 @@ async def test_an_order_that_nobody_began_to_send_is_rerouted_and_its_call_is_go
 
     await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False))
 
-    assert (await is_the_fold(pool)).provider == "beta"
+    rerouted = await is_the_fold(pool)
+    assert (rerouted.provider, rerouted.former) == ("beta", ("acme",))
     assert await rows(pool, "SELECT destination, operation, seq FROM deliveries") == [("beta", "create", 3)]
 
 
@@ -204,6 +206,41 @@ async def test_an_order_that_is_claimed_while_it_is_called_off_stays_where_it_is
 
     assert isinstance(applied.events[0].fact, Declined)
     assert await rows(pool, "SELECT destination, owner FROM deliveries WHERE request_id = 'r-1'") == [("acme", "me")]
+
+
+async def test_a_rejection_that_is_claimed_while_it_is_discarded_is_told_to_newstore(
+    writer: Writer, pool: Pool
+) -> None:
+    """The claim holds the call's row, so what was decided without it is not written but decided anew."""
+    await writer.apply(receive())
+    await writer.apply(said(Word.REJECTED, reason=RejectionReason.NO_INVENTORY))
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("INSERT INTO processes (owner, key) VALUES ('me', 1)")
+        (call,) = await claim(connection, {"newstore": 1}, owner="me", seconds=15, brake=Brake())
+        discard = asyncio.create_task(writer.apply(DiscardReports(**by("d"))))
+        await writer.apply(receive("r-2"))
+        await writer.apply(receive("r-3"))
+        assert not discard.done()
+        await transaction.commit()
+
+    assert isinstance((await discard).events[0].fact, Declined)
+    await writer.settle(call, TRY, taken(call))
+    assert {unit.confirmed for unit in (await is_the_fold(pool)).units} == {Confirmed.SENT}
+
+
+async def test_what_is_discarded_is_owed_no_more_and_hands_its_turn_on(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    await writer.apply(said(Word.REJECTED, reason=RejectionReason.NO_INVENTORY, items={"TEE": 1}))
+    await writer.apply(said(Word.SHIPPED, items={"CAP": 1}))
+    waiting = "SELECT operation, ready FROM deliveries WHERE destination = 'newstore' ORDER BY seq"
+    assert await rows(pool, waiting) == [("reject", True), ("acknowledge", False), ("ship", False)]
+
+    await writer.apply(DiscardReports(**by("d")))
+
+    assert await rows(pool, waiting) == [("acknowledge", True), ("ship", False)]
+    assert [unit.said for unit in (await is_the_fold(pool)).units] == [Said.OPEN, Said.SHIPPED]
 
 
 @pytest.mark.parametrize("how", ["claimed", "in doubt"])

@@ -1,0 +1,21 @@
+"""The last look before a call leaves: whether this process may still make it."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+import aiohttp
+from aiohttp.connector import Connection
+
+from gateway.calls import NotSent
+
+may_leave: ContextVar[Callable[[], bool]] = ContextVar("may_leave", default=lambda: True)
+"""Set by whoever makes a call, for the task that makes it."""
+
+
+class Checked(aiohttp.ClientRequest):
+    """A request that looks once more when its connection stands, with nothing to wait for before its bytes go out."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if not may_leave.get()():
+            raise NotSent("this process may have lost the call before it left")
+        return await super().send(conn)

@@ -164,7 +164,7 @@ WAITING = Row(
     (
         Panel(
             "Due and not claimed",
-            "Owed calls that nobody has begun.",
+            "Owed calls that nobody has begun, counted up to 5000 for each DC and urgency.",
             "short",
             (Query(f"max by (destination) (gateway_waiting_deliveries{{{_TO}}})", "{{destination}}"),),
             "DeliveriesStuck",

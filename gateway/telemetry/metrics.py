@@ -159,7 +159,11 @@ TOKEN_EXPIRES = _gauge(
     "gateway_newstore_token_expiry_timestamp_seconds", "When the present token ends, as Unix time; 0 before the first"
 )
 TAKEOVERS = _counter("gateway_takeovers_total", "Claims taken over from a process that died or lost sight of them")
-WAITING = _number("gateway_waiting_deliveries", "Owed calls that are due and that nobody has claimed", "destination")
+WAITING = _number(
+    "gateway_waiting_deliveries",
+    "Owed calls that are due and that nobody has claimed, counted up to 5000 for each DC and urgency",
+    "destination",
+)
 OLDEST_WAITING = _number("gateway_oldest_waiting_seconds", "Since the call was due that waits longest", "destination")
 CLAIMED = _number("gateway_claimed_deliveries", "Owed calls that a process is making", "destination")
 DEAD = _number(

@@ -26,7 +26,7 @@ from . import metrics, trace
 from .logs import log
 
 
-def passed(before: Request | None, after: Request, events: Sequence[Event], traced: str | None = None) -> None:
+def passed(before: Request | None, after: Request, events: Sequence[Event], traced: str | None) -> None:
     """Count what these events did, in the trace of this `traceparent`; call it once they are committed."""
     for event in events:
         if count := _COUNTS.get(type(event.fact)):

@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.ledger import audit, listing, overview
+from gateway.ledger import audit, holds, listing, numbers, overview
 from gateway.ledger.reading import reading
 from tests.ledger.many import fill
+from tests.ledger.owed import owe
 
 pytestmark = pytest.mark.timeout(120)
 SIZE, MOST = 40_000, 10_100
@@ -37,6 +38,23 @@ async def test_no_question_reads_the_whole_log(database: str, pool: asyncpg.Pool
         async with reading(pool) as connection:
             plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {question}", *arguments)
         assert most_read(json.loads(plan)[0]["Plan"]) <= MOST, (question, arguments)
+
+
+async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.Pool) -> None:
+    filling = await asyncpg.connect(database)
+    await fill(filling, SIZE)
+    await filling.close()
+    await owe(pool, "w-", count=SIZE, age=60)
+    await owe(pool, "first", age=90)
+    await owe(pool, "elsewhere", location="DC02")
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute(numbers._PLAN)
+            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {numbers._NUMBERS}", holds.BRAKE)
+        told = await numbers.read(connection)
+    assert most_read(json.loads(plan)[0]["Plan"]) <= MOST
+    assert told["gateway_waiting_deliveries", ("newstore",)] == 5_001
+    assert 90 <= told["gateway_oldest_waiting_seconds", ("newstore",)] < 150
 
 
 async def test_a_list_that_no_index_serves_ends_by_itself(pool: asyncpg.Pool) -> None:

@@ -16,7 +16,7 @@ _MOST = 20_000
 
 def show(story: RequestStory, zone: str) -> None:
     """Put an expander here; the gateway is asked only once it is open."""
-    box = st.expander("Bodies: what was sent and answered", icon=":material/data_object:", on_change="rerun")
+    box = st.expander("Bodies: what was sent and answered", on_change="rerun")
     if not box.open:
         return
     with box:
@@ -50,10 +50,10 @@ def _list(bodies: Sequence[Body], zone: str) -> None:
     if not bodies:
         frame.empty("No body of this request is kept any more.")
     for each in bodies:
-        kind = "answer to" if each.is_answer else "message:"
-        about = each.about.replace("_", " ")
-        st.text(f"{each.sender}, {kind} {about}")
-        st.caption(f"{clock(each.at, zone)} · {count(each.bytes, 'byte')}")
+        did, about = "answered" if each.is_answer else "sent", each.about.replace("_", " ")
+        with st.container(gap="xxsmall"):
+            st.text(f"{each.sender.replace('newstore', 'NewStore')} {did}: {about}")
+            st.caption(f"{clock(each.at, zone)} · {count(each.bytes, 'byte')}")
         if each.text is None:
             st.text("Not JSON: it can't be shown without personal data.")
         else:

@@ -23,14 +23,14 @@ form {{ display: grid; gap: .75rem; width: min(24rem, 90vw) }}
 h1 {{ font-size: 1.5rem; margin: 0 }} p {{ margin: 0 }}
 input, button {{ font: inherit; padding: .6rem .75rem; border-radius: .5rem; border: 1px solid GrayText }}
 button {{ cursor: pointer }} [role=alert] {{ border-left: 4px solid; padding-left: .75rem }}
-</style></head><body><form method="post" action="sign-in">
+</style></head><body><main><form method="post" action="sign-in">
 <h1>Fulfillment gateway</h1>{problem}
 <label for="token">Your operator token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <input type="hidden" name="then" value="{then}">
 <button>Sign in</button>
 <p><small>Whoever runs the gateway gives it to you: it stands behind your name under [[operators]].</small></p>
-</form></body></html>"""
+</form></main></body></html>"""
 _HINT = b"<head><script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'",

@@ -11,6 +11,8 @@ from dashboard.views import audit, failures, now, places, request, shipments
 _ICON = Path(__file__).with_name("icon.png")  # one of Streamlit's names would be fetched from outside
 _LOOKS = """<style>
 [data-testid=stMainBlockContainer] { padding-top: 2.5rem }
+[data-testid=stCaptionContainer] { opacity: .8 }
+[data-testid=stBaseButton-primary], [data-testid=stBaseButton-primaryFormSubmit] { background: #c62f3c }
 [data-testid=stMain] [data-testid=stPageLink] a { padding-left: 0 }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; text-underline-offset: 3px }
 </style>"""

@@ -27,8 +27,6 @@ def show() -> None:
     with st.container(horizontal=True):
         acts.buttons(acts.Targets(f"request {shown(story.id, 40)}", (story.id,)), "one")
         _hold(story)
-        if at := settings().trace(story.trace_id):
-            st.link_button("Trace", at, icon=":material/timeline:", help="How it came in, where traces are shown.")
     frame.live(lambda: _head(cached.request(request_id)))
     units, calls, events, related = st.tabs(("Units and parcels", "Calls", "Events", "Same order"))
     with units:
@@ -80,7 +78,10 @@ def _head(story: RequestStory) -> None:
         "accepted": story.accepted_at, "shipped": story.shipped_at, "settled": story.settled_at,
     }  # fmt: skip
     _facts({name: clock(moment, zone) for name, moment in times.items()})
-    st.caption("Who had to move, and the calls that were made (in the time zone of your browser)")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Who had to move, and the calls that were made (in the time zone of your browser)")
+        if at := settings().trace(story.trace_id):
+            st.link_button("Open the trace", at, icon=":material/timeline:", type="tertiary")
     charts.waiting(story)
 
 

@@ -22,6 +22,8 @@ _FLAGS = {
     "client.toolbarMode": "viewer",
     "server.fileWatcherType": "none",
     "server.headless": "true",
+    "theme.dark.primaryColor": "#ff7b81",
+    "theme.light.primaryColor": "#c62f3c",
 }
 
 

@@ -73,8 +73,8 @@ def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:
         print_json(found)
         return
     for each in found["bodies"]:
-        kind = "answer to" if each["is_answer"] else "message:"
-        console.print(f"{each['at'][:19]}  {each['sender']}, {kind} {each['about']}", markup=False)
+        did = "answered" if each["is_answer"] else "sent"
+        console.print(f"{each['at'][:19]}  {each['sender']} {did}: {each['about']}", markup=False)
         console.print(each["text"] or f"not JSON, {each['bytes']} bytes", markup=False, highlight=False)
 
 

@@ -33,7 +33,7 @@ REASONS = {
 }
 READABLE = frozenset(
     {
-        "id", "type", "event_id", "fulfillment_request_id", "items.product_id", "items.quantity",
+        "id", "type", "event_id", "occurred_at", "fulfillment_request_id", "items.product_id", "items.quantity",
         "shipment.carrier", "shipment.tracking_number", "shipment.tracking_url",
     }
 )  # fmt: skip

@@ -22,6 +22,7 @@ from tests.dashboard.conftest import launched
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
+_TRACES = "http://127.0.0.1:16686/trace/{trace_id}"
 PAGES = {
     "now": "/",
     "shipments": "/shipments?status=all",
@@ -37,7 +38,7 @@ PAGES = {
 async def main(folder: Path) -> None:
     async with _stage() as world, launched() as browser:
         with tempfile.TemporaryDirectory() as logs:
-            more = {"GATEWAY_DASHBOARD_TOKEN": world.token, "GATEWAY_DASHBOARD_DEMO": "1"}
+            more = {"GATEWAY_DASHBOARD_TOKEN": world.token, "GATEWAY_DASHBOARD_DEMO": "1", "GATEWAY_TRACE_URL": _TRACES}
             async with stand.dashboard(world.internal_url, Path(logs) / "log", **more) as url:
                 for theme in ("light", "dark"):
                     await _shoot(browser, url, theme, folder)
@@ -71,7 +72,8 @@ async def _traffic(world: World) -> None:
     await stand.until(world, lambda rows: sum(_is_silent(row) for row in rows) == 3)
     quick.temperament = was
     slow.temperament = replace(slow.temperament, rejects=1.0)
-    await world.newstore.place(stand.order("r-rejected", "MUG-LOGO", "TEE-BLK-M"), "DC02")
+    person = {"shipping_address": {"first_name": "Ada", "last_name": "Lovelace", "city": "Marylebone"}}
+    await world.newstore.place({**stand.order("r-rejected", "MUG-LOGO", "TEE-BLK-M"), **person}, "DC02")
     headers = {"Authorization": f"Bearer {world.ends.keys['quick_CALLBACK_KEY']}"}
     async with aiohttp.ClientSession(headers=headers) as session:
         for number in range(3):
@@ -113,6 +115,7 @@ async def _shoot(browser: "Browser", url: str, theme: str, folder: Path) -> None
         await page.wait_for_timeout(2500)  # what comes in parts
         await page.screenshot(path=folder / f"{name}-{theme}.png", full_page=True)
     await _shoot_dialog(page, url, folder / f"dialog-{theme}.png")
+    await _shoot_bodies(page, url, folder / f"bodies-{theme}.png")
     await context.close()
 
 
@@ -123,6 +126,17 @@ async def _shoot_dialog(page: "Page", url: str, path: Path) -> None:
     await page.get_by_role("button", name="Reject upstream").click()
     await page.get_by_text("No inventory").click()
     await page.get_by_text("stock of them to zero").wait_for()
+    await page.screenshot(path=path)
+
+
+async def _shoot_bodies(page: "Page", url: str, path: Path) -> None:
+    await page.goto(f"{url}/request?id=r-rejected")
+    await page.get_by_text("Bodies: what was sent").click()
+    await page.get_by_role("button", name="Show personal data").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Reason").fill("the customer asks where it goes")
+    await dialog.get_by_role("button", name="Show personal data").click()
+    await dialog.get_by_text("NewStore sent").wait_for()
     await page.screenshot(path=path)
 
 

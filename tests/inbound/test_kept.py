@@ -95,14 +95,16 @@ async def test_conflicting_bodies_and_messages_are_shown_by_the_rules_of_who_sen
     )  # fmt: skip
 
 
-async def answered(gateway: Served, response: bytes) -> None:
-    """The provider turns the order away, and says so."""
+async def answered(gateway: Served, response: bytes, destination: str = "acme") -> None:
+    """The first owed call is turned away, with this answer."""
     before = await stories.request(gateway.pool, "r-1")
     assert before is not None
     owed = before.owed[0]
     await gateway.pool.execute("UPDATE deliveries SET owner = 'us', call_ends_at = now(), attempt = 1")
     month = await gateway.pool.fetchval("SELECT month FROM requests")
-    claim = Claim("r-1", owed.operation, owed.seq, "acme", "DC01", month, 1, 0, doubt=False, owner="us", verify_by=None)
+    claim = Claim(
+        "r-1", owed.operation, owed.seq, destination, "DC01", month, 1, 0, doubt=False, owner="us", verify_by=None
+    )  # fmt: skip
     ended = CallEnded(
         request_id="r-1", at=AT, operation=owed.operation, seq=owed.seq, attempt=1, end=End.REFUSED, detail="400"
     )  # fmt: skip
@@ -123,6 +125,13 @@ async def test_an_answer_is_masked_and_what_is_no_json_is_counted(
     assert (answer.text and json.loads(answer.text)) == (text and json.loads(text))
     whole = await (await gateway.do("/v1/requests/r-1/reveal", {"reason": "it came back"})).json()
     assert whole["bodies"][1]["text"] == response.decode(errors="replace")
+
+
+async def test_of_newstores_answers_only_the_code_is_readable(gateway: Served) -> None:
+    await gateway.receive(order())
+    await answered(gateway, b'{"error_code": "already_shipped", "message": "Ada has it", "id": "Ada"}', "newstore")
+    _, answer = await bodies(gateway)
+    assert json.loads(answer.text or "") == {"error_code": "already_shipped", "message": "•••", "id": "•••"}
 
 
 @pytest.mark.parametrize("body", [b"[" * 5_000 + b"]" * 5_000, b'{"id": "\\ud800"}'])

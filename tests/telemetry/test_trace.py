@@ -203,10 +203,13 @@ async def test_a_story_names_the_traces_that_were_kept(
         await at.receive("r-1", **TRACED)
         await at.receive("r-2")
         await at.until("SELECT count(submitted_at) = 2 FROM requests", makes_due=True)
-        traced, not_chosen = [await listing.story(pool, each) for each in ("r-1", "r-2")]
+        await at.receive("r-3", traceparent=f"00-{NEWSTORE_TRACE}-{NEWSTORE_SPAN}-00")
+        traced, not_chosen, not_sampled = [await listing.story(pool, each) for each in ("r-1", "r-2", "r-3")]
     failed = {span.facts["request_id"]: span.trace_id for span in collector.spans if span.is_error}
     assert traced is not None
     assert not_chosen is not None
+    assert not_sampled is not None
+    assert not_sampled["trace_id"] is None
     kept = {each["request_id"]: each for each in await pool.fetch("SELECT * FROM attempts WHERE outcome = 'unknown'")}
     assert {name: row["trace_id"] for name, row in kept.items()} == failed
     assert (traced["trace_id"], traced["attempts"][0]["trace_id"]) == (NEWSTORE_TRACE, NEWSTORE_TRACE)

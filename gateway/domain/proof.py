@@ -179,6 +179,8 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Un
     sent, unverified = _count(request, shown, {Confirmed.SENT}), _count(request, shown, {Confirmed.UNVERIFIED})
     earlier = _count(request, shown, SETTLED) + sent + unverified
     refusals, answered = _refusals(request, shown), _answered(request, shown)
+    if _is_shown_elsewhere(request, shown, ours):
+        return Unclear.NEVER
     absent: list[int] = []
     for each, indices in ours.items():
         fails = shown.refused.get(each, (0, ""))[0] - refusals[each]
@@ -193,3 +195,10 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Un
             return Unclear.NEVER
         absent += indices[seen:]
     return tuple(absent)
+
+
+def _is_shown_elsewhere(request: Request, shown: ReadBack, ours: Collection[Key]) -> bool:
+    """Tell whether one of these products is shown in a parcel that nobody sent: ours, maybe, under another spelling."""
+    products = {product for product, _, _ in ours}
+    strange = Counter(shown.taken) - _count(request, shown, frozenset(Confirmed))
+    return any(each[0] in products and each not in ours for each in strange)

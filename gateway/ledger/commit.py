@@ -115,6 +115,7 @@ WITH incoming AS (
     USING json_to_recordset($7::json) AS g(request_id text, operation text, seq int)
     JOIN written ON written.id = g.request_id
     WHERE (d.request_id, d.operation, d.seq) = (g.request_id, g.operation, g.seq)
+    RETURNING d.seq
 ), readied AS (
     UPDATE deliveries d SET ready = true, due_at = greatest(d.due_at, clock_timestamp())
     FROM json_to_recordset($8::json) AS g(request_id text, operation text, seq int)
@@ -127,6 +128,7 @@ WITH incoming AS (
     FROM fences f JOIN held h USING (request_id, operation, seq)
     WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq) AND f.again
         AND (NOT f.guards OR EXISTS (SELECT FROM written WHERE written.id = f.request_id))
+        AND (SELECT count(*) FROM gone) >= 0 -- gone first: a row changes once, and what goes must not come back
 ), dead AS (
     INSERT INTO dead_deliveries (request_id, operation, seq, destination, location, attempts, died_at, why, detail)
     SELECT x.* FROM json_to_recordset($9::json) AS x(request_id text, operation text, seq int, destination text,

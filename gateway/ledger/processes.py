@@ -39,7 +39,8 @@ WITH lost AS (
 )
 UPDATE deliveries d
 SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read,
-    due_at = CASE WHEN d.is_read THEN d.due_at ELSE clock_timestamp() + make_interval(secs => $1) END
+    due_at = CASE WHEN d.is_read THEN d.due_at
+        ELSE greatest(d.call_ends_at, clock_timestamp()) + make_interval(secs => $1) END
 FROM lost
 WHERE (d.request_id, d.operation, d.seq) = (lost.request_id, lost.operation, lost.seq)
 RETURNING d.request_id
@@ -120,8 +121,9 @@ class Membership:
 async def take_over(connection: Connection, *, grace: float) -> int:
     """Give back the claims of processes that died or stand still; each write among them may have happened.
 
-    Such a write is left `grace` seconds to show up before anybody looks. A process that lives on in another place
-    finds itself buried and joins again; what it brings then is late.
+    A process that lives on in another place finds itself buried and joins again; what it brings then is late. The
+    calls that it has in hand may go on, so nobody looks for such a write before they must have ended and it was left
+    `grace` seconds to show up.
     """
     await connection.fetch(_BURY, _STALE)
     taken = len(await connection.fetch(_TAKE_OVER, grace))

@@ -176,6 +176,8 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
     word = WORDS.get(said.type)
     if word is Word.SHIPPED and not said.items:
         raise Malformed("$.items", "a shipment needs its items, with product_id and quantity")
+    if word and said.items == []:
+        raise Malformed("$.items", "names no unit; name those that are meant, or leave it out to mean all of them")
     quantities: dict[str, int] = {}
     for item in said.items or ():
         quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity

@@ -2,18 +2,19 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
 from aiohttp import web
 
 from gateway.domain.brakes import Brake
-from gateway.domain.commands import CallTaken
+from gateway.domain.commands import CallTaken, Word
 from gateway.ledger.claims import claim
 from gateway.ledger.entries import Attempt
 from gateway.ledger.processes import Membership, take_over
 from tests.dispatch.processes import until
-from tests.requests import AT, receive
+from tests.requests import AT, receive, said
 
 from .conftest import Outside, Serving, Station, took
 
@@ -37,11 +38,19 @@ class Hanging:
         return await took(request)
 
 
-async def freed(pool: Pool) -> bool:
+async def freed(pool: Pool, operation: str = "create") -> bool:
     """Look after the others as each process does, and tell whether the call in hand is free."""
     async with pool.acquire() as connection:
         await take_over(connection, grace=0)
-        return await connection.fetchval(OWNER) is None
+        held = "SELECT FROM deliveries WHERE operation = $1 AND owner IS NOT NULL"
+        return await connection.fetchrow(held, operation) is None
+
+
+def alive(station: Station) -> Callable[[], Awaitable[bool]]:
+    async def is_alive() -> bool:
+        return station.membership.is_alive
+
+    return is_alive
 
 
 async def test_the_call_of_a_killed_process_is_free_in_doubt_within_two_seconds(
@@ -78,6 +87,7 @@ async def test_a_process_that_stands_still_loses_its_call_and_what_it_brings_lat
         async with pool.acquire() as lasting:
             await lasting.execute("SELECT pg_advisory_lock(1)")
             await lasting.execute("INSERT INTO processes (owner, key) VALUES ('successor', 1)")
+            await station.make_due()
             (call,) = await claim(lasting, {"acme": 1}, owner="successor", seconds=60, brake=Brake())
             assert (call.attempt, call.doubt) == (2, True)
             taken = CallTaken(
@@ -148,6 +158,41 @@ async def test_nothing_that_a_process_does_is_waited_for_by_those_who_bury_it(po
         assert await take_over(two, grace=10) == 1
         rows = await two.fetch("SELECT DISTINCT doubt, owner, due_at > now() + interval '8s' FROM deliveries")
     assert [tuple(row) for row in rows] == [(True, None, True)]
+
+
+async def test_a_shipment_still_under_way_when_its_claim_was_lost_is_not_sent_again(
+    pool: Pool, outside: Outside, station: Station
+) -> None:
+    """A connection to the database that breaks loses the claim and not the call, which goes on until its time-out."""
+    go, sent = asyncio.Event(), 0
+
+    async def newstore(request: web.Request) -> web.Response:
+        nonlocal sent
+        if request.path.endswith("/shipment") and request.method == "POST":
+            sent += 1
+            await go.wait()
+        return web.json_response({}, status=404 if request.method == "GET" else 201)
+
+    async def is_sent() -> bool:
+        await station.dispatcher.run_once()
+        return sent > 0
+
+    outside.answers["newstore"] = newstore
+    await station.writer.apply(receive(), b"{}")
+    await station.writer.apply(said(Word.SHIPPED))
+    await until(is_sent)
+    await pool.fetchval(KILL_MEMBER, station.membership.owner)
+
+    assert await until(lambda: freed(pool, "ship")) < 2
+    for _ in range(20):
+        await until(alive(station))
+        await station.dispatcher.run_once()
+        await asyncio.sleep(0.01)
+    go.set()
+    await station.dispatcher.settled()
+
+    assert sent == 1
+    assert await pool.fetchval("SELECT doubt FROM deliveries WHERE operation = 'ship'")
 
 
 async def test_a_read_of_a_dead_process_is_made_again_at_once_and_is_in_no_doubt(pool: Pool) -> None:

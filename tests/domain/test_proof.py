@@ -112,6 +112,14 @@ def test_of_two_equal_units_only_the_one_that_never_arrived_is_sent_again() -> N
     assert missing(request, seq, shown(request, {parcel_of("A"): 2})) is Unclear.NEVER
 
 
+def test_a_unit_shown_in_a_parcel_that_nobody_sent_may_be_ours_under_another_spelling() -> None:
+    request = after(receive("r-1", "A", "A", "B"), ship(A=1))
+    seq = request.units[0].by
+    other = shown(request, {("A", PARCEL.carrier.lower(), PARCEL.tracking_code): 1})
+    assert missing(request, seq, other) is Unclear.NEVER
+    assert missing(request, seq, shown(request, {parcel_of("B"): 1})) == (0,)
+
+
 def test_a_report_that_arrived_in_part_is_sent_again_in_part() -> None:
     request = after(receive("r-1", "A", "A", "B"), ship())
     seq = request.units[0].by

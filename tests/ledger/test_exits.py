@@ -307,3 +307,14 @@ async def test_a_story_shows_who_did_what(writer: Writer, pool: Pool) -> None:
     last = story["events"][-1]
     assert (last["kind"], last["cause"]) == ("closed", "person:c")
     assert last["fact"] == {"who": "ada", "reason": "phoned the DC"}
+
+
+async def test_a_call_that_comes_back_as_its_request_is_closed_is_owed_no_more(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    returned = Entry("r-1", None, claim=call, attempt=TRY, again=Again(0.0, doubt=False, counts=True))
+
+    await writer.run_once([returned, Entry("r-1", Close(**by("c")))])
+
+    assert (await stored(pool)).closed
+    assert await pool.fetchval("SELECT count(*) FROM deliveries") == 0

@@ -1,5 +1,7 @@
 """Holds: keep calls from going out, see what is kept, let it go."""
 
+from typing import Annotated
+
 import msgspec
 from aiohttp import web
 from asyncpg import Pool
@@ -22,7 +24,7 @@ class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
 
     scope: str
     reason: str
-    name: str = ""
+    name: Annotated[str, msgspec.Meta(max_length=255)] = ""  # no id of a request is longer
     minutes: float | None = None
 
 

@@ -76,6 +76,13 @@ async def test_what_the_database_can_not_store_is_refused_before_anything_happen
     assert await audit(gateway) == []
 
 
+async def test_a_hold_on_what_there_is_not_is_told_what_there_is(gateway: Served) -> None:
+    answer = await gateway.do("/v1/holds", {"scope": "galaxy", "name": "DC01", "reason": "x"})
+    assert "choose one of everything, newstore, provider" in (await answer.json())["detail"]
+    answer = await gateway.do("/v1/holds", {"scope": "location", "reason": "x"})
+    assert "goes with a name" in (await answer.json())["detail"]
+
+
 async def test_an_act_on_an_unknown_request_is_told_so(gateway: Served) -> None:
     assert (await gateway.do("/v1/requests/r-9/close", {"reason": "x"})).status == 404
     assert (await gateway.do("/v1/requests/r-1/explode", {"reason": "x"})).status == 404

@@ -26,6 +26,17 @@ async def test_reads_need_the_token_of_an_operator(gateway: Served, path: str) -
         assert (answer.status, answer.content_type) == (401, "application/problem+json")
 
 
+async def test_every_route_below_v1_needs_a_token_and_every_act_more_than_a_viewers(gateway: Served) -> None:
+    app = internal_app(SETTINGS, gateway.pool, gateway.writer, {})
+    routes = [(each.method, each.resource.canonical) for each in app.router.routes() if each.resource]
+    below = [(method, path.format(id=1, action="close")) for method, path in routes if path.startswith("/v1/")]
+    assert len(below) > 20
+    for method, path in below:
+        assert (await gateway.internal.request(method, path)).status == 401, path
+        if method != "GET":
+            assert (await gateway.internal.request(method, path, headers=VIEWER)).status == 403, path
+
+
 async def test_every_operator_may_read(gateway: Served) -> None:
     for name in ("vera", "otto"):
         answer = await gateway.internal.get("/v1/summary", headers={"Authorization": f"Bearer the-token-of-{name}"})

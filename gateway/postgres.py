@@ -33,6 +33,7 @@ _STARTED_WITHIN = 300.0
 _STOPPED_WITHIN = 30.0
 _INSTEAD = "or set DATABASE_URL to a Postgres of your own"
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")  # and no secret: the server may run as another user
 
 Child: TypeAlias = "subprocess.Popen[bytes]"
 
@@ -59,7 +60,7 @@ class _Account:
             user=self.user,
             group=self.group,
             extra_groups=None if self.user is None else [],
-            env={name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"},
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"LC_ALL": "C"},
             pass_fds=() if lock is None else (lock,),
             start_new_session=True,  # Ctrl-C is ours to handle: the server stops last
         )

@@ -77,6 +77,12 @@ async def test_it_is_reached_by_password_and_socket_alone(folder: Path) -> None:
             await ask(dsn.replace(password, "guessed"), "SELECT 1")
 
 
+async def test_it_does_not_inherit_the_gateways_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWSTORE_CLIENT_SECRET", "hunter2hunter2hunter2")
+    async with running(folder, durable=False, prefer_system=system):
+        assert b"hunter2" not in Path(f"/proc/{process_of(folder)}/environ").read_bytes()
+
+
 async def test_the_callers_settings_win_and_tests_may_trade_durability_for_speed(folder: Path) -> None:
     async with running(folder, durable=False, prefer_system=system, settings={"work_mem": "5MB"}) as dsn:
         assert await ask(dsn, "SHOW work_mem") == "5MB"

@@ -546,6 +546,13 @@ def test_a_database_url_that_is_not_postgres_is_a_fault_that_does_not_repeat_it(
     assert "hunter2" not in fault
 
 
+@pytest.mark.parametrize("rest", ["hunter2/hunter@one/db", "hunter2@one:port/db", "hunter2@[::1/db"])
+def test_a_database_url_that_nobody_could_read_is_a_fault_and_no_traceback(folder: Path, rest: str) -> None:
+    fault = only_fault(folder, SMALLEST, DATABASE_URL=f"postgresql://gateway:{rest}")
+    assert fault.startswith("database.url: is not a Postgres URL; ")
+    assert "hunter2" not in fault
+
+
 def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folder: Path) -> None:
     text = changed("https://gateway.example.com", "https://gateway.example.com/edge/")
     described = json.loads(json.dumps(describe(read(folder, f'{text}[locations.DC02]\napi_keys = ["env:DC02"]'))))

@@ -162,6 +162,14 @@ def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
     return web_url(value, plain_http_hosts).rstrip("/")
 
 
+def _has_ports(url: str) -> bool:
+    try:
+        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+        return all(urlsplit(f"//{host}").port != 0 for host in hosts)
+    except ValueError:
+        return False
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -196,10 +204,13 @@ class SecretKinds:
         return secret
 
     def database_url(self, value: object) -> Secret:
-        """Only the scheme is checked: hosts may be several, and the password is nobody's to judge here."""
+        """Hosts may be several. A password with a / in it makes a port of its beginning, which an error would tell."""
         url = self._fetch(value)
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise Unfit("is not a Postgres URL; write postgresql://user:password@host:port/database")
+        if not url.startswith(("postgresql://", "postgres://")) or not _has_ports(url):
+            raise Unfit(
+                "is not a Postgres URL; write postgresql://user:password@host:port/database, "
+                "and / # ? @ of the password as %2F %23 %3F %40"
+            )
         return Secret(url)
 
     def _fetch(self, value: object) -> str:

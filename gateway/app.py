@@ -29,7 +29,7 @@ from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.sending import Checked
-from gateway.settings import Listener, Settings
+from gateway.settings import Listener, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 
@@ -118,9 +118,9 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
         inside = internal_app(settings, pool, writer, adapters, draining)
-        internal_url, _ = await _listen(stack, inside, settings.internal, _CLOSE_TIME)
+        internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
         outside = public_app(settings, writer, pool, join, draining=draining)
-        public_url, public = await _listen(stack, outside, settings.public, _LISTENER_TIME)
+        public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
 
         async def drain() -> None:
             draining.set()
@@ -250,7 +250,7 @@ async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -
 
 
 async def _listen(
-    stack: AsyncExitStack, app: web.Application, at: Listener, patience: float
+    stack: AsyncExitStack, app: web.Application, table: str, at: Listener, patience: float
 ) -> tuple[str, web.AppRunner]:
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1
@@ -258,7 +258,11 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, at.host, at.port)
-    await site.start()
+    try:
+        await site.start()
+    except OSError as error:
+        fault = f"{table}: can't listen on {at.host}, port {at.port}: {error.strerror}; give a free one of this machine"
+        raise SettingsError((fault,)) from error
     host, port = runner.addresses[0][:2]
     return (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"), runner
 

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gateway.demo.process import GatewayEnded
+from gateway.ledger.servers import NoServer
 from gateway.migrations import SchemaMismatch
 from gateway.postgres import PostgresUnavailable
 from gateway.settings import SettingsError
@@ -36,6 +37,8 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return uvloop.run(_cancelled_by_signals(main))
     except (SettingsError, SchemaMismatch, PostgresUnavailable) as error:
         raise fault(str(error), 2) from error
+    except NoServer as error:
+        raise fault(f"no database takes writes: {error}; mend it, or database.url or DATABASE_URL", 1) from error
     except GatewayEnded as error:
         raise fault(str(error), 1) from error
     except (OSError, asyncpg.PostgresError) as error:

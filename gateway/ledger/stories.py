@@ -136,5 +136,7 @@ async def location_of(pool: Pool, request_id: str) -> str | None:
 
 
 async def open_elsewhere(connection: Connection, providers: list[str]) -> dict[str, int]:
-    """Count the open requests of every provider that is not among these."""
+    """Count the open requests of every provider that is not among these; before the first migration there are none."""
+    if await connection.fetchval("SELECT to_regclass('requests') IS NULL"):
+        return {}
     return {row["provider"]: row["count"] for row in await connection.fetch(_ELSEWHERE, providers)}

@@ -71,7 +71,8 @@ class Http:
             return None
         if 200 <= status < 300:
             return Taken(status, _provider_order(body))
-        raise NotSent(f"the look-up answered {status}", status, body)
+        hint = ": check the URL and the key of the provider" if status in _NOT_TAKEN else ""
+        raise NotSent(f"the look-up answered {status}{hint}", status, body)
 
     async def withdraw(self, order: Order) -> str | None:
         """Delete the order. Only 200 and 204 say that it has stopped: 202 means that it may yet."""

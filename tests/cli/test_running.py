@@ -1,3 +1,8 @@
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -70,6 +75,33 @@ async def test_online_reaches_newstore_and_every_provider_of_a_running_world(
 ) -> None:
     async with running(tmp_path, database) as road:
         assert set((await app.reach(road.settings)).values()) == {""}
+
+
+def told(config: Path, command: str, url: str) -> tuple[int, str]:
+    words = [sys.executable, "-m", "gateway", command, "-c", str(config)]
+    environment = {**os.environ, **KEYS, "DATABASE_URL": url}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stderr
+
+
+def test_a_database_that_is_away_is_named_without_its_password(config: Path) -> None:
+    code, fault = told(config, "check-config", "postgresql://gateway:hunter2@127.0.0.1:1/gateway")
+    assert (code, "127.0.0.1:1" in fault, "mend it, or database.url" in fault) == (1, True, True)
+    assert "hunter2" not in fault
+
+
+def test_an_address_that_is_taken_is_named_with_its_place_in_the_settings(config: Path, database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config.write_text(f"{CONFIG}[internal]\nport = {taken.getsockname()[1]}\n")
+        code, fault = told(config, "serve", database)
+    assert (code, fault.partition(" on ")[0]) == (2, "internal: can't listen")
+
+
+async def test_before_the_first_migration_no_work_is_open(
+    config: Path, new_database: Callable[[str], Awaitable[str]]
+) -> None:
+    loaded = settings.load(config, {**KEYS, "DATABASE_URL": await new_database("gateway_empty")})
+    assert await app.open_work_without_provider(loaded) == {}
 
 
 async def test_open_work_of_a_provider_that_the_settings_do_not_name_is_counted(

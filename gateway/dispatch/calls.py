@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.calls import NotSent
+from gateway.calls import NotSent, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
@@ -45,7 +45,12 @@ async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
                 return _taken(claim, provider_order=found.provider_order, found=True)
         elif not adapter.is_idempotent:
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
-    taken = await adapter.create(order)
+    try:
+        taken = await adapter.create(order)
+    except Refused as refused:
+        if claim.doubt and not adapter.can_look_up:
+            raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
+        raise
     return _taken(claim, provider_order=taken.provider_order)
 
 

@@ -14,6 +14,7 @@ from gateway.dispatch.calls import Road, make
 from gateway.dispatch.outcomes import Undecidable, after
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
+from gateway.domain.events import Declined
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.stories import briefs
 from gateway.ledger.writer import Writer
@@ -154,6 +155,26 @@ async def test_a_redriven_order_goes_out_under_a_key_of_its_own(
 
     first, second, third = outside.keys
     assert first != second == third
+
+
+async def test_an_order_that_may_be_there_is_not_called_refused_because_its_repeat_was(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    call = await claimed(pool)
+    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+    call = await claimed(pool)
+    outside.answers["POST"] = 422
+    road.adapters["acme"].can_look_up = False
+    with pytest.raises(Undecidable) as unclear:
+        await made(road, pool, call)
+
+    ended = after(unclear.value, call, AT, 10.0)
+    assert isinstance(ended, CallEnded)
+    await writer.settle(call, TRY, ended)
+    reroute = Reroute(request_id="r-1", at=AT, who="ada", action_id="a", to="beta", can_withdraw=False)
+    (declined,) = (await writer.apply(reroute)).events
+    assert isinstance(declined.fact, Declined)
 
 
 async def dead_shipment(writer: Writer, pool: Pool) -> None:

@@ -223,9 +223,12 @@ def _is_auth_failure(status: int, body: bytes) -> bool:
 
 
 def _key(entry: Mapping[str, Any], operation: Operation) -> Key:
+    product = entry["product_id"]
+    if not isinstance(product, str) or "\0" in product:
+        raise TypeError("a product id is text that can be stored")
     if operation is Operation.SHIP:
-        return (entry["product_id"], entry.get("carrier"), entry.get("tracking_code"))
-    return (entry["product_id"], None, None)
+        return (product, entry.get("carrier"), entry.get("tracking_code"))
+    return (product, None, None)
 
 
 def _refused(entries: Sequence[Mapping[str, Any]], operation: Operation) -> dict[Key, tuple[int, str]]:
@@ -233,5 +236,5 @@ def _refused(entries: Sequence[Mapping[str, Any]], operation: Operation) -> dict
     for entry in entries:
         key = _key(entry, operation)
         reason = entry.get("error_code") or entry.get("error_description") or "failed"
-        counted[key] = (counted.get(key, (0, ""))[0] + 1, str(reason)[:300])
+        counted[key] = (counted.get(key, (0, ""))[0] + 1, str(reason).replace("\0", "")[:300])
     return counted

@@ -84,6 +84,10 @@ def always(status: int, body: str = "", **headers: str) -> Answer:
     return answer
 
 
+ODD = always(200, '{"successful_shipments": [{"product_id": 7, "carrier": "UPS", "tracking_code": "1Z"}]}')
+"""No product of ours is a number."""
+
+
 async def test_a_shipment_is_read_back_by_product_carrier_and_tracking_code(tenant: Tenant) -> None:
     await tenant.client.ship("r-1", ["A", "A"], PARCEL)
     await tenant.newstore.until(lambda: len(tenant.newstore.requests["r-1"].with_status("shipped")) == 2)
@@ -96,6 +100,14 @@ async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> No
     await tenant.client.ship("r-1", ["B"], PARCEL)
     shown = await tenant.shown(Operation.SHIP)
     assert shown.refused == {("B", "UPS", "1Z1"): (1, "refused")}
+
+
+async def test_a_reason_is_read_back_as_text_that_can_be_stored(answering: Answering) -> None:
+    entry = '{"product_id": "A", "carrier": "UPS", "tracking_code": "1Z", "error_code": "lo\\u0000st"}'
+    client = await answering(always(200, '{"successful_shipments": [], "failed_shipments": [%s]}' % entry))
+    shown = await client.read_back(Operation.SHIP, "r-1")
+    assert shown is not None
+    assert shown.refused == {("A", "UPS", "1Z"): (1, "lost")}
 
 
 async def test_rejections_and_cancellations_are_read_back_by_product(tenant: Tenant) -> None:
@@ -170,7 +182,7 @@ async def test_an_answer_is_named_by_what_to_do_with_it(
         assert raised.value.code == "already_rejected"
 
 
-@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405)])
+@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405), ODD])
 async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, answer: Answer) -> None:
     client = await answering(answer)
     with pytest.raises(Unreadable):
@@ -196,6 +208,7 @@ async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> 
         (b'{"messages":["text"],"request_id":"r"}', ("", "text")),
         (b'{"type":"about:blank","title":"t","status":400,"detail":"text"}', ("", "text")),
         (b'{"error":"invalid_client","error_description":"text"}', ("invalid_client", "text")),
+        (b'{"error_code":"c\\u0000","error_description":"te\\u0000xt"}', ("c", "text")),
         (b"<html>", ("", "")),
         (b"[]", ("", "")),
     ],

@@ -70,7 +70,7 @@ class Client:
 
     async def check(self) -> None:
         """Get a token, to see that the credentials are right."""
-        await self._bearer(None)
+        await self._bearer(None, self._ends())
 
     async def acknowledge(self, request_id: str) -> int:
         """Accept the request. One that has shipped already needs no acceptance any more."""
@@ -125,26 +125,29 @@ class Client:
         self, method: str, name: str, request_id: str, resource: str, body: bytes | None
     ) -> tuple[int, bytes]:
         url = f"{self._settings.url.rstrip('/')}/v0/d/fulfillment_requests/{quote(request_id, safe='')}/{resource}"
-        try:
-            # The claim of a delivery outlives one call's time-out, with whatever tokens that call needs.
-            async with asyncio.timeout(self._settings.timeout):
-                return await self._authorized(method, name, url, body)
-        except TimeoutError as error:
-            raise Unknown("no answer in time") from error
-
-    async def _authorized(self, method: str, name: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-        token = await self._bearer(None)
-        status, answer = await self._send(method, name, url, token, body)
+        # The claim of a delivery outlives one call's time-out, with whatever tokens that call needs.
+        ends = self._ends()
+        token = await self._bearer(None, ends)
+        status, answer = await self._send(method, name, url, token, body, ends)
         if _is_auth_failure(status, answer):
-            token = await self._bearer(token)
-            status, answer = await self._send(method, name, url, token, body)
+            token = await self._bearer(token, ends)
+            status, answer = await self._send(method, name, url, token, body, ends)
             if _is_auth_failure(status, answer):
                 raise Unauthorized("NewStore refuses the token: check the API client and its scopes", status, answer)
         return status, answer
 
-    async def _send(self, method: str, name: str, url: str, token: str, body: bytes | None) -> tuple[int, bytes]:
+    def _ends(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.timeout
+
+    async def _send(
+        self, method: str, name: str, url: str, token: str, body: bytes | None, ends: float
+    ) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **trace.headers()}
-        return await self._request(method, name, url, headers=headers, data=body)
+        try:
+            async with asyncio.timeout_at(ends):
+                return await self._request(method, name, url, headers=headers, data=body)
+        except TimeoutError as error:
+            raise Unknown("no answer in time") from error
 
     async def _request(self, method: str, name: str, url: str, **content: Any) -> tuple[int, bytes]:
         self.calls[name] += 1
@@ -165,8 +168,15 @@ class Client:
             raise Blocked(_BLOCKED_SECONDS, 403, body)
         return answer.status, body
 
-    async def _bearer(self, stale: str | None) -> str:
+    async def _bearer(self, stale: str | None, ends: float) -> str:
         """Give a token that is good for a while, and not `stale`, which NewStore has just refused."""
+        try:
+            async with asyncio.timeout_at(ends):
+                return await self._fresh(stale)
+        except TimeoutError as error:
+            raise NotSent("no token in time") from error
+
+    async def _fresh(self, stale: str | None) -> str:
         async with self._refreshing:
             now = asyncio.get_running_loop().time()
             if self._token is None or self._token == stale or now >= self._token_ends:

@@ -1,3 +1,4 @@
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, 
 from gateway.settings import NewStore as Settings
 from gateway.settings import Secret
 from gateway.simulator.newstore import NewStore
+from gateway.simulator.newstore_faults import Faults
 
 PARCEL = Parcel("UPS", "1Z1")
 TOKEN = "/token"
@@ -104,7 +106,7 @@ async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> No
 
 async def test_a_reason_is_read_back_as_text_that_can_be_stored(answering: Answering) -> None:
     entry = '{"product_id": "A", "carrier": "UPS", "tracking_code": "1Z", "error_code": "lo\\u0000st"}'
-    client = await answering(always(200, '{"successful_shipments": [], "failed_shipments": [%s]}' % entry))
+    client = await answering(always(200, '{"successful_shipments": [], "failed_shipments": [' + entry + "]}"))
     shown = await client.read_back(Operation.SHIP, "r-1")
     assert shown is not None
     assert shown.refused == {("A", "UPS", "1Z"): (1, "lost")}
@@ -129,6 +131,15 @@ async def test_a_token_is_kept_until_it_is_refused_and_then_got_once(tenant: Ten
     tenant.newstore.expire_tokens()
     await tenant.client.acknowledge("r-1")
     assert tenant.client.calls["token"] == 2
+
+
+async def test_a_write_that_waits_in_vain_for_its_token_was_not_sent(tenant: Tenant) -> None:
+    tenant.newstore.fate.faults = Faults(slow_seconds=3.0)
+    tenant.newstore.fail_next("token", "slow")
+    both = (tenant.client.ship("r-1", [product], PARCEL) for product in "AB")
+    told = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in told] == [NotSent, NotSent]
+    assert tenant.client.calls["ship"] == 0
 
 
 async def test_an_acceptance_after_a_shipment_is_done(tenant: Tenant) -> None:

@@ -21,6 +21,7 @@ from gateway.telemetry import metrics, trace
 from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
 
 _BLOCKED_SECONDS = 300.0
+_NEXT_TOKEN = 30.0  # seconds after a fresh token was refused too: a missing scope gets no better by asking again
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
         self._token: str | None = None
         self._token_ends = 0.0
+        self._next_token_at = 0.0  # for the same refusal
         self._refreshing = asyncio.Lock()
         self.calls: Counter[str] = Counter()
 
@@ -128,11 +130,14 @@ class Client:
         # The claim of a delivery outlives one call's time-out, with whatever tokens that call needs.
         ends = self._ends()
         token = await self._bearer(None, ends)
-        status, answer = await self._send(method, name, url, token, body, ends)
+        status, answer = await self._send(method, name, url, token, body, ends=ends)
         if _is_auth_failure(status, answer):
-            token = await self._bearer(token, ends)
-            status, answer = await self._send(method, name, url, token, body, ends)
+            fresh = await self._bearer(token, ends)
+            if fresh != token:
+                status, answer = await self._send(method, name, url, fresh, body, ends=ends)
             if _is_auth_failure(status, answer):
+                now = asyncio.get_running_loop().time()
+                self._next_token_at = now + _NEXT_TOKEN if now >= self._next_token_at else self._next_token_at
                 raise Unauthorized("NewStore refuses the token: check the API client and its scopes", status, answer)
         return status, answer
 
@@ -140,7 +145,7 @@ class Client:
         return asyncio.get_running_loop().time() + self._settings.timeout
 
     async def _send(
-        self, method: str, name: str, url: str, token: str, body: bytes | None, ends: float
+        self, method: str, name: str, url: str, token: str, body: bytes | None, *, ends: float
     ) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **trace.headers()}
         try:
@@ -179,7 +184,8 @@ class Client:
     async def _fresh(self, stale: str | None) -> str:
         async with self._refreshing:
             now = asyncio.get_running_loop().time()
-            if self._token is None or self._token == stale or now >= self._token_ends:
+            is_stale = self._token == stale and now >= self._next_token_at
+            if self._token is None or is_stale or now >= self._token_ends:
                 self._token, lifetime = await self._new_token()
                 self._token_ends = now + max(lifetime - 60.0, lifetime / 2)
                 metrics.TOKEN_EXPIRES.set(time.time() + lifetime)

@@ -2,6 +2,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from secrets import token_hex
 
 import aiohttp
 import pytest
@@ -60,7 +61,7 @@ async def answering() -> AsyncIterator[Callable[[Answer], Awaitable[Client]]]:
 
         async def make(answer: Answer) -> Client:
             async def token(_: web.Request) -> web.Response:
-                return web.json_response({"access_token": "t", "expires_in": 300})
+                return web.json_response({"access_token": token_hex(4), "expires_in": 300})
 
             app = web.Application()
             app.router.add_post(TOKEN, token)
@@ -140,6 +141,14 @@ async def test_a_write_that_waits_in_vain_for_its_token_was_not_sent(tenant: Ten
     told = await asyncio.gather(*both, return_exceptions=True)
     assert [type(each) for each in told] == [NotSent, NotSent]
     assert tenant.client.calls["ship"] == 0
+
+
+async def test_what_is_refused_with_a_fresh_token_gets_no_further_one_for_a_while(answering: Answering) -> None:
+    client = await answering(always(403, "{}"))
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            await client.cancel("r-1", ["A"])
+    assert client.calls == {"token": 2, "cancel": 6}
 
 
 async def test_an_acceptance_after_a_shipment_is_done(tenant: Tenant) -> None:

@@ -114,16 +114,12 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
 async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:
     operation = _READS[claim.operation]
     shown = await road.newstore.read_back(operation, claim.request_id)
-    return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=is_overdue(claim))
+    return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=claim.overdue)
 
 
 def nothing_shown(claim: Claim) -> ReadBack:
     """Stand for a read-back that brought no answer: it proves nothing, and its time-box may have passed."""
-    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=is_overdue(claim), answered=False)
-
-
-def is_overdue(claim: Claim) -> bool:
-    return claim.verify_by is not None and datetime.now(UTC) >= claim.verify_by
+    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=claim.overdue, answered=False)
 
 
 def _read(

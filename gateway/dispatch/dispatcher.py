@@ -255,7 +255,7 @@ class Dispatcher:
 
     def _after(self, error: Exception, claim: Claim) -> Command | Again:
         then = after(error, claim, datetime.now(UTC), self._grace)
-        if claim.verify_by is None or (isinstance(then, Again) and not calls.is_overdue(claim)):
+        if claim.operation not in READS or (isinstance(then, Again) and not claim.overdue):
             return then
         if isinstance(error, Throttled):
             return then  # told to come again later, it has not looked: the time-box ends with a look

@@ -19,7 +19,7 @@ from gateway.telemetry.logs import log
 
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
-from .plan import Plan
+from .plan import Held, Plan
 from .servers import NoServer
 
 _MOST_COMMANDS = 500
@@ -51,7 +51,8 @@ _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enabl
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
-SELECT request_id, operation, seq, destination, owner, attempt, doubt FROM deliveries
+SELECT request_id, operation, seq, destination, owner, attempt, doubt, verify_by <= clock_timestamp() AS overdue
+FROM deliveries
 WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _READ_CAUSES = """
@@ -67,7 +68,7 @@ class _Read:
     """What the database held when a batch was decided."""
 
     requests: dict[str, Request]
-    claims: dict[tuple[str, str, int], tuple[str | None, int]]  # who has a delivery, in which attempt
+    claims: Held
     traces: dict[str, str]  # where a request's trace began
 
 
@@ -277,7 +278,10 @@ class Writer:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
         return _Read(
             {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
-            {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
+            {
+                (row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"], bool(row["overdue"]))
+                for row in deliveries
+            },
             {row["id"]: row["trace"] for row in rows if row["trace"]},
         )
 

@@ -15,11 +15,13 @@ from gateway.domain.routing import idempotency_key, provider_reference
 from gateway.domain.units import Confirmed
 from gateway.ledger.entries import Claim
 from gateway.ledger.stories import Brief
+from gateway.newstore import errors as newstore
 from gateway.newstore.client import Client, Shown
 from gateway.providers.contract import Adapter, Order
 
 from .outcomes import Undecidable
 
+_DONE_ALREADY = {Operation.SHIP: "already_shipped", Operation.REJECT: "already_rejected"}
 _READS = {read: report for report, read in READ_BACK.items()}
 
 
@@ -100,15 +102,23 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
         if not absent:
             return _taken(claim, found=True)
         units = absent
-    products = [request.units[index].product for index in units]
+    try:
+        await _send(road.newstore, claim, story, [request.units[index].product for index in units])
+    except newstore.Refused as refused:
+        if not claim.doubt or refused.code != _DONE_ALREADY.get(claim.operation):
+            raise
+        return _taken(claim, found=True)  # it arrived before, and is not shown yet
+    return _taken(claim, verifiable=verifiable)
+
+
+async def _send(client: Client, claim: Claim, story: Sequence[Event], products: Sequence[str]) -> None:
     fact = reports(story)[claim.seq]
     if isinstance(fact, UnitsShipped):
-        await road.newstore.ship(request.id, products, fact.parcel)
+        await client.ship(claim.request_id, products, fact.parcel)
     elif isinstance(fact, UnitsWithdrawn):
-        await road.newstore.reject(request.id, products, fact.reason)
+        await client.reject(claim.request_id, products, fact.reason)
     else:
-        await road.newstore.cancel(request.id, products)
-    return _taken(claim, verifiable=verifiable)
+        await client.cancel(claim.request_id, products)
 
 
 async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:

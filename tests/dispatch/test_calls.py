@@ -15,6 +15,7 @@ from gateway.dispatch.outcomes import Undecidable, after
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined
+from gateway.domain.units import Confirmed
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.stories import briefs
 from gateway.ledger.writer import Writer
@@ -38,6 +39,7 @@ class World:
         self.calls: Counter[str] = Counter()
         self.keys: list[str | None] = []
         self.sent: list[str] = []
+        self.refusal: str | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path == "/token":
@@ -49,6 +51,8 @@ class World:
         return web.Response(status=self.answers[request.method])
 
     async def _shipment(self, request: web.Request) -> web.Response:
+        if request.method == "POST" and self.refusal:
+            return web.json_response({"error_code": self.refusal}, status=400)
         if request.method == "POST":
             (line,) = (await request.json())["line_items"]
             self.sent += line["product_ids"]
@@ -209,6 +213,30 @@ async def test_a_redriven_shipment_that_is_shown_whole_is_not_sent(
     assert isinstance(command, CallTaken)
     assert command.found
     assert outside.sent == []
+
+
+async def test_a_repeat_refused_as_done_already_is_read_back_once_more(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    """The read-back lags: it does not show what arrived the first time."""
+    await dead_shipment(writer, pool)
+    outside.refusal = "already_shipped"
+    call = await claimed(pool, "newstore")
+    command = await made(road, pool, call)
+    assert isinstance(command, CallTaken)
+    assert command.found
+    state = (await writer.settle(call, TRY, command)).request
+    assert state is not None
+    assert {unit.confirmed for unit in state.units} == {Confirmed.SENT}
+
+
+async def test_a_repeat_refused_because_something_else_was_done_is_refused(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await dead_shipment(writer, pool)
+    outside.refusal = "already_rejected"
+    with pytest.raises(Refused):
+        await made(road, pool, await claimed(pool, "newstore"))
 
 
 async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_shown(

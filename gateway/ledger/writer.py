@@ -25,6 +25,7 @@ from .servers import NoServer
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
+_MOST_WAITING_BYTES = 256 * 1024 * 1024
 _MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
 _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
@@ -88,6 +89,7 @@ class Writer:
         self._connection: asyncpg.Connection | None = None
         self._urgent: deque[Entry] = deque()
         self._settlements: deque[Entry] = deque()
+        self._waiting_bytes = 0  # of commands whose sender may be told to come again
         self._writing: list[Entry] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -107,11 +109,12 @@ class Writer:
         Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes too long (it may
         still come), `Unstorable` when it never can.
         """
-        if self.waiting >= _MOST_WAITING:
+        if self.waiting >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
             raise LedgerUnavailable("too many commands are waiting")
         entry = Entry(
             command.request_id, command, body=body, trace=trace.current(), optimistic=isinstance(command, Receive)
         )
+        self._waiting_bytes += entry.size
         self._urgent.append(entry)
         self._wake.set()
         return await entry.done
@@ -174,6 +177,7 @@ class Writer:
                 entry = queue.popleft()
                 size += entry.size
                 batch.append(entry)
+                self._waiting_bytes -= 0 if entry.claim else entry.size
         return batch
 
     async def run_once(self, batch: list[Entry]) -> None:
@@ -204,6 +208,7 @@ class Writer:
             await asyncio.sleep(0.005)  # somebody else holds every one of these rows
         for entry in reversed(left):
             (self._settlements if entry.claim else self._urgent).appendleft(entry)
+            self._waiting_bytes += 0 if entry.claim else entry.size
 
     async def _give_back(self, batch: list[Entry], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""

@@ -339,3 +339,26 @@ async def sent_and_looked_for(writer: Writer, pool: Pool, minutes: int) -> Claim
         await writer.settle(call, TRY, taken(call))
     await pool.execute("UPDATE deliveries SET verify_by = now() + make_interval(mins => $1) WHERE is_read", minutes)
     return await claimed(pool, "newstore")
+
+
+async def test_what_waits_for_a_stuck_database_is_bounded_in_bytes(database: str, pool: Pool) -> None:
+    connecting, go = asyncio.Event(), asyncio.Event()
+
+    async def connect() -> asyncpg.Connection:
+        connecting.set()
+        await go.wait()
+        return await asyncpg.connect(database)
+
+    stuck, body = Writer(connect), bytes(1_000_000)
+    running = asyncio.create_task(stuck.run())
+    waiting = [asyncio.create_task(stuck.apply(receive("first"), body))]
+    await connecting.wait()
+    waiting += [asyncio.create_task(stuck.apply(receive(f"r-{n}"), body)) for n in range(300)]
+    with pytest.raises(LedgerUnavailable):
+        await asyncio.wait_for(stuck.apply(receive("late"), body), 2.0)
+
+    go.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (await stuck.apply(receive("later"), body)).events
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

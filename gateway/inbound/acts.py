@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -33,7 +33,7 @@ from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
 from .problems import Problem
-from .queries import filters_of, read_as
+from .queries import filters_of, place_of, read_as
 
 _MOST_AT_ONCE = 500
 _PER_SECOND = 100
@@ -47,7 +47,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     to: str = ""
     rejection_reason: RejectionReason | None = None
     provider_stopped: str = ""
-    action_id: str = ""
+    action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
 
 
 class BulkOrder(Order, forbid_unknown_fields=True, kw_only=True):
@@ -119,11 +119,12 @@ def act_on_many(action: str) -> Callable[[web.Request], Awaitable[web.Response]]
         order = read_as(BulkOrder, await request.read())
         if not order.filter:
             raise Problem(400, "the filter is empty; name a status, a location, a provider or a time window")
-        filters_of(order.filter)
+        filters = filters_of(order.filter)
+        place_of(order.after)
         desk, who = request.app[DESK], request[OPERATOR].name
         limit = max(1, min(order.limit, _MOST_AT_ONCE))
-        page, next_page = await listing.requests(desk.pool, order.filter, order.after, limit)
-        matching = await listing.count(desk.pool, order.filter, order.after)
+        page, next_page = await listing.requests(desk.pool, filters, order.after, limit)
+        matching = await listing.count(desk.pool, filters, order.after)
         results = await _at_bounded_speed(desk, who, action, [row["id"] for row in page], order)
         done = sum(result.done for result in results)
         told = _consequence(action, order)
@@ -144,9 +145,9 @@ async def _at_bounded_speed(desk: Desk, who: str, action: str, ids: list[str], o
 
 
 async def _act(desk: Desk, who: str, action: str, request_id: str, order: Order) -> ActResult | None:
-    if "\0" in request_id or not order.reason.strip():
+    if not order.reason.strip():
         raise Problem(400, "an act needs a reason; it goes into the audit")
-    before = await stories.request(desk.pool, request_id)
+    before = None if "\0" in request_id else await stories.request(desk.pool, request_id)
     if before is None:
         return None
     command = _command(desk, who, action, before, order)

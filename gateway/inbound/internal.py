@@ -83,10 +83,10 @@ async def list_requests(request: web.Request) -> web.Response:
     """List requests, newest first, a page at a time."""
     asked = dict(request.query)
     limit, after = limit_of(asked.pop("limit", "50")), asked.pop("after", None)
-    filters_of(asked)
+    filters = filters_of(asked)
     place_of(after)
     async with asyncio.timeout(_READ_SECONDS):
-        page, next_page = await listing.requests(request.app[DESK].pool, asked, after, limit)
+        page, next_page = await listing.requests(request.app[DESK].pool, filters, after, limit)
     return json_answer({"requests": page, "next_page": next_page})
 
 

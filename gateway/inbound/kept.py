@@ -33,7 +33,7 @@ async def show_bodies(request: web.Request) -> web.Response:
 async def reveal(request: web.Request) -> web.Response:
     """Show every body as it came, once that is in the audit."""
     order = read_as(RevealOrder, await request.read())
-    if not order.reason.strip() or "\0" in order.reason:
+    if not order.reason.strip():
         raise Problem(400, "to see personal data needs a reason; it goes into the audit")
     found = await _kept(request)
     await audit.write(

@@ -29,7 +29,8 @@ async def show_me(request: web.Request) -> web.Response:
 
 async def summarize(request: web.Request) -> web.Response:
     """Count what is open, and name what else may need a person."""
-    since = moment_of("since", request.query.get("since")) or datetime.now(UTC) - _SHIFT
+    asked = request.query.get("since")
+    since = moment_of("since", asked) if asked else datetime.now(UTC) - _SHIFT
     counts, held = await overview.summary(request.app[DESK].pool, since)
     return json_answer({**counts, "since": since, "holds": [shown(hold) for hold in held]})
 

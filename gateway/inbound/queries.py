@@ -1,7 +1,7 @@
 """Read what operators ask: filters, page sizes, and the JSON of what they want done."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -10,41 +10,52 @@ from gateway.ledger import listing
 
 from .problems import Problem
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 _MOST = 200
+_TIMES = frozenset({"since", "until", "changed_since"})
 
 
 def read_as(kind: type[T], body: bytes) -> T:
     """Read a JSON body as this type; what is wrong is a 400 that says where."""
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        read = msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Problem(400, f"{error}; compare the body with /openapi.json") from error
+    if any("\0" in text for text in _texts(read)):
+        raise Problem(400, "the body holds a NUL character; remove it")
+    return read
 
 
-def filters_of(asked: Mapping[str, str]) -> None:
-    """Check a filter for requests."""
+def _texts(read: msgspec.Struct) -> Iterator[str]:
+    for value in msgspec.structs.astuple(read):
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from value.values()
+
+
+def filters_of(asked: Mapping[str, str]) -> dict[str, str]:
+    """Check a filter for requests, and write its times as Postgres reads them."""
     if unknown := asked.keys() - set(listing.FILTERS):
         raise Problem(400, f"no filter {', '.join(sorted(unknown))}; choose from {', '.join(listing.FILTERS)}")
     if asked.get("status", "pending") not in listing.STATUSES:
         raise Problem(400, f"no such status; choose one of {', '.join(listing.STATUSES)}")
     if any("\0" in value for value in asked.values()):
         raise Problem(400, "a filter holds a NUL character; remove it")
-    for name in ("since", "until", "changed_since"):
-        moment_of(name, asked.get(name))
     if {"changed_since", "taken_by", "failure"} & asked.keys() and asked.get("status") not in listing.OPEN_STATUSES:
         raise Problem(400, "changed_since, taken_by and failure need a status: pending, failed, rejected or unroutable")
+    return {**asked, **{name: moment_of(name, asked[name]).isoformat() for name in _TIMES & asked.keys()}}
 
 
-def moment_of(name: str, text: str | None) -> datetime | None:
+def moment_of(name: str, text: str) -> datetime:
     """Read a time."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError as error:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise Problem(400, f"{name} has no time zone; add one, Z for UTC")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Problem(400, f"{name} is no time; write it as 2026-03-05T09:00:00Z") from error
-    if moment is not None and moment.tzinfo is None:
-        raise Problem(400, f"{name} has no time zone; add one, Z for UTC")
-    return moment
 
 
 def place_of(cursor: str | None) -> None:

@@ -50,6 +50,39 @@ async def test_an_act_without_a_reason_is_refused(gateway: Served) -> None:
     assert await audit(gateway) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/requests/r-1/note", {"reason": "a\0b"}),
+        ("/v1/requests/r-1/take", {"reason": "x", "action_id": "a\0b"}),
+        ("/v1/requests/r-1/take", {"reason": "x", "action_id": "a" * 101}),
+        ("/v1/requests/r-1/reveal", {"reason": "a\0b"}),
+        ("/v1/closes", {"reason": "x", "filter": {"location": "a\0b"}}),
+        ("/v1/closes", {"reason": "x", "filter": {"location": "DC09"}, "after": "1:\0"}),
+        ("/v1/closes", {"reason": "x", "filter": {"location": "DC09"}, "after": "nonsense"}),
+        ("/v1/holds", {"scope": "everything", "reason": "a\0b"}),
+        ("/v1/holds", {"scope": "request", "name": "a" * 256, "reason": "x"}),
+        ("/v1/holds/1/release", {"reason": "a\0b"}),
+        ("/v1/quarantine/1/discard", {"reason": "a\0b"}),
+    ],
+)
+async def test_what_the_database_can_not_store_is_refused_before_anything_happens(
+    gateway: Served, path: str, body: dict[str, object]
+) -> None:
+    await gateway.receive(order())
+    await gateway.receive(b"nonsense")
+    answer = await gateway.do(path, body)
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert await audit(gateway) == []
+
+
+async def test_a_hold_on_what_there_is_not_is_told_what_there_is(gateway: Served) -> None:
+    answer = await gateway.do("/v1/holds", {"scope": "galaxy", "name": "DC01", "reason": "x"})
+    assert "choose one of everything, newstore, provider" in (await answer.json())["detail"]
+    answer = await gateway.do("/v1/holds", {"scope": "location", "reason": "x"})
+    assert "goes with a name" in (await answer.json())["detail"]
+
+
 async def test_an_act_on_an_unknown_request_is_told_so(gateway: Served) -> None:
     assert (await gateway.do("/v1/requests/r-9/close", {"reason": "x"})).status == 404
     assert (await gateway.do("/v1/requests/r-1/explode", {"reason": "x"})).status == 404

@@ -26,6 +26,17 @@ async def test_reads_need_the_token_of_an_operator(gateway: Served, path: str) -
         assert (answer.status, answer.content_type) == (401, "application/problem+json")
 
 
+async def test_every_route_below_v1_needs_a_token_and_every_act_more_than_a_viewers(gateway: Served) -> None:
+    app = internal_app(SETTINGS, gateway.pool, gateway.writer, {})
+    routes = [(each.method, each.resource.canonical) for each in app.router.routes() if each.resource]
+    below = [(method, path.format(id=1, action="close")) for method, path in routes if path.startswith("/v1/")]
+    assert len(below) > 20
+    for method, path in below:
+        assert (await gateway.internal.request(method, path)).status == 401, path
+        if method != "GET":
+            assert (await gateway.internal.request(method, path, headers=VIEWER)).status == 403, path
+
+
 async def test_every_operator_may_read(gateway: Served) -> None:
     for name in ("vera", "otto"):
         answer = await gateway.internal.get("/v1/summary", headers={"Authorization": f"Bearer the-token-of-{name}"})
@@ -73,6 +84,9 @@ async def test_each_filter_finds_its_request_and_no_other(gateway: Served) -> No
         ("after=9999999999999999999999:r-1", "next_page"),
         ("order=a%00b", "NUL"),
         ("after=1:%00", "NUL"),
+        ("since=", "2026-03-05T09:00:00Z"),
+        ("since=0001-01-01T00:00:00%2B01:00", "2026-03-05T09:00:00Z"),
+        ("until=2026-03-05T09:00:00", "time zone"),
         ("colour=red", "tracking_code"),
     ],
 )
@@ -80,6 +94,18 @@ async def test_a_wrong_query_is_told_what_to_write(gateway: Served, query: str, 
     answer = await gateway.ask(f"/v1/requests?{query}")
     assert (answer.status, answer.content_type) == (400, "application/problem+json")
     assert says in (await answer.json())["detail"]
+
+
+async def test_every_way_to_write_a_time_is_understood(gateway: Served) -> None:
+    await gateway.receive(order())
+    for time in ("2026-W01-1T00:00:00Z", "20260305T090000%2B0100", "0001-01-01T00:00:00Z"):
+        page = await (await gateway.ask(f"/v1/requests?since={time}")).json()
+        assert len(page["requests"]) == 1, time
+
+
+async def test_a_summary_since_a_time_that_no_clock_shows_is_a_400(gateway: Served) -> None:
+    answer = await gateway.ask("/v1/summary?since=9999-12-31T23:59:59-23:59")
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
 
 
 async def test_a_story_has_the_documented_shape(gateway: Served) -> None:

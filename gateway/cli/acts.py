@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
-from .api import LOCAL, Json, Token, Url, tell
-from .terminal import console, fault, print_json, run
+from .api import LOCAL, Json, Token, Url, part, tell
+from .terminal import console, fault, print_json, print_table, run, say
 
 commands = typer.Typer()
 
@@ -145,13 +144,13 @@ def _act(action: str, request_id: str, chosen: dict[str, str], order: dict[str, 
 
 
 def _one(action: str, request_id: str, order: dict[str, Any], ask: _Ask) -> None:
-    told = ask.post(f"/v1/requests/{request_id}/{action}", order, (200, 409))
+    told = ask.post(f"/v1/requests/{part(request_id)}/{action}", order, (200, 409))
     if ask.as_json:
         print_json(told)
     elif "outcome" in told:
-        console.print(f"{told['id']}: {told['outcome']}", markup=False)
+        say(f"{told['id']}: {told['outcome']}")
         if told.get("consequence"):
-            console.print(told["consequence"], markup=False)
+            say(told["consequence"])
     if not told.get("done"):
         raise typer.Exit(1)
 
@@ -163,7 +162,7 @@ def _many(action: str, order: dict[str, Any], ask: _Ask) -> None:
         _show(counted, ask)
         return
     if not ask.yes:
-        console.print(f"{counted['matching']} requests match. {action}: {counted['consequence']}.", markup=False)
+        say(f"{counted['matching']} requests match. {action}: {counted['consequence']}.")
         typer.confirm(f"{action} {counted['matching']} requests?", abort=True)
     results: list[dict[str, Any]] = []
     with Progress(console=console, disable=ask.as_json) as progress:
@@ -183,12 +182,11 @@ def _show(told: dict[str, Any], ask: _Ask) -> None:
     if ask.as_json:
         print_json(told)
         return
-    table = Table("id", "done" if not told["dry_run"] else "would be done", "outcome")
-    for result in told["results"]:
-        table.add_row(result["id"], "yes" if result["done"] else "no", result["outcome"])
-    if told["results"]:
-        console.print(table)
-    looked = len(told["results"])
-    console.print(f"{told['matching']} match; {told['done']} of {looked} {'would be ' if told['dry_run'] else ''}done.")
+    if not told["matching"]:
+        say("No request is like that.")
+        return
+    rows = [(each["id"], "yes" if each["done"] else "no", each["outcome"]) for each in told["results"]]
+    print_table(("id", "would be done" if told["dry_run"] else "done", "outcome"), rows)
+    say(f"{told['matching']} match; {told['done']} of {len(rows)} {'would be ' if told['dry_run'] else ''}done.")
     if told["consequence"]:
-        console.print(told["consequence"], markup=False)
+        say(told["consequence"])

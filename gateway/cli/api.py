@@ -1,9 +1,11 @@
 """How a command asks a running gateway."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import aiohttp
 import typer
+from yarl import URL
 
 from .terminal import fault
 
@@ -15,22 +17,31 @@ LOCAL = "http://127.0.0.1:8081"
 
 async def ask(url: str, token: str, path: str, query: dict[str, str]) -> Any:
     """Read from the operations API; what it refuses is printed and ends the command."""
-    async with _session(token) as session, session.get(f"{url}{path}", params=query) as answer:
-        return await _body(answer, (200,))
+    return await _call(url, token, "GET", path, (200,), params=query)
 
 
 async def tell(url: str, token: str, path: str, body: dict[str, Any], good: tuple[int, ...] = (200,)) -> Any:
     """Have something done by the operations API; what it refuses is printed and ends the command."""
-    async with _session(token) as session, session.post(f"{url}{path}", json=body) as answer:
-        return await _body(answer, good)
+    return await _call(url, token, "POST", path, good, json=body)
 
 
-def _session(token: str) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
+def part(request_id: str) -> str:
+    """Write an id, which may hold anything, as a part of a path."""
+    return quote(request_id, safe="")
 
 
-async def _body(answer: aiohttp.ClientResponse, good: tuple[int, ...]) -> Any:
-    body = await answer.json(content_type=None)
+async def _call(url: str, token: str, method: str, path: str, good: tuple[int, ...], **content: Any) -> Any:
+    try:
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+            session.request(
+                method, URL(f"{url.rstrip('/')}{path}", encoded=True), allow_redirects=False, **content
+            ) as answer,
+        ):
+            body: dict[str, Any] = dict(await answer.json(content_type=None))
+    except (aiohttp.ClientError, TimeoutError, TypeError, ValueError) as error:
+        why = f"{url} does not answer as a gateway does ({type(error).__name__})"
+        raise fault(f"{why}; is it running? Give its internal listener as --url or GATEWAY_URL", 1) from error
     if answer.status not in good or "title" in body:
         raise fault(f"{answer.status} {body.get('title')}: {body.get('detail')}", 1)
     return body

@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from .api import LOCAL, Json, Token, Url, ask, tell
-from .terminal import console, print_json, run
+from .terminal import print_json, print_table, run, say
 
 commands = typer.Typer()
 
@@ -28,7 +27,7 @@ def hold(
     if as_json:
         print_json(placed)
     else:
-        console.print(f"hold {placed['id']} lies on {scope} {name}; `gateway release {placed['id']}` ends it")
+        say(f"hold {placed['id']} lies on {scope} {name}: `gateway release {placed['id']} --reason …` ends it")
 
 
 @commands.command()
@@ -44,7 +43,7 @@ def release(
     if as_json:
         print_json(released)
     else:
-        console.print(f"released: {released['scope']} {released['name']}", markup=False)
+        say(f"released: {released['scope']} {released['name']}")
 
 
 @commands.command()
@@ -54,9 +53,18 @@ def holds(url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("id", "what", "since", "until", "who", "why")
-    for each in found["holds"]:
-        until = (each["expires_at"] or "released")[:19]
-        what = f"{each['scope']} {each['name']}".strip()
-        table.add_row(str(each["id"]), what, each["at"][:19], until, each["who"], each["reason"])
-    console.print(table if found["holds"] else "Nothing is held back.")
+    rows = [
+        (
+            str(each["id"]),
+            f"{each['scope']} {each['name']}".strip(),
+            each["at"][:19],
+            (each["expires_at"] or "it is released")[:19],
+            each["who"],
+            each["reason"],
+        )
+        for each in found["holds"]
+    ]
+    if rows:
+        print_table(("id", "what", "since", "until", "who", "why"), rows)
+    else:
+        say("Nothing is held back.")

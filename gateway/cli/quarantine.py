@@ -3,38 +3,48 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from .api import LOCAL, Json, Token, Url, ask, tell
-from .terminal import console, print_json, run
+from .terminal import print_json, print_table, run, say
 
 commands = typer.Typer(help="Messages that could not be applied.", no_args_is_help=True)
 audited = typer.Typer()
 
+Limit = Annotated[int, typer.Option(help="How many, at most 200.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
 
 
 @commands.command("list")
 def list_quarantine(
-    url: Url = LOCAL, token: Token = "", limit: int = 50, after: str = "", as_json: Json = False
+    url: Url = LOCAL, token: Token = "", limit: Limit = 50,
+    after: Annotated[str, typer.Option(help="Where the page before says that more follow.")] = "",
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """List what waits for a decision, oldest first."""
     found = run(ask(url, token, "/v1/quarantine", _given(limit=str(limit), after=after)))
     if as_json:
         print_json(found)
         return
-    table = Table("id", "since", "from", "request", "reason", "detail")
-    for each in found["quarantine"]:
-        table.add_row(
-            str(each["id"]), each["at"][:19], each["source"], each["request_id"] or "—", each["reason"], each["detail"]
-        )  # fmt: skip
-    console.print(table if found["quarantine"] else "Nothing is in quarantine.")
+    rows = [
+        (str(each["id"]), each["at"][:19], each["source"], each["request_id"] or "—", each["reason"], each["detail"])
+        for each in found["quarantine"]
+    ]
+    if rows:
+        print_table(("id", "since", "from", "request", "reason", "detail"), rows)
+    else:
+        say("Nothing is in quarantine.")
+    if found["next_page"]:
+        say(f"More follow: --after {found['next_page']}")
 
 
 @commands.command()
-def show(quarantine_id: int, url: Url = LOCAL, token: Token = "") -> None:
+def show(quarantine_id: int, url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
     """Show one message in our words, without its bytes."""
-    print_json(run(ask(url, token, f"/v1/quarantine/{quarantine_id}", {})))
+    found = run(ask(url, token, f"/v1/quarantine/{quarantine_id}", {}))
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("fact", "value"), [(name, str(value)) for name, value in found.items()], box=None)
 
 
 @commands.command()
@@ -55,19 +65,22 @@ def discard(
 
 @audited.command()
 def audit(
-    url: Url = LOCAL, token: Token = "", subject: str = "", who: str = "", limit: int = 50, as_json: Json = False
+    url: Url = LOCAL, token: Token = "",
+    subject: Annotated[str, typer.Option(help="Only what was done to this, such as a request's id.")] = "",
+    who: Annotated[str, typer.Option(help="Only what this operator did.")] = "",
+    limit: Limit = 50, as_json: Json = False,
 ) -> None:  # fmt: skip
     """List who did what and why, newest first."""
     found = run(ask(url, token, "/v1/audit", _given(subject=subject, who=who, limit=str(limit))))
     if as_json:
         print_json(found)
         return
-    table = Table("when", "who", "what", "on", "why", "outcome")
-    for each in found["audit"]:
-        table.add_row(
-            each["at"][:19], each["who"], each["action"], each["subject"], each["reason"], each["outcome"]
-        )  # fmt: skip
-    console.print(table)
+    told = ("who", "action", "subject", "reason", "outcome")
+    rows = [(each["at"][:19], *(each[name] for name in told)) for each in found["audit"]]
+    if rows:
+        print_table(("when", "who", "what", "on", "why", "outcome"), rows)
+    else:
+        say("Nobody has done anything like that.")
 
 
 def _decide(way: str, quarantine_id: int, reason: str, url: str, token: str, *, as_json: bool) -> None:
@@ -75,7 +88,7 @@ def _decide(way: str, quarantine_id: int, reason: str, url: str, token: str, *, 
     if as_json:
         print_json(told)
     else:
-        console.print(f"{way}: {told['outcome']}", markup=False)
+        say(f"{way}: {told['outcome']}")
 
 
 def _given(**values: str) -> dict[str, str]:

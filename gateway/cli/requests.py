@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from .api import LOCAL, Json, Token, Url, ask, tell
-from .terminal import console, fault, print_json, run
+from .api import LOCAL, Json, Token, Url, ask, part, tell
+from .terminal import fault, print_json, print_table, run, say
 
 commands = typer.Typer()
 
@@ -15,33 +14,32 @@ commands = typer.Typer()
 def list_requests(
     url: Url = LOCAL,
     token: Token = "",
-    status: Annotated[str, typer.Option(help="pending, failed, rejected, shipped or cancelled.")] = "",
-    location: str = "",
-    order: str = "",
-    tracking_code: str = "",
-    limit: int = 50,
+    status: Annotated[str, typer.Option(help="pending, failed, rejected, unroutable, shipped or cancelled.")] = "",
+    location: Annotated[str, typer.Option(help="Only of this DC.")] = "",
+    provider: Annotated[str, typer.Option(help="Only of this provider.")] = "",
+    order: Annotated[str, typer.Option(help="Of this order at NewStore.")] = "",
+    reference: Annotated[str, typer.Option(help="That the provider knows by this reference.")] = "",
+    tracking_code: Annotated[str, typer.Option(help="With this parcel.")] = "",
+    product: Annotated[str, typer.Option(help="With a unit of this product.")] = "",
+    limit: Annotated[int, typer.Option(help="How many, at most 200.")] = 50,
+    after: Annotated[str, typer.Option(help="Where the page before says that more follow.")] = "",
     as_json: Json = False,
 ) -> None:
     """List requests, newest first, and what each waits for."""
     asked = {
-        "status": status, "location": location, "order": order, "tracking_code": tracking_code, "limit": str(limit),
+        "status": status, "location": location, "provider": provider, "order": order, "reference": reference,
+        "tracking_code": tracking_code, "product": product, "limit": str(limit), "after": after,
     }  # fmt: skip
     found = run(ask(url, token, "/v1/requests", {name: value for name, value in asked.items() if value}))
     if as_json:
         print_json(found)
         return
-    table = Table("id", "location", "provider", "status", "received", "waiting for")
-    for row in found["requests"]:
-        waiting = row["waiting_for"]
-        table.add_row(
-            row["id"],
-            row["location"],
-            row["provider"] or "—",
-            row["failure"] or row["status"],
-            row["received_at"][:19],
-            f"{waiting['who']}: {waiting['next']}" if waiting else "",
-        )
-    console.print(table)
+    for each in found["requests"]:
+        _print_head(each)
+    if not found["requests"]:
+        say("No request is like that.")
+    if found["next_page"]:
+        say(f"More follow: --after {found['next_page']}")
 
 
 @commands.command()
@@ -57,7 +55,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print one request's whole story as a timeline, or the bodies that were sent and answered."""
-    path = f"/v1/requests/{request_id}"
+    path = f"/v1/requests/{part(request_id)}"
     if unmasked:
         if not reason:
             raise fault("say why with --reason; it goes into the audit", 2)
@@ -74,23 +72,30 @@ def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:
         return
     for each in found["bodies"]:
         did = "answered" if each["is_answer"] else "sent"
-        console.print(f"{each['at'][:19]}  {each['sender']} {did}: {each['about']}", markup=False)
-        console.print(each["text"] or f"not JSON, {each['bytes']} bytes", markup=False, highlight=False)
+        say(f"{each['at'][:19]}  {each['sender']} {did}: {each['about']}")
+        say(each["text"] or f"not JSON, {each['bytes']} bytes")
 
 
 def _print_story(story: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(story)
         return
-    console.print(f"{story['id']}  {story['location']} → {story['provider']}  {story['status']}", markup=False)
-    if story["waiting_for"]:
-        console.print(f"waits for {story['waiting_for']['who']}: {story['waiting_for']['next']}", markup=False)
-    moments = [(event["at"], event["kind"], event["cause"]) for event in story["events"]]
+    _print_head(story)
+    moments = [(each["at"], each["kind"], " ".join((each["cause"], *_said(each["fact"])))) for each in story["events"]]
     moments += [
         (each["at"], f"  {each['operation']} → {each['destination']}", f"{each['outcome']} {each['detail']}".strip())
         for each in story["attempts"]
     ]
-    table = Table("when", "what", "why", box=None)
-    for moment in sorted(moments):
-        table.add_row(*moment)
-    console.print(table)
+    print_table(("when", "what", "why"), [(at[:23], what, why) for at, what, why in sorted(moments)], box=None)
+
+
+def _print_head(request: dict[str, Any]) -> None:
+    state = request["failure"] or request["status"]
+    at = request["received_at"][:19]
+    say(f"{request['id']}  {request['location']} → {request['provider'] or '—'}  {state}  received {at}")
+    if waiting := request["waiting_for"]:
+        say(f"  waits for {waiting['who']}: {waiting['next']}")
+
+
+def _said(fact: dict[str, Any]) -> list[str]:
+    return [str(fact[name]) for name in ("reason", "detail", "text") if fact.get(name)]

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from gateway import app, migrations, settings
 from gateway.ledger.servers import Servers
 from gateway.telemetry.logs import log
 
 from .api import Json
-from .terminal import console, fault, print_json, run, told_to_stop
+from .terminal import fault, print_json, run, say, told_to_stop
 
 commands = typer.Typer()
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="GATEWAY_CONFIG")]
@@ -54,7 +53,7 @@ def migrate(config: Config = _HERE) -> None:
             connection = await Servers(dsn).connect()
             try:
                 for each in await migrations.migrate(connection):
-                    console.print(f"applied {each.number:04} {each.name}")
+                    say(f"applied {each.number:04} {each.name}")
             finally:
                 await connection.close()
 
@@ -83,20 +82,14 @@ def check_config(
 
 
 def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reached: dict[str, str]) -> None:
-    table = Table("location", "give NewStore this URL", "provider", "adapter", "provider's URL")
     for location in loaded.locations.values():
         provider = loaded.providers[location.provider] if location.provider else None
-        table.add_row(
-            location.id,
-            f"{loaded.public_url}/newstore/{location.id}/fulfillment_requests",
-            provider.name if provider else "— (unroutable)",
-            provider.adapter if provider else "",
-            provider.url if provider else "",
-        )
-    console.print(table)
+        road = (provider.name, provider.adapter, provider.url) if provider else ("no provider: it is unroutable",)
+        say(" → ".join((location.id, *road)))
+        say(f"  give NewStore  {loaded.public_url}/newstore/{location.id}/fulfillment_requests")
     for each in loaded.providers.values():
-        console.print(f"{each.name} calls back at {loaded.public_url}/providers/{each.name}/callbacks")
+        say(f"{each.name} calls back at {loaded.public_url}/providers/{each.name}/callbacks")
     for name, count in strangers.items():
-        console.print(f"[yellow]{count} open requests belong to {name}, which the settings do not name[/yellow]")
+        say(f"{count} open requests belong to {name}, which the settings do not name")
     for name, wrong in reached.items():
-        console.print(f"{name}: {wrong or 'reached'}", markup=False)
+        say(f"{name}: {wrong or 'reached'}")

@@ -3,13 +3,16 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 import orjson
 import typer
+from rich.box import HEAVY_HEAD, Box
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from gateway.demo.process import GatewayEnded
 from gateway.migrations import SchemaMismatch
@@ -20,6 +23,8 @@ from gateway.telemetry import logs
 T = TypeVar("T")
 console = Console()
 errors = Console(stderr=True)
+_UNCUT = 100_000  # columns of what is no terminal
+_LONGEST_NAME = 40  # characters that leave room for other columns
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -61,8 +66,27 @@ async def _cancelled_by_signals(main: Coroutine[Any, Any, T]) -> T:
 
 def fault(text: str, code: int) -> typer.Exit:
     """Print what is wrong, for a person; raise what this returns."""
-    errors.print(text, markup=False, highlight=False)
+    errors.print(_plain(text), soft_wrap=True)
     return typer.Exit(code)
+
+
+def say(text: str) -> None:
+    """Print a line for a person, whole; it may hold a stranger's text."""
+    console.print(_plain(text), soft_wrap=True)
+
+
+def print_table(headings: Iterable[str], rows: Sequence[Sequence[str]], *, box: Box | None = HEAVY_HEAD) -> None:
+    """Print rows for a person: nothing is cut off, and the names in the first column are not broken."""
+    table = Table(*(Column(each, overflow="fold") for each in headings), box=box)
+    table.columns[0].no_wrap = all(len(row[0]) <= _LONGEST_NAME for row in rows)
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    (console if console.is_terminal else Console(width=_UNCUT)).print(table)
+
+
+def _plain(text: str) -> Text:
+    """Show text as it is: no markup, and characters that would steer the terminal by their names."""
+    return Text("".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text))
 
 
 def told_to_stop() -> asyncio.Event:

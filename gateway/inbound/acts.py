@@ -33,7 +33,7 @@ from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
 from .problems import Problem
-from .queries import filters_of, place_of, read_as
+from .queries import Reason, filters_of, place_of, read_as
 
 _MOST_AT_ONCE = 500
 _PER_SECOND = 100
@@ -42,11 +42,11 @@ _PER_SECOND = 100
 class Order(msgspec.Struct, forbid_unknown_fields=True):
     """What a person wants done; every act needs a reason."""
 
-    reason: str
+    reason: Reason
     dry_run: bool = False
     to: str = ""
     rejection_reason: RejectionReason | None = None
-    provider_stopped: str = ""
+    provider_stopped: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
     action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
 
 

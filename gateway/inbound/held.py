@@ -14,7 +14,7 @@ from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK
 from .problems import Problem
-from .queries import number_of, read_as
+from .queries import Reason, number_of, read_as
 
 _LONGEST = 60 * 24 * 365.0
 
@@ -23,13 +23,13 @@ class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
     """What to hold back: everything, newstore, or a provider, location, request or a location's rejections by name."""
 
     scope: str
-    reason: str
+    reason: Reason
     name: Annotated[str, msgspec.Meta(max_length=255)] = ""  # no id of a request is longer
     minutes: float | None = None
 
 
 class ReleaseOrder(msgspec.Struct, forbid_unknown_fields=True):
-    reason: str
+    reason: Reason
 
 
 async def list_holds(request: web.Request) -> web.Response:

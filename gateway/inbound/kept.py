@@ -15,13 +15,13 @@ from .answers import json_answer
 from .desk import DESK
 from .masking import masked
 from .problems import Problem
-from .queries import read_as
+from .queries import Reason, read_as
 
 
 class RevealOrder(msgspec.Struct, forbid_unknown_fields=True):
     """Why somebody must see personal data."""
 
-    reason: str
+    reason: Reason
 
 
 async def show_bodies(request: web.Request) -> web.Response:

@@ -21,12 +21,12 @@ from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
 from .problems import Problem
-from .queries import limit_of, number_of, read_as
+from .queries import Reason, limit_of, number_of, read_as
 from .rejoin import with_location_rule
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
-    reason: str
+    reason: Reason
 
 
 async def list_quarantine(request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -11,6 +11,9 @@ from gateway.ledger import listing
 from .problems import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
+Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
+"""Why somebody acts; it goes into the audit, and whoever comes next reads it."""
+
 _MOST = 200
 _TIMES = frozenset({"since", "until", "changed_since"})
 

@@ -27,10 +27,10 @@ async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterat
         yield road
 
 
-async def typed(road: Road, *words: str, answer: str = "") -> tuple[int, str]:
+async def typed(road: Road, *words: str, answer: str = "", **more: str) -> tuple[int, str]:
     """Type a command, and what it asks for."""
     told = {"GATEWAY_URL": road.gateway.internal_url, "GATEWAY_TOKEN": road.token, "COLUMNS": "200"}
-    environment = {**os.environ, **told}
+    environment = {**os.environ, **told, **more}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", *words, env=environment, stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -136,7 +136,8 @@ async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, p
     async with aiohttp.ClientSession() as session, session.post(url, data=b"{", headers=headers) as answer:
         assert answer.status == 400
     (kept,) = (await read(road, "quarantine", "list"))["quarantine"]
-    assert '"reason": "malformed"' in (await typed(road, "quarantine", "show", str(kept["id"])))[1]
+    assert (await read(road, "quarantine", "show", str(kept["id"])))["reason"] == "malformed"
+    assert f"newstore:{QUICK}" in (await typed(road, "quarantine", "show", str(kept["id"])))[1]
     assert (await typed(road, "quarantine", "replay", str(kept["id"]), "--reason", "x"))[0] == 1
     assert (await typed(road, "quarantine", "discard", str(kept["id"]), "--reason", "a test"))[0] == 0
     assert "Nothing is in quarantine" in (await typed(road, "quarantine", "list"))[1]
@@ -150,3 +151,50 @@ async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool
     code, whole = await typed(road, "show", "r-1", "--unmasked", "--reason", "it came back")
     assert (code, "Ada" in whole) == (0, True)
     assert [each["reason"] for each in (await read(road, "audit"))["audit"]] == ["it came back"]
+
+
+async def test_a_strangers_text_is_printed_as_it_is(road: Road) -> None:
+    assert (await typed(road, "hold", "everything", "--reason", "[/x] :ship: \x1b[31m\u202e"))[0] == 0
+    for words in (("holds",), ("audit",)):
+        code, output = await typed(road, *words)
+        assert (code, "[/x] :ship: \\x1b[31m\\u202e" in output) == (0, True)
+
+
+async def test_nothing_is_cut_off_and_no_name_is_broken(road: Road) -> None:
+    name, reason = "a" * 36, "look " * 30
+    await typed(road, "hold", "request", name, "--reason", reason)
+    (piped,) = [line for line in (await typed(road, "holds", COLUMNS="20"))[1].splitlines() if name in line]
+    assert reason.strip() in piped
+    await road.newstore.place(order(name, "A"), QUICK)
+    for words in (("list",), ("show", name)):
+        _, output = await typed(road, *words, COLUMNS="20")
+        assert f"{name}  DC01 → quick  dispatched" in output
+        assert "release the hold once you have looked into it\n" in output
+    _, output = await typed(road, "holds", COLUMNS="80", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
+    assert "…" not in output
+    assert "No request is like that" in (await typed(road, "list", "--provider", "nobody"))[1]
+
+
+async def test_a_longer_list_says_where_it_goes_on(road: Road) -> None:
+    for request_id in ("r-1", "r-2"):
+        await road.newstore.place(order(request_id, "A"), QUICK)
+    _, output = await typed(road, "list", "--limit", "1")
+    after = output.partition("--after ")[2].strip()
+    assert [each["id"] for each in (await read(road, "list", "--after", after))["requests"]] == ["r-1"]
+
+
+async def test_an_id_may_hold_what_has_a_meaning_in_a_path(road: Road) -> None:
+    request_id = "../a?b#c%2F d"
+    await road.newstore.place(order(request_id, "A"), QUICK)
+    assert (await read(road, "show", request_id))["id"] == request_id
+    assert (await typed(road, "note", request_id, "seen by [Ada]"))[0] == 0
+    assert "seen by [Ada]" in (await typed(road, "show", request_id))[1]
+    code, output = await typed(road, "show", "../summary")
+    assert (code, "no request has this id" in output) == (1, True)
+
+
+async def test_a_gateway_that_is_not_there_is_named_with_what_to_do(road: Road) -> None:
+    for url in ("http://127.0.0.1:9", "127.0.0.1:8081", "http://[::1", road.newstore.url):
+        code, output = await typed(road, "list", GATEWAY_URL=url)
+        assert (code, "Give its internal listener as --url or GATEWAY_URL" in output) == (1, True)
+    assert (await typed(road, "list", GATEWAY_URL=f"{road.gateway.internal_url}/"))[0] == 0

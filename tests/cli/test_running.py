@@ -43,12 +43,20 @@ def test_check_config_prints_the_url_to_give_newstore(config: Path) -> None:
     assert not any(key in done.stdout for key in KEYS.values())
 
 
+def test_no_url_to_give_away_is_cut_off_or_broken(config: Path) -> None:
+    environment = {**KEYS, "DATABASE_URL": "", "COLUMNS": "20"}
+    done = CliRunner().invoke(cli, ["check-config", "-c", str(config)], env=environment)
+    assert "DC01 → wms → http → http://127.0.0.1:9/orders\n" in done.stdout
+    assert "give NewStore  http://127.0.0.1:8080/newstore/DC01/fulfillment_requests\n" in done.stdout
+    assert "wms calls back at http://127.0.0.1:8080/providers/wms/callbacks\n" in done.stdout
+
+
 def test_check_config_names_every_fault_and_fails(config: Path) -> None:
     config.write_text(CONFIG.replace('provider = "wms"', 'provider = "wns"').replace("http://127.0.0.1:9/orders", "x"))
     done = CliRunner().invoke(cli, ["check-config", "-c", str(config)], env={**KEYS, "DATABASE_URL": ""})
     assert done.exit_code == 2
-    assert "locations.DC01.provider" in done.stderr
-    assert "providers.wms.url" in done.stderr
+    named = [line.partition(":")[0] for line in done.stderr.splitlines()]
+    assert named == ["providers.wms.url", "locations.DC01.provider"]
 
 
 async def test_online_says_what_could_not_be_reached(config: Path) -> None:

@@ -63,10 +63,11 @@ async def test_an_act_without_a_reason_is_refused(gateway: Served) -> None:
         ("/v1/holds", {"scope": "everything", "reason": "a\0b"}),
         ("/v1/holds", {"scope": "request", "name": "a" * 256, "reason": "x"}),
         ("/v1/holds/1/release", {"reason": "a\0b"}),
+        ("/v1/requests/r-1/note", {"reason": "a" * 1_001}),
         ("/v1/quarantine/1/discard", {"reason": "a\0b"}),
     ],
 )
-async def test_what_the_database_can_not_store_is_refused_before_anything_happens(
+async def test_what_can_not_be_stored_or_is_too_long_is_refused_before_anything_happens(
     gateway: Served, path: str, body: dict[str, object]
 ) -> None:
     await gateway.receive(order())

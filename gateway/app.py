@@ -39,6 +39,11 @@ _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
 _STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
+_ENSURE_PARTITIONS = """
+SELECT ensure_partitions($1) WHERE NOT EXISTS (
+    SELECT FROM events_default WHERE month = $1 UNION ALL SELECT FROM attempts_default WHERE month = $1
+    UNION ALL SELECT FROM payloads_default WHERE month = $1)
+"""
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
 _DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
@@ -164,10 +169,13 @@ async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
 
 
 async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
-    """Make the partitions of this month and the next, before anything can land in the default one."""
+    """Make the partitions of this month and the next, before anything can land in the default one.
+
+    A month whose rows lie there already, because a clock was wrong, stays there until a person has moved them.
+    """
     this = (today or datetime.now(UTC).date()).replace(day=1)
     for month in (this, (this + timedelta(days=32)).replace(day=1)):
-        await pool.execute("SELECT ensure_partitions($1)", month)
+        await pool.execute(_ENSURE_PARTITIONS, month)
 
 
 async def _sweep(

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.calls import NotSent
+from gateway.calls import NotSent, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
@@ -15,11 +15,13 @@ from gateway.domain.routing import idempotency_key, provider_reference
 from gateway.domain.units import Confirmed
 from gateway.ledger.entries import Claim
 from gateway.ledger.stories import Brief
+from gateway.newstore import errors as newstore
 from gateway.newstore.client import Client, Shown
 from gateway.providers.contract import Adapter, Order
 
 from .outcomes import Undecidable
 
+_DONE_ALREADY = {Operation.SHIP: "already_shipped", Operation.REJECT: "already_rejected"}
 _READS = {read: report for report, read in READ_BACK.items()}
 
 
@@ -45,7 +47,12 @@ async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
                 return _taken(claim, provider_order=found.provider_order, found=True)
         elif not adapter.is_idempotent:
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
-    taken = await adapter.create(order)
+    try:
+        taken = await adapter.create(order)
+    except Refused as refused:
+        if claim.doubt and not adapter.can_look_up:
+            raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
+        raise
     return _taken(claim, provider_order=taken.provider_order)
 
 
@@ -95,30 +102,34 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
         if not absent:
             return _taken(claim, found=True)
         units = absent
-    products = [request.units[index].product for index in units]
+    try:
+        await _send(road.newstore, claim, story, [request.units[index].product for index in units])
+    except newstore.Refused as refused:
+        if not claim.doubt or refused.code != _DONE_ALREADY.get(claim.operation):
+            raise
+        return _taken(claim, found=True)  # it arrived before, and is not shown yet
+    return _taken(claim, verifiable=verifiable)
+
+
+async def _send(client: Client, claim: Claim, story: Sequence[Event], products: Sequence[str]) -> None:
     fact = reports(story)[claim.seq]
     if isinstance(fact, UnitsShipped):
-        await road.newstore.ship(request.id, products, fact.parcel)
+        await client.ship(claim.request_id, products, fact.parcel)
     elif isinstance(fact, UnitsWithdrawn):
-        await road.newstore.reject(request.id, products, fact.reason)
+        await client.reject(claim.request_id, products, fact.reason)
     else:
-        await road.newstore.cancel(request.id, products)
-    return _taken(claim, verifiable=verifiable)
+        await client.cancel(claim.request_id, products)
 
 
 async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:
     operation = _READS[claim.operation]
     shown = await road.newstore.read_back(operation, claim.request_id)
-    return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=is_overdue(claim))
+    return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=claim.overdue)
 
 
 def nothing_shown(claim: Claim) -> ReadBack:
     """Stand for a read-back that brought no answer: it proves nothing, and its time-box may have passed."""
-    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=is_overdue(claim), answered=False)
-
-
-def is_overdue(claim: Claim) -> bool:
-    return claim.verify_by is not None and datetime.now(UTC) >= claim.verify_by
+    return _read(claim, claim.request_id, _READS[claim.operation], None, (), overdue=claim.overdue, answered=False)
 
 
 def _read(

@@ -120,16 +120,16 @@ class Dispatcher:
         try:
             briefs = await stories.briefs(self._connection, claimed) if claimed else {}
         except DATABASE_AWAY as error:
-            self._give_back(claimed, error)
+            self._give_back(claimed, f"the database went away ({type(error).__name__})")
             raise
         for each in claimed:
             if brief := briefs.get(each.request_id):
                 self._start(each, brief, began)
         return len(claimed)
 
-    def _give_back(self, claimed: Sequence[Claim], why: Exception) -> None:
+    def _give_back(self, claimed: Sequence[Claim], why: str) -> None:
         """Settle, once that is possible, that calls were claimed and not made: else they would count as unknown."""
-        attempt = Attempt(datetime.now(UTC), 0.0, "not_made", None, f"the database went away ({type(why).__name__})")
+        attempt = Attempt(datetime.now(UTC), 0.0, "not_made", None, why)
         for each in claimed:
             self._keep(self._writer.settle(each, attempt, Again(0.0, doubt=each.doubt, counts=False)))
 
@@ -168,6 +168,7 @@ class Dispatcher:
         desk = self._desks[claim.destination]
         if not self._is_ours(claim, claimed_at, _START_WITHIN):
             desk.give_up(reserved)
+            self._give_back([claim], "this process stood still, or lost sight of the others")
             return
         span = trace.attempt(
             claim.trace, continues=claim.attempt == 1 and claim.operation not in READS, destination=claim.destination,
@@ -260,7 +261,7 @@ class Dispatcher:
 
     def _after(self, error: Exception, claim: Claim) -> Command | Again:
         then = after(error, claim, datetime.now(UTC), self._grace)
-        if claim.verify_by is None or (isinstance(then, Again) and not calls.is_overdue(claim)):
+        if claim.operation not in READS or (isinstance(then, Again) and not claim.overdue):
             return then
         if isinstance(error, Throttled):
             return then  # told to come again later, it has not looked: the time-box ends with a look

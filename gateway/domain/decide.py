@@ -202,9 +202,21 @@ def _shortage(request: Request, said: ProviderSaid, units: Iterable[int]) -> Cou
 def _not_applicable(
     request: Request, said: ProviderSaid, units: tuple[int, ...], meant: Said
 ) -> CallbackRefused | CallbackWithoutEffect | None:
-    if short := _shortage(request, said, units):
+    short = _shortage(request, said, units)
+    if (short or not units) and _contradicts(request, said, meant):
+        detail = "it was rejected or cancelled" if meant is Said.SHIPPED else "it was shipped"
+        return CallbackRefused(said.word or "", "contradiction", f"{detail}, and now {meant}")
+    if short:
         return _not_open(said, next(iter(short)))
     return None if units else _nothing_new(said, is_so=any(unit.said is meant for unit in request.units))
+
+
+def _contradicts(request: Request, said: ProviderSaid, meant: Said) -> bool:
+    """Tell whether a message can't be the repetition of one before: a parcel too many, or one that never comes."""
+    other = {Said.REJECTED, Said.CANCELLED} if meant is Said.SHIPPED else {Said.SHIPPED}
+    if said.items is None:
+        return {unit.said for unit in request.units} <= other
+    return bool(Counter(said.items) - Counter(unit.product for unit in request.units if unit.said not in other))
 
 
 def _nothing_new(said: ProviderSaid, *, is_so: bool) -> CallbackRefused | CallbackWithoutEffect:

@@ -254,7 +254,7 @@ def _callback_refused(request: Request, fact: CallbackRefused, event: Event) -> 
     return request if is_harmless or fact.reason not in _ALARMING else _conflict(request, fact, event)
 
 
-_ALARMING = frozenset({"other_provider", "withdrawn", "closed"})
+_ALARMING = frozenset({"other_provider", "withdrawn", "contradiction", "closed"})
 
 
 def _quarantined(request: Request, _: CallbackQuarantined, __: Event) -> Request:

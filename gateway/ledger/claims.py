@@ -96,7 +96,7 @@ FROM picked
 WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
-    d.verify_by, d.trace
+    coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace
 """
 
 _FREE_LOST = """

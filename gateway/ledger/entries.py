@@ -32,7 +32,7 @@ class Claim:
     tries: int  # earlier ones that used up a step of the schedule
     doubt: bool  # the last one may have happened
     owner: str
-    verify_by: datetime | None
+    overdue: bool  # the time-box for a proof had passed, by the database's clock
     trace: str | None = None  # of what owes it
 
 

@@ -19,8 +19,11 @@ _FRESH = 5.0  # seconds for which the numbers are not read again
 _PATIENCE = 1.0  # seconds that a scrape waits for them
 _GIVE_UP = 5.0  # seconds after which the statement is given up
 
-# The queue fills and empties more quickly than anybody counts it for the planner.
-_PLAN = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+# The queue fills and empties more quickly than anybody counts it for the planner, and all that is read in order has an
+# index in that order: only one that walks it can stop early.
+_PLAN = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off
+"""
 # Each row is one series: the gauge, its labels and its value. An age counts from the last word on a request where
 # somebody has to move, and from its receipt elsewhere. Every rejected request is pending. What waits is counted lane by
 # lane, and in each no further than an operator needs to know.

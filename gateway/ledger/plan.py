@@ -1,11 +1,12 @@
 """Turn decided commands into the rows of one statement."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from random import random
 
-from gateway.domain.commands import Act, ProviderSaid, Receive
+from gateway.domain.commands import Act, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events import (
     CallbackQuarantined,
@@ -28,6 +29,9 @@ from . import codec
 from .commit import Batch, Row
 from .entries import Again, Applied, Attempt, Claim, Entry
 
+Held = Mapping[tuple[str, str, int], tuple[str | None, int, bool]]
+"""Who has a delivery, in which attempt, and whether its time-box has passed."""
+_NOBODY = (None, 0, False)
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
 _WHILE_OPEN = 4.0  # likewise, while more reports may follow that the same look can prove
 
@@ -51,7 +55,7 @@ class Plan:
         self,
         before: Request | None,
         group: list[Entry],
-        claims: Mapping[tuple[str, str, int], tuple[str | None, int]],
+        claims: Held,
         began: str | None = None,
     ) -> None:
         """Fold one request's commands in order and add what they change; `began` is where its trace did."""
@@ -60,14 +64,16 @@ class Plan:
         decided: list[tuple[Entry, list[Event]]] = []
         for entry in group:
             claim, command = entry.claim, entry.command
+            owner, attempt, is_overdue = claims.get(_place(claim), _NOBODY) if claim else _NOBODY
             # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
             late = claim is not None and command is not None and not entry.known and (
-                request is None
-                or claims.get((claim.request_id, claim.operation, claim.seq)) != (claim.owner, claim.attempt)
+                request is None or (owner, attempt) != (claim.owner, claim.attempt)
             )  # fmt: skip
             if command is None or late or (request is None and not isinstance(command, Receive)):
                 self._outside(entry, request)
                 continue
+            if isinstance(command, ReadBack) and not entry.known and not is_overdue:
+                command = replace(command, overdue=False)  # a report that was taken meanwhile has its own time
             request, new = handle(request, command)
             events += new
             decided.append((entry, new))
@@ -251,6 +257,10 @@ _FINAL: dict[type, Said] = {
     UnitsRejected: Said.REJECTED,
     UnitsCancelled: Said.CANCELLED,
 }
+
+
+def _place(claim: Claim) -> tuple[str, str, int]:
+    return claim.request_id, claim.operation, claim.seq
 
 
 def _key(claim: Claim) -> Row:

@@ -19,12 +19,13 @@ from gateway.telemetry.logs import log
 
 from . import codec
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
-from .plan import Plan
+from .plan import Held, Plan
 from .servers import NoServer
 
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_WAITING = 20_000
+_MOST_WAITING_BYTES = 256 * 1024 * 1024
 _MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
 _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
@@ -51,7 +52,8 @@ _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enabl
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
-SELECT request_id, operation, seq, destination, owner, attempt, doubt FROM deliveries
+SELECT request_id, operation, seq, destination, owner, attempt, doubt, verify_by <= clock_timestamp() AS overdue
+FROM deliveries
 WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _READ_CAUSES = """
@@ -67,7 +69,7 @@ class _Read:
     """What the database held when a batch was decided."""
 
     requests: dict[str, Request]
-    claims: dict[tuple[str, str, int], tuple[str | None, int]]  # who has a delivery, in which attempt
+    claims: Held
     traces: dict[str, str]  # where a request's trace began
 
 
@@ -87,6 +89,7 @@ class Writer:
         self._connection: asyncpg.Connection | None = None
         self._urgent: deque[Entry] = deque()
         self._settlements: deque[Entry] = deque()
+        self._waiting_bytes = 0  # of commands whose sender may be told to come again
         self._writing: list[Entry] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -106,11 +109,12 @@ class Writer:
         Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes too long (it may
         still come), `Unstorable` when it never can.
         """
-        if self.waiting >= _MOST_WAITING:
+        if self.waiting >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
             raise LedgerUnavailable("too many commands are waiting")
         entry = Entry(
             command.request_id, command, body=body, trace=trace.current(), optimistic=isinstance(command, Receive)
         )
+        self._waiting_bytes += entry.size
         self._urgent.append(entry)
         self._wake.set()
         return await entry.done
@@ -173,6 +177,7 @@ class Writer:
                 entry = queue.popleft()
                 size += entry.size
                 batch.append(entry)
+                self._waiting_bytes -= 0 if entry.claim else entry.size
         return batch
 
     async def run_once(self, batch: list[Entry]) -> None:
@@ -203,6 +208,7 @@ class Writer:
             await asyncio.sleep(0.005)  # somebody else holds every one of these rows
         for entry in reversed(left):
             (self._settlements if entry.claim else self._urgent).appendleft(entry)
+            self._waiting_bytes += 0 if entry.claim else entry.size
 
     async def _give_back(self, batch: list[Entry], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
@@ -277,7 +283,10 @@ class Writer:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
         return _Read(
             {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
-            {(row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"]) for row in deliveries},
+            {
+                (row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"], bool(row["overdue"]))
+                for row in deliveries
+            },
             {row["id"]: row["trace"] for row in rows if row["trace"]},
         )
 

@@ -21,6 +21,7 @@ from gateway.telemetry import metrics, trace
 from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
 
 _BLOCKED_SECONDS = 300.0
+_NEXT_TOKEN = 30.0  # seconds after a fresh token was refused too: a missing scope gets no better by asking again
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
         self._token: str | None = None
         self._token_ends = 0.0
+        self._next_token_at = 0.0  # for the same refusal
         self._refreshing = asyncio.Lock()
         self.calls: Counter[str] = Counter()
 
@@ -70,7 +72,7 @@ class Client:
 
     async def check(self) -> None:
         """Get a token, to see that the credentials are right."""
-        await self._bearer(None)
+        await self._bearer(None, self._ends())
 
     async def acknowledge(self, request_id: str) -> int:
         """Accept the request. One that has shipped already needs no acceptance any more."""
@@ -125,26 +127,32 @@ class Client:
         self, method: str, name: str, request_id: str, resource: str, body: bytes | None
     ) -> tuple[int, bytes]:
         url = f"{self._settings.url.rstrip('/')}/v0/d/fulfillment_requests/{quote(request_id, safe='')}/{resource}"
-        try:
-            # The claim of a delivery outlives one call's time-out, with whatever tokens that call needs.
-            async with asyncio.timeout(self._settings.timeout):
-                return await self._authorized(method, name, url, body)
-        except TimeoutError as error:
-            raise Unknown("no answer in time") from error
-
-    async def _authorized(self, method: str, name: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-        token = await self._bearer(None)
-        status, answer = await self._send(method, name, url, token, body)
+        # The claim of a delivery outlives one call's time-out, with whatever tokens that call needs.
+        ends = self._ends()
+        token = await self._bearer(None, ends)
+        status, answer = await self._send(method, name, url, token, body, ends=ends)
         if _is_auth_failure(status, answer):
-            token = await self._bearer(token)
-            status, answer = await self._send(method, name, url, token, body)
+            fresh = await self._bearer(token, ends)
+            if fresh != token:
+                status, answer = await self._send(method, name, url, fresh, body, ends=ends)
             if _is_auth_failure(status, answer):
+                now = asyncio.get_running_loop().time()
+                self._next_token_at = now + _NEXT_TOKEN if now >= self._next_token_at else self._next_token_at
                 raise Unauthorized("NewStore refuses the token: check the API client and its scopes", status, answer)
         return status, answer
 
-    async def _send(self, method: str, name: str, url: str, token: str, body: bytes | None) -> tuple[int, bytes]:
+    def _ends(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.timeout
+
+    async def _send(
+        self, method: str, name: str, url: str, token: str, body: bytes | None, *, ends: float
+    ) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **trace.headers()}
-        return await self._request(method, name, url, headers=headers, data=body)
+        try:
+            async with asyncio.timeout_at(ends):
+                return await self._request(method, name, url, headers=headers, data=body)
+        except TimeoutError as error:
+            raise Unknown("no answer in time") from error
 
     async def _request(self, method: str, name: str, url: str, **content: Any) -> tuple[int, bytes]:
         self.calls[name] += 1
@@ -165,11 +173,19 @@ class Client:
             raise Blocked(_BLOCKED_SECONDS, 403, body)
         return answer.status, body
 
-    async def _bearer(self, stale: str | None) -> str:
+    async def _bearer(self, stale: str | None, ends: float) -> str:
         """Give a token that is good for a while, and not `stale`, which NewStore has just refused."""
+        try:
+            async with asyncio.timeout_at(ends):
+                return await self._fresh(stale)
+        except TimeoutError as error:
+            raise NotSent("no token in time") from error
+
+    async def _fresh(self, stale: str | None) -> str:
         async with self._refreshing:
             now = asyncio.get_running_loop().time()
-            if self._token is None or self._token == stale or now >= self._token_ends:
+            is_stale = self._token == stale and now >= self._next_token_at
+            if self._token is None or is_stale or now >= self._token_ends:
                 self._token, lifetime = await self._new_token()
                 self._token_ends = now + max(lifetime - 60.0, lifetime / 2)
                 metrics.TOKEN_EXPIRES.set(time.time() + lifetime)
@@ -223,9 +239,12 @@ def _is_auth_failure(status: int, body: bytes) -> bool:
 
 
 def _key(entry: Mapping[str, Any], operation: Operation) -> Key:
+    product = entry["product_id"]
+    if not isinstance(product, str) or "\0" in product:
+        raise TypeError("a product id is text that can be stored")
     if operation is Operation.SHIP:
-        return (entry["product_id"], entry.get("carrier"), entry.get("tracking_code"))
-    return (entry["product_id"], None, None)
+        return (product, entry.get("carrier"), entry.get("tracking_code"))
+    return (product, None, None)
 
 
 def _refused(entries: Sequence[Mapping[str, Any]], operation: Operation) -> dict[Key, tuple[int, str]]:
@@ -233,5 +252,5 @@ def _refused(entries: Sequence[Mapping[str, Any]], operation: Operation) -> dict
     for entry in entries:
         key = _key(entry, operation)
         reason = entry.get("error_code") or entry.get("error_description") or "failed"
-        counted[key] = (counted.get(key, (0, ""))[0] + 1, str(reason)[:300])
+        counted[key] = (counted.get(key, (0, ""))[0] + 1, str(reason).replace("\0", "")[:300])
     return counted

@@ -50,4 +50,4 @@ def explain(body: bytes) -> tuple[str, str]:
     texts = (told.get("error_description"), told.get("message"), told.get("detail"), first)
     text = next((each for each in texts if isinstance(each, str)), "")
     code = told.get("error_code") or told.get("error")
-    return (code if isinstance(code, str) else "")[:100], text.replace("\0", "")[:300]
+    return (code if isinstance(code, str) else "").replace("\0", "")[:100], text.replace("\0", "")[:300]

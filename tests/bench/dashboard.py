@@ -64,6 +64,7 @@ async def _log(server: str, name: str, size: int) -> AsyncIterator[Served]:
     connection = await asyncpg.connect(dsn)
     await migrate(connection)
     await fill(connection, size)
+    assert await connection.fetchval("SELECT count(*) FROM requests") == size
     await connection.close()
     async with (
         asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool,

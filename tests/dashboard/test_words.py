@@ -1,13 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
 
-from dashboard import shapes, times, words
-from dashboard.plain import cell, count, markdown, shown
+from dashboard import times, words
+from dashboard.plain import cell, count, lines, markdown, shown
 from gateway.domain.waiting import _FAILED
-from gateway.inbound import acts, quarantined
-from gateway.inbound import shapes as answers
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
@@ -17,6 +14,8 @@ def test_strangers_text_names_what_hides_or_turns_and_is_not_too_long() -> None:
     assert shown("x" * 10_000, 20) == "x" * 19 + "…"
     assert shown(None) == "—"
     assert shown("עברית") == "עברית"
+    assert lines('{\n  "a": "\u202eb"\n}', 100) == '{\n  "a": "⟨202E⟩b"\n}'
+    assert lines("ab\ncd", 4) == "ab\nc"
 
 
 def test_strangers_text_is_no_markdown() -> None:
@@ -64,15 +63,3 @@ def test_every_failure_has_words_and_every_advice_names_a_button() -> None:
     for advice in _FAILED.values():
         assert "`" not in words.here(advice), advice
     assert words.here("`gateway reroute ID --to PROVIDER`") == "“Reroute”"
-
-
-def test_the_client_reads_nothing_that_the_gateway_does_not_answer() -> None:
-    names = {"Unit": "UnitStory", "Parcel": "ParcelStory", "Event": "EventStory", "Attempt": "AttemptStory",
-             "Owed": "OwedCall", "Hold": "HoldStory", "Location": "LocationStory", "Destination": "DestinationStory",
-             "Quarantined": "QuarantineEntry"}  # fmt: skip
-    for name, kind in vars(shapes).items():
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)) or name in {"Struct", "Problem"}:
-            continue
-        known = names.get(name, name)
-        theirs = getattr(answers, known, None) or getattr(acts, known, None) or getattr(quarantined, known)
-        assert set(kind.__struct_fields__) <= set(theirs.__struct_fields__), name

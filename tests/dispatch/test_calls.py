@@ -14,6 +14,8 @@ from gateway.dispatch.calls import Road, make
 from gateway.dispatch.outcomes import Undecidable, after
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
+from gateway.domain.events import Declined
+from gateway.domain.units import Confirmed
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.stories import briefs
 from gateway.ledger.writer import Writer
@@ -37,6 +39,7 @@ class World:
         self.calls: Counter[str] = Counter()
         self.keys: list[str | None] = []
         self.sent: list[str] = []
+        self.refusal: str | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path == "/token":
@@ -48,6 +51,8 @@ class World:
         return web.Response(status=self.answers[request.method])
 
     async def _shipment(self, request: web.Request) -> web.Response:
+        if request.method == "POST" and self.refusal:
+            return web.json_response({"error_code": self.refusal}, status=400)
         if request.method == "POST":
             (line,) = (await request.json())["line_items"]
             self.sent += line["product_ids"]
@@ -156,6 +161,26 @@ async def test_a_redriven_order_goes_out_under_a_key_of_its_own(
     assert first != second == third
 
 
+async def test_an_order_that_may_be_there_is_not_called_refused_because_its_repeat_was(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    call = await claimed(pool)
+    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+    call = await claimed(pool)
+    outside.answers["POST"] = 422
+    road.adapters["acme"].can_look_up = False
+    with pytest.raises(Undecidable) as unclear:
+        await made(road, pool, call)
+
+    ended = after(unclear.value, call, AT, 10.0)
+    assert isinstance(ended, CallEnded)
+    await writer.settle(call, TRY, ended)
+    reroute = Reroute(request_id="r-1", at=AT, who="ada", action_id="a", to="beta", can_withdraw=False)
+    (declined,) = (await writer.apply(reroute)).events
+    assert isinstance(declined.fact, Declined)
+
+
 async def dead_shipment(writer: Writer, pool: Pool) -> None:
     """A shipment whose outcome nobody knows, redriven."""
     await writer.apply(receive())
@@ -188,6 +213,30 @@ async def test_a_redriven_shipment_that_is_shown_whole_is_not_sent(
     assert isinstance(command, CallTaken)
     assert command.found
     assert outside.sent == []
+
+
+async def test_a_repeat_refused_as_done_already_is_read_back_once_more(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    """The read-back lags: it does not show what arrived the first time."""
+    await dead_shipment(writer, pool)
+    outside.refusal = "already_shipped"
+    call = await claimed(pool, "newstore")
+    command = await made(road, pool, call)
+    assert isinstance(command, CallTaken)
+    assert command.found
+    state = (await writer.settle(call, TRY, command)).request
+    assert state is not None
+    assert {unit.confirmed for unit in state.units} == {Confirmed.SENT}
+
+
+async def test_a_repeat_refused_because_something_else_was_done_is_refused(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await dead_shipment(writer, pool)
+    outside.refusal = "already_rejected"
+    with pytest.raises(Refused):
+        await made(road, pool, await claimed(pool, "newstore"))
 
 
 async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_shown(

@@ -17,7 +17,7 @@ from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
 from tests.requests import AT
 
 CLAIM = Claim(
-    "r-1", Operation.SHIP, 3, NEWSTORE, "DC01", date(2026, 11, 1), 4, 2, doubt=False, owner="me", verify_by=None
+    "r-1", Operation.SHIP, 3, NEWSTORE, "DC01", date(2026, 11, 1), 4, 2, doubt=False, owner="me", overdue=False
 )
 
 

@@ -140,7 +140,8 @@ async def test_a_call_that_was_claimed_by_a_member_is_not_started_by_one_that_is
     await station.dispatcher.settled()
 
     assert outside.calls["acme"] == 0
-    assert await pool.fetchval(OWNER)
+    rows = await pool.fetch("SELECT owner, doubt, tries FROM deliveries")
+    assert [tuple(row) for row in rows] == [(None, False, 0)]
 
 
 async def test_nothing_that_a_process_does_is_waited_for_by_those_who_bury_it(pool: Pool) -> None:

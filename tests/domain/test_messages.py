@@ -24,16 +24,34 @@ def refusal(*commands: Command) -> str:
 
 
 def test_all_of_it_shipped_is_refused_where_all_of_it_was_rejected() -> None:
-    assert refusal(receive(), reject("TEE", "CAP"), said(Word.SHIPPED)) == "units_not_open"
+    assert refusal(receive(), reject("TEE", "CAP"), said(Word.SHIPPED)) == "contradiction"
+
+
+@pytest.mark.parametrize(
+    ("shipped", "failure"), [({"A": 2}, "conflict"), ({"A": 1, "B": 1}, "conflict"), ({"A": 1}, None), (None, None)]
+)
+def test_a_shipment_of_what_was_rejected_alarms_unless_it_may_repeat_one_before(
+    shipped: dict[str, int] | None, failure: str | None
+) -> None:
+    request = after(receive("r-1", "A", "A", "B"), ship("s-1", A=1), reject("A", "B"))
+    late = said(Word.SHIPPED, event="late", items=shipped)
+    told = after(late, start=request)
+    assert (told.units, told.failure) == (request.units, failure)
+
+
+def test_a_rejection_of_what_was_shipped_alarms_and_one_of_what_was_rejected_does_not() -> None:
+    request = after(receive(), ship("s-1", TEE=1), reject("CAP"))
+    assert after(reject("TEE", event="late"), start=request).failure == "conflict"
+    assert after(reject("CAP", event="late"), start=request).failure is None
 
 
 def test_all_of_it_rejected_is_refused_where_all_of_it_was_shipped() -> None:
-    assert refusal(receive(), ship(), said(Word.REJECTED, reason=NO_STOCK)) == "units_not_open"
+    assert refusal(receive(), ship(), said(Word.REJECTED, reason=NO_STOCK)) == "contradiction"
 
 
 def test_all_of_it_cancelled_is_refused_where_all_of_it_was_shipped() -> None:
     cancelled = said(Word.CANCELLED, on_cancel=OnProviderCancel.CANCEL)
-    assert refusal(receive(), ship(), cancelled) == "units_not_open"
+    assert refusal(receive(), ship(), cancelled) == "contradiction"
 
 
 def test_all_of_it_accepted_is_refused_where_all_of_it_was_rejected_unaccepted() -> None:

@@ -32,7 +32,7 @@ async def settled(at: Site, dsn: str) -> None:
 
 async def is_turned_away(at: Site) -> bool:
     """Send a request and a callback: each is stored, or refused with a time to come again, and soon."""
-    stranger = {"event_id": "e-1", "type": "accepted", "fulfillment_request_id": "nobody-has-this", "items": []}
+    stranger = {"event_id": "e-1", "type": "accepted", "fulfillment_request_id": "nobody-has-this"}
     ready, *sent = await asyncio.gather(
         at.ask("GET", "/readyz"), at.post(next(STREAM)), at.call_back(stranger)
     )  # fmt: skip
@@ -47,8 +47,7 @@ async def is_turned_away(at: Site) -> bool:
 async def works(at: Site) -> bool:
     """Send a request, and more callbacks at once than the pool has connections."""
     strangers = [
-        {"event_id": f"e-{n}", "type": "accepted", "fulfillment_request_id": "nobody-has-this", "items": []}
-        for n in range(AT_ONCE)
+        {"event_id": f"e-{n}", "type": "accepted", "fulfillment_request_id": "nobody-has-this"} for n in range(AT_ONCE)
     ]
     sent = await asyncio.gather(at.post(next(STREAM)), *(at.call_back(each) for each in strangers))
     return {status for status, _, _ in sent} <= {200, 202} and (await at.ask("GET", "/readyz"))[0] == 200

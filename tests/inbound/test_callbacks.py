@@ -69,7 +69,7 @@ async def test_what_breaks_a_rule_is_recorded_and_nothing_is_owed(gateway: Serve
     await gateway.say(event("shipped", "e1", items=TEE, shipment=SHIPMENT))
     owed = await gateway.pool.fetchval("SELECT count(*) FROM deliveries")
     late = event("rejected", "e2", items=TEE, reason="cannot_fulfill")
-    assert await told(gateway, late) == (202, "callback_refused", "units_not_open")
+    assert await told(gateway, late) == (202, "callback_refused", "contradiction")
     assert await gateway.pool.fetchval("SELECT count(*) FROM deliveries") == owed
     story = await (await gateway.ask("/v1/requests/r-1")).json()
     assert story["events"][-1]["kind"] == "callback_refused"

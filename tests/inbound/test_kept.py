@@ -103,7 +103,7 @@ async def answered(gateway: Served, response: bytes, destination: str = "acme") 
     await gateway.pool.execute("UPDATE deliveries SET owner = 'us', call_ends_at = now(), attempt = 1")
     month = await gateway.pool.fetchval("SELECT month FROM requests")
     claim = Claim(
-        "r-1", owed.operation, owed.seq, destination, "DC01", month, 1, 0, doubt=False, owner="us", verify_by=None
+        "r-1", owed.operation, owed.seq, destination, "DC01", month, 1, 0, doubt=False, owner="us", overdue=False
     )  # fmt: skip
     ended = CallEnded(
         request_id="r-1", at=AT, operation=owed.operation, seq=owed.seq, attempt=1, end=End.REFUSED, detail="400"

@@ -212,7 +212,7 @@ async def test_a_look_costs_little_without_a_hold_and_is_quick_with_many_held(po
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = '1s'")
         assert await step_aside(connection) == 0
-        assert await connection.fetchval(SCANNED) == 0  # nothing is looked through
+        assert await connection.fetchval(SCANNED) < 10  # none but what the planner asks the index for its ends
         await place(pool, "rejections", "DC01", reason="a look first", who="kim")
         await owe(pool, "r-", Operation.SHIP, ready=False, count=50)
         assert await step_aside(connection) == 50

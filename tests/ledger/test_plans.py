@@ -40,13 +40,16 @@ async def test_no_question_reads_the_whole_log(database: str, pool: asyncpg.Pool
         assert most_read(json.loads(plan)[0]["Plan"]) <= MOST, (question, arguments)
 
 
-async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.Pool) -> None:
+@pytest.mark.parametrize("is_counted", [False, True])
+async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.Pool, *, is_counted: bool) -> None:
     filling = await asyncpg.connect(database)
     await fill(filling, SIZE)
     await filling.close()
     await owe(pool, "w-", count=SIZE, age=60)
     await owe(pool, "first", age=90)
     await owe(pool, "elsewhere", location="DC02")
+    if is_counted:
+        await pool.execute("ANALYZE deliveries")
     async with pool.acquire() as connection:
         async with connection.transaction():
             await connection.execute(numbers._PLAN)

@@ -303,3 +303,62 @@ async def test_an_outcome_of_a_lost_claim_is_late_whatever_was_known_when_it_was
     assert await rows(pool, "SELECT attempt, is_late FROM attempts") == [(1, True)]
     assert await pool.fetchval("SELECT attempt FROM deliveries") == mine.attempt
     assert (await stored(pool)).submitted_at is None
+
+
+@pytest.mark.parametrize("minutes", [-1, 1])
+async def test_whether_the_time_for_a_proof_is_over_is_told_by_the_clock_that_set_it(
+    writer: Writer, pool: Pool, minutes: int
+) -> None:
+    look = await sent_and_looked_for(writer, pool, minutes)
+    assert look.overdue is (minutes < 0)
+
+
+async def test_a_report_taken_while_a_last_look_was_under_way_has_its_own_time_to_be_shown(
+    writer: Writer, pool: Pool
+) -> None:
+    look = await sent_and_looked_for(writer, pool, -1)
+    await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="later"))
+    call = await claimed(pool, "newstore")
+    await writer.settle(call, TRY, taken(call))
+    nothing = ReadBack(
+        request_id="r-1", at=datetime.now(UTC), operation=Operation.SHIP, attempt=1, taken={}, refused={}, parcels={},
+        overdue=look.overdue,
+    )  # fmt: skip
+    await writer.settle(look, TRY, nothing)
+
+    assert (await stored(pool)).failure is None
+    assert await rows(pool, "SELECT operation, owner FROM deliveries WHERE is_read") == [("read_shipment", None)]
+
+
+async def sent_and_looked_for(writer: Writer, pool: Pool, minutes: int) -> Claim:
+    """One of two units was shipped and sent; its read-back is claimed with so much time left."""
+    await writer.apply(receive())
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
+    for _ in range(2):
+        call = await claimed(pool, "newstore")
+        await writer.settle(call, TRY, taken(call))
+    await pool.execute("UPDATE deliveries SET verify_by = now() + make_interval(mins => $1) WHERE is_read", minutes)
+    return await claimed(pool, "newstore")
+
+
+async def test_what_waits_for_a_stuck_database_is_bounded_in_bytes(database: str, pool: Pool) -> None:
+    connecting, go = asyncio.Event(), asyncio.Event()
+
+    async def connect() -> asyncpg.Connection:
+        connecting.set()
+        await go.wait()
+        return await asyncpg.connect(database)
+
+    stuck, body = Writer(connect), bytes(1_000_000)
+    running = asyncio.create_task(stuck.run())
+    waiting = [asyncio.create_task(stuck.apply(receive("first"), body))]
+    await connecting.wait()
+    waiting += [asyncio.create_task(stuck.apply(receive(f"r-{n}"), body)) for n in range(300)]
+    with pytest.raises(LedgerUnavailable):
+        await asyncio.wait_for(stuck.apply(receive("late"), body), 2.0)
+
+    go.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (await stuck.apply(receive("later"), body)).events
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -1,6 +1,8 @@
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from secrets import token_hex
 
 import aiohttp
 import pytest
@@ -14,6 +16,7 @@ from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, 
 from gateway.settings import NewStore as Settings
 from gateway.settings import Secret
 from gateway.simulator.newstore import NewStore
+from gateway.simulator.newstore_faults import Faults
 
 PARCEL = Parcel("UPS", "1Z1")
 TOKEN = "/token"
@@ -58,7 +61,7 @@ async def answering() -> AsyncIterator[Callable[[Answer], Awaitable[Client]]]:
 
         async def make(answer: Answer) -> Client:
             async def token(_: web.Request) -> web.Response:
-                return web.json_response({"access_token": "t", "expires_in": 300})
+                return web.json_response({"access_token": token_hex(4), "expires_in": 300})
 
             app = web.Application()
             app.router.add_post(TOKEN, token)
@@ -84,6 +87,10 @@ def always(status: int, body: str = "", **headers: str) -> Answer:
     return answer
 
 
+ODD = always(200, '{"successful_shipments": [{"product_id": 7, "carrier": "UPS", "tracking_code": "1Z"}]}')
+"""No product of ours is a number."""
+
+
 async def test_a_shipment_is_read_back_by_product_carrier_and_tracking_code(tenant: Tenant) -> None:
     await tenant.client.ship("r-1", ["A", "A"], PARCEL)
     await tenant.newstore.until(lambda: len(tenant.newstore.requests["r-1"].with_status("shipped")) == 2)
@@ -96,6 +103,14 @@ async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> No
     await tenant.client.ship("r-1", ["B"], PARCEL)
     shown = await tenant.shown(Operation.SHIP)
     assert shown.refused == {("B", "UPS", "1Z1"): (1, "refused")}
+
+
+async def test_a_reason_is_read_back_as_text_that_can_be_stored(answering: Answering) -> None:
+    entry = '{"product_id": "A", "carrier": "UPS", "tracking_code": "1Z", "error_code": "lo\\u0000st"}'
+    client = await answering(always(200, '{"successful_shipments": [], "failed_shipments": [' + entry + "]}"))
+    shown = await client.read_back(Operation.SHIP, "r-1")
+    assert shown is not None
+    assert shown.refused == {("A", "UPS", "1Z"): (1, "lost")}
 
 
 async def test_rejections_and_cancellations_are_read_back_by_product(tenant: Tenant) -> None:
@@ -117,6 +132,23 @@ async def test_a_token_is_kept_until_it_is_refused_and_then_got_once(tenant: Ten
     tenant.newstore.expire_tokens()
     await tenant.client.acknowledge("r-1")
     assert tenant.client.calls["token"] == 2
+
+
+async def test_a_write_that_waits_in_vain_for_its_token_was_not_sent(tenant: Tenant) -> None:
+    tenant.newstore.fate.faults = Faults(slow_seconds=3.0)
+    tenant.newstore.fail_next("token", "slow")
+    both = (tenant.client.ship("r-1", [product], PARCEL) for product in "AB")
+    told = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in told] == [NotSent, NotSent]
+    assert tenant.client.calls["ship"] == 0
+
+
+async def test_what_is_refused_with_a_fresh_token_gets_no_further_one_for_a_while(answering: Answering) -> None:
+    client = await answering(always(403, "{}"))
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            await client.cancel("r-1", ["A"])
+    assert client.calls == {"token": 2, "cancel": 6}
 
 
 async def test_an_acceptance_after_a_shipment_is_done(tenant: Tenant) -> None:
@@ -170,7 +202,7 @@ async def test_an_answer_is_named_by_what_to_do_with_it(
         assert raised.value.code == "already_rejected"
 
 
-@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405)])
+@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405), ODD])
 async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, answer: Answer) -> None:
     client = await answering(answer)
     with pytest.raises(Unreadable):
@@ -196,6 +228,7 @@ async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> 
         (b'{"messages":["text"],"request_id":"r"}', ("", "text")),
         (b'{"type":"about:blank","title":"t","status":400,"detail":"text"}', ("", "text")),
         (b'{"error":"invalid_client","error_description":"text"}', ("invalid_client", "text")),
+        (b'{"error_code":"c\\u0000","error_description":"te\\u0000xt"}', ("c", "text")),
         (b"<html>", ("", "")),
         (b"[]", ("", "")),
     ],

@@ -1,0 +1,24 @@
+"""Where the story of a month lies."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import asyncpg
+
+from gateway.app import ensure_partitions
+from gateway.ledger.writer import Writer
+from tests.requests import receive
+
+
+async def test_a_month_whose_rows_lie_in_the_default_partition_stops_no_gateway(
+    writer: Writer, pool: asyncpg.Pool
+) -> None:
+    """They came while a clock was wrong."""
+    await writer.apply(replace(receive(), at=datetime(2031, 5, 20, tzinfo=UTC)), b"{}")
+
+    await ensure_partitions(pool, date(2031, 4, 30))
+    await writer.apply(replace(receive("r-2"), at=datetime(2031, 5, 21, tzinfo=UTC)), b"{}")
+
+    assert await pool.fetchval("SELECT to_regclass('events_2031_04') IS NOT NULL")
+    assert await pool.fetchval("SELECT to_regclass('events_2031_05') IS NULL")
+    assert await pool.fetchval("SELECT count(*) FROM events_default") == 2

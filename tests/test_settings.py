@@ -2,12 +2,14 @@ import json
 import re
 import tomllib
 from base64 import b64encode
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.domain.brakes import Brake
-from gateway.settings import Location, Secret, Settings, SettingsError, describe, load
+from gateway.settings import Location, NewStore, Provider, Secret, Settings, SettingsError, describe, load
 
 EXAMPLE = Path(__file__).parent.parent / "gateway.example.toml"
 
@@ -562,6 +564,7 @@ def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folde
             "provider": {"name": "wms", "adapter": "http", "url": "https://wms.example.com"},
             "api_keys": 1,
             "time_zone": "UTC",
+            "confirm_first": 0,
             "on_provider_cancel": "quarantine",
         },
         "DC02": {
@@ -569,11 +572,22 @@ def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folde
             "provider": None,
             "api_keys": 1,
             "time_zone": "UTC",
+            "confirm_first": 0,
             "on_provider_cancel": "quarantine",
         },
     }
     assert described["providers"]["wms"]["callback_url"] == "https://gateway.example.com/edge/providers/wms/callbacks"
     assert described["operators"] == [{"name": "ada", "role": "admin", "token": "****"}]
+
+
+def test_the_description_leaves_out_no_setting(folder: Path) -> None:
+    described: Any = describe(read(folder, WHOLE))
+    shown = {
+        Settings: described, NewStore: described["newstore"], Provider: described["providers"]["wms"],
+        Location: described["locations"]["DC01"],
+    }  # fmt: skip
+    for kind, names in shown.items():
+        assert {field.name for field in fields(kind)} - {"name", "id"} <= names.keys()
 
 
 def test_the_description_masks_every_secret(folder: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 from gateway.settings.secret import MASK
 from gateway.settings.shapes import Listener, Location, NewStore, Provider, Settings
 
@@ -9,6 +11,8 @@ def describe(settings: Settings) -> dict[str, object]:
         "public": _listener(settings.public),
         "internal": _listener(settings.internal),
         "body_limit": settings.body_limit,
+        "express_service_levels": settings.express_service_levels,
+        "brake": asdict(settings.brake),
         "database": {
             "url": MASK if settings.database.url else None,
             "data_dir": str(settings.database.data_dir),
@@ -36,6 +40,8 @@ def _newstore(newstore: NewStore) -> dict[str, object]:
         "client_secret": MASK,
         "timeout": newstore.timeout,
         "concurrency": newstore.concurrency,
+        "calls_per_second": newstore.calls_per_second,
+        "calls_per_five_minutes": newstore.calls_per_five_minutes,
         "verify_within": newstore.verify_within,
         "unknown_grace": newstore.unknown_grace,
         "read_back": dict(newstore.read_back),
@@ -52,6 +58,7 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "callback_secret": MASK if provider.callback_secret else None,
         "timeout": provider.timeout,
         "concurrency": provider.concurrency,
+        "calls_per_second": provider.calls_per_second,
         "look_up": provider.look_up,
         "withdraw": provider.withdraw,
     }
@@ -64,5 +71,6 @@ def _location(settings: Settings, location: Location) -> dict[str, object]:
         "provider": {"name": provider.name, "adapter": provider.adapter, "url": provider.url} if provider else None,
         "api_keys": len(location.api_keys),
         "time_zone": location.time_zone,
+        "confirm_first": location.confirm_first,
         "on_provider_cancel": location.on_provider_cancel,
     }

@@ -277,6 +277,7 @@ def _settings(binaries: Path, major: int, sockets: Path, *, durable: bool) -> di
         "shared_buffers": "256MB",
         "max_wal_size": "2GB",
         "timezone": "UTC",
+        "log_error_verbosity": "terse",  # the details of an error repeat the row, and so personal data
     }
     if any(binaries.parent.glob(f"{folder}/pg_stat_statements.*") for folder in ("lib", "lib/postgresql")):
         settings["shared_preload_libraries"] = "pg_stat_statements"

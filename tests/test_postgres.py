@@ -83,6 +83,18 @@ async def test_it_does_not_inherit_the_gateways_secrets(folder: Path, monkeypatc
         assert b"hunter2" not in Path(f"/proc/{process_of(folder)}/environ").read_bytes()
 
 
+async def test_what_a_row_holds_is_not_in_its_log(folder: Path) -> None:
+    async with running(folder, durable=False, prefer_system=system) as dsn:
+        await ask(dsn, "CREATE TABLE people (name text, age int CHECK (age > 0))")
+        connection = await asyncpg.connect(dsn)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute("INSERT INTO people VALUES ($1, 0)", "Lovelace")
+        await connection.close()
+    logged = (folder / "server.log").read_text()
+    assert "violates check constraint" in logged
+    assert "Lovelace" not in logged
+
+
 async def test_the_callers_settings_win_and_tests_may_trade_durability_for_speed(folder: Path) -> None:
     async with running(folder, durable=False, prefer_system=system, settings={"work_mem": "5MB"}) as dsn:
         assert await ask(dsn, "SHOW work_mem") == "5MB"

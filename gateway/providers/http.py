@@ -149,7 +149,7 @@ class _Item(msgspec.Struct):
 class _Shipment(msgspec.Struct):
     carrier: _Text
     tracking_number: _Text
-    tracking_url: str | None = None
+    tracking_url: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
 
 
 class _Callback(msgspec.Struct):
@@ -157,7 +157,7 @@ class _Callback(msgspec.Struct):
     fulfillment_request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     items: list[_Item] | None = None
-    reason: str | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=500)] | None = None
     shipment: _Shipment | None = None
 
 

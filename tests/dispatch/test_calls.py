@@ -40,6 +40,7 @@ class World:
         self.keys: list[str | None] = []
         self.sent: list[str] = []
         self.refusal: str | None = None
+        self.read_back = {"shipment": "endpoint", "rejection": "endpoint", "cancellation": "endpoint"}
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path == "/token":
@@ -79,7 +80,7 @@ async def road(outside: World, pool: Pool) -> AsyncIterator[Road]:
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{server.port}"
         provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), Secret("k" * 20), None, withdraw=True)
-        newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20))
+        newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20), read_back=outside.read_back)
         yield Road(Client(session, newstore), {"acme": Http(session, provider)})
 
 
@@ -202,6 +203,35 @@ async def test_a_redriven_shipment_in_doubt_sends_only_what_newstore_does_not_sh
     outside.shown = ["TEE"]
     await made(road, pool, await claimed(pool, "newstore"))
     assert outside.sent == ["CAP"]
+
+
+async def test_more_shown_than_was_sent_is_sent_no_more(road: Road, outside: World, writer: Writer, pool: Pool) -> None:
+    await dead_shipment(writer, pool)
+    outside.shown = ["TEE", "TEE"]
+    with pytest.raises(Undecidable):
+        await made(road, pool, await claimed(pool, "newstore"))
+    assert outside.sent == []
+
+
+async def test_a_shipment_in_doubt_that_cannot_be_read_back_waits_for_a_person(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await dead_shipment(writer, pool)
+    outside.read_back["shipment"] = "off"
+    with pytest.raises(Undecidable):
+        await made(road, pool, await claimed(pool, "newstore"))
+    assert outside.sent == []
+
+
+async def test_an_order_in_doubt_at_a_provider_that_can_neither_be_asked_nor_told_twice_is_not_sent(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    await writer.settle(await claimed(pool), TRY, Again(0.0, doubt=True, counts=True))
+    road.adapters["acme"].can_look_up = road.adapters["acme"].is_idempotent = False
+    with pytest.raises(Undecidable):
+        await made(road, pool, await claimed(pool))
+    assert outside.calls == {}
 
 
 async def test_a_redriven_shipment_that_is_shown_whole_is_not_sent(

@@ -3,13 +3,16 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from types import ModuleType
 
 import asyncpg
 import pytest
 from aiohttp import web
 
+from gateway.dispatch import dispatcher
 from gateway.domain.brakes import Brake
 from gateway.domain.commands import CallTaken, Word
+from gateway.ledger import processes
 from gateway.ledger.claims import claim
 from gateway.ledger.entries import Attempt
 from gateway.ledger.processes import Membership, take_over
@@ -142,6 +145,19 @@ async def test_a_call_that_was_claimed_by_a_member_is_not_started_by_one_that_is
     assert outside.calls["acme"] == 0
     rows = await pool.fetch("SELECT owner, doubt, tries FROM deliveries")
     assert [tuple(row) for row in rows] == [(None, False, 0)]
+
+
+@pytest.mark.parametrize(("module", "name"), [(dispatcher, "_START_WITHIN"), (processes, "_TRUSTED")])
+async def test_a_call_is_not_started_long_after_its_claim_nor_after_the_last_sign_of_life(
+    station: Station, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    await station.writer.apply(receive(), b"{}")
+    assert await station.dispatcher.run_once() == 1
+    monkeypatch.setattr(module, name, -1.0)
+    await station.dispatcher.settled()
+
+    assert station.outside.calls["acme"] == 0
+    assert await station.pool.fetchval("SELECT NOT doubt FROM deliveries")
 
 
 async def test_nothing_that_a_process_does_is_waited_for_by_those_who_bury_it(pool: Pool) -> None:

@@ -98,6 +98,8 @@ def test_more_acceptances_than_open_and_accepted_units_are_refused() -> None:
 def test_a_shipment_takes_the_accepted_units_first() -> None:
     request = after(receive("r-1", "TEE", "TEE"), said(Word.ACCEPTED, items={"TEE": 1}), reject("TEE"))
     assert [unit.said for unit in request.units] == [Said.OPEN, Said.REJECTED]
+    one_accepted = after(receive("r-1", "TEE", "TEE"), said(Word.ACCEPTED, items={"TEE": 1}))
+    assert [event.fact for event in events(one_accepted, ship(TEE=1))] == [UnitsShipped((0,), PARCEL)]
     accepted_second = after(receive("r-1", "TEE", "TEE"), reject("TEE"), said(Word.ACCEPTED, items={"TEE": 1}))
     assert [event.fact for event in events(accepted_second, ship(TEE=1))] == [UnitsShipped((1,), PARCEL)]
 

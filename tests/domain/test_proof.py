@@ -126,6 +126,12 @@ def test_a_report_that_arrived_in_part_is_sent_again_in_part() -> None:
     assert missing(request, seq, shown(request, {parcel_of("A"): 1, parcel_of("B"): 1})) == (1,)
 
 
+def test_a_list_that_lacks_what_it_proved_before_decides_nothing() -> None:
+    request = taken(two_shipments_of_a(), Operation.SHIP)
+    request = after(shown(request, {parcel_of("A"): 1}), start=request)
+    assert missing(request, request.units[1].by, shown(request, {})) is Unclear.NEVER
+
+
 def test_units_of_an_earlier_report_refused_by_its_answer_do_not_hide_what_arrived() -> None:
     request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
     seq = request.units[1].by

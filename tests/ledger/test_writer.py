@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import asyncpg
@@ -339,6 +339,34 @@ async def sent_and_looked_for(writer: Writer, pool: Pool, minutes: int) -> Claim
         await writer.settle(call, TRY, taken(call))
     await pool.execute("UPDATE deliveries SET verify_by = now() + make_interval(mins => $1) WHERE is_read", minutes)
     return await claimed(pool, "newstore")
+
+
+async def test_a_sender_waits_for_no_outcomes_of_calls(database: str, pool: Pool) -> None:
+    connecting, go = asyncio.Event(), asyncio.Event()
+
+    async def connect() -> asyncpg.Connection:
+        connecting.set()
+        await go.wait()
+        return await asyncpg.connect(database)
+
+    writer = Writer(connect)
+    running = asyncio.create_task(writer.run())
+    lost = Claim(
+        "r-0", Operation.SHIP, 1, "newstore", "DC01", date(2026, 11, 1), 1, 0, doubt=False, owner="me", overdue=False
+    )
+    outcomes = [asyncio.create_task(writer.settle(lost, TRY, Again(0.0, doubt=False, counts=True)))]
+    await connecting.wait()
+    outcomes += [
+        asyncio.create_task(writer.settle(lost, TRY, Again(0.0, doubt=False, counts=True))) for _ in range(600)
+    ]
+    sender = asyncio.create_task(writer.apply(receive()))
+    go.set()
+    assert (await sender).events
+    assert not all(each.done() for each in outcomes)
+
+    await asyncio.gather(*outcomes)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_what_waits_for_a_stuck_database_is_bounded_in_bytes(database: str, pool: Pool) -> None:

@@ -30,48 +30,24 @@ _BULK = {
 }  # fmt: skip
 
 
-@commands.command()
-def redrive(
-    request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "", provider: Provider = "",
-    since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Send again what failed, after a look wherever it may have happened."""
-    chosen = _filter(status or ("" if request_id else "failed"), location, provider, since, until)
-    _act("redrive", request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
+def _plain(action: str, says: str, *, among: str = "") -> None:
+    """Add a command that needs no more than a reason; a filter without a status chooses `among` those."""
+
+    def act(
+        request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "",
+        provider: Provider = "", since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
+        url: Url = LOCAL, token: Token = "", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        chosen = _filter(status or ("" if request_id else among), location, provider, since, until)
+        _act(action, request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
+
+    commands.command(action, help=says)(act)
 
 
-@commands.command()
-def recheck(
-    request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "", provider: Provider = "",
-    since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Ask NewStore and the provider what became of what failed; sends nothing."""
-    chosen = _filter(status or ("" if request_id else "failed"), location, provider, since, until)
-    _act("recheck", request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
-
-
-@commands.command()
-def discard(
-    request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "", provider: Provider = "",
-    since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Open again what was rejected or cancelled by mistake, while NewStore was not told of it."""
-    chosen = _filter(status, location, provider, since, until)
-    _act("discard", request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
-
-
-@commands.command()
-def close(
-    request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "", provider: Provider = "",
-    since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """End what was settled by hand elsewhere: nothing is sent or checked for it any more."""
-    chosen = _filter(status, location, provider, since, until)
-    _act("close", request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
+_plain("redrive", "Send again what failed, after a look wherever it may have happened.", among="failed")
+_plain("recheck", "Ask NewStore and the provider what became of what failed; sends nothing.", among="failed")
+_plain("discard", "Open again what was rejected or cancelled by mistake, while NewStore was not told of it.")
+_plain("close", "End what was settled by hand elsewhere: nothing is sent or checked for it any more.")
 
 
 @commands.command()

@@ -177,7 +177,8 @@ class Dispatcher:
         try:
             attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
             self._tell(claim, attempt, then, span)
-            attempt = replace(attempt, trace_id=trace.kept(span))
+            if kept := trace.kept(span):
+                attempt = replace(attempt, trace_id=kept)
             await self._writer.settle(claim, attempt, then, brief.request)
         except Exception as error:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by

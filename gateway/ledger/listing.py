@@ -23,35 +23,8 @@ OPEN_STATUSES = frozenset({"pending", "failed", "rejected", "unroutable"})
 """These have few rows, so that what no index knows may be asked of them."""
 
 # An IN below an OR is run for each row of the log; an array is looked up first, and then found by the index.
-_LIST = """
-SELECT r.* FROM requests r
-WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
-    AND ($3::text IS NULL OR CASE $3 WHEN 'pending' THEN r.pending WHEN 'failed' THEN r.failure IS NOT NULL
-        WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped WHEN 'cancelled' THEN r.cancelled
-        ELSE r.provider IS NULL AND r.pending END)
-    AND ($4::text IS NULL OR r.order_id = $4)
-    AND ($5::text IS NULL OR r.reference = $5)
-    AND ($6::text IS NULL OR r.id = ANY(ARRAY(
-        SELECT request_id FROM request_keys WHERE value = $6 AND kind = 'tracking_code')))
-    AND ($7::text IS NULL OR r.products @> jsonb_build_array($7::text))
-    AND ($8::text IS NULL OR r.location = $8)
-    AND ($9::text IS NULL OR r.provider = $9)
-    AND ($10::text IS NULL OR r.received_at >= $10::timestamptz)
-    AND ($11::text IS NULL OR r.received_at < $11::timestamptz)
-    AND ($12::text IS NULL OR r.service_level = $12)
-    AND ($13::text IS NULL OR r.failure = $13)
-    AND ($14::text IS NULL OR r.taken_by = $14)
-    AND ($15::text IS NULL OR r.changed_at >= $15::timestamptz)
-    AND ($16::text IS NULL OR r.id = ANY(ARRAY(
-        SELECT $16 UNION ALL SELECT id FROM requests WHERE order_id = $16
-        UNION ALL SELECT id FROM requests WHERE reference = upper($16)
-        UNION ALL SELECT request_id FROM request_keys WHERE value = $16
-        UNION ALL SELECT id FROM requests WHERE products @> jsonb_build_array($16::text))))
-ORDER BY r.received_at DESC, r.id DESC
-LIMIT $17
-"""
-_COUNT = """
-SELECT count(*) FROM requests r
+_CHOSEN = """
+FROM requests r
 WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
     AND ($3::text IS NULL OR CASE $3 WHEN 'pending' THEN r.pending WHEN 'failed' THEN r.failure IS NOT NULL
         WHEN 'rejected' THEN r.rejected WHEN 'shipped' THEN r.shipped WHEN 'cancelled' THEN r.cancelled
@@ -75,6 +48,8 @@ WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
         UNION ALL SELECT request_id FROM request_keys WHERE value = $16
         UNION ALL SELECT id FROM requests WHERE products @> jsonb_build_array($16::text))))
 """
+_LIST = f"SELECT r.* {_CHOSEN} ORDER BY r.received_at DESC, r.id DESC LIMIT $17"
+_COUNT = f"SELECT count(*) {_CHOSEN}"
 _OWED = """
 SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
     SELECT min(h.id) FROM holds h

@@ -42,9 +42,11 @@ async def postgres() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres: str) -> Callable[[str], Awaitable[str]]:
-    """Makes an empty database of that name, and tells its DSN."""
+    """Makes an empty database of that name and of this half of the run, and tells its DSN."""
+    half = os.environ.get("PYTEST_XDIST_WORKER", "")
 
     async def make(name: str) -> str:
+        name += half
         connection = await asyncpg.connect(postgres)
         try:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -200,6 +200,20 @@ def test_a_callback_that_cannot_be_read_says_where(body: bytes, path: str) -> No
     assert malformed.value.path == path
 
 
+def test_a_text_that_only_spells_a_nul_is_read() -> None:
+    body = (
+        rb'{"event_id":"e","type":"shipped","fulfillment_request_id":"r\\u0000","items":[{"product_id":"A\\\\u0000"}]}'
+    )
+    told = read(body)
+    assert (told.request_id, told.items) == (r"r\u0000", {r"A\\u0000": 1})
+
+
+@pytest.mark.parametrize("escaped", [rb"\u0000", rb"\\\u0000", rb"\\\\\u0000"])
+def test_a_nul_after_backslashes_is_still_one(escaped: bytes) -> None:
+    with pytest.raises(Malformed):
+        read(b'{"type":"accepted","fulfillment_request_id":"r%b"}' % escaped)
+
+
 def test_a_callback_key_is_checked() -> None:
     assert is_authentic(provider(), {"Authorization": "Bearer " + "k" * 20}, b"", 0)
     assert not is_authentic(provider(), {"Authorization": "Bearer " + "x" * 20}, b"", 0)

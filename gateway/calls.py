@@ -7,6 +7,11 @@ CallError
 └── Refused          the answer is no, for good: a person must look
 """
 
+import aiohttp
+
+MOST_BYTES = 65_536
+"""Of an answer whose status says it all; what comes after them is not read."""
+
 _MOST_SECONDS = 600.0
 _SECONDS = 5.0  # where a 429 does not say how long
 
@@ -37,6 +42,16 @@ class Unknown(CallError):
 
 class Refused(CallError):
     pass
+
+
+async def read_at_most(content: aiohttp.StreamReader, most: int) -> bytes:
+    """Read a body; of one that is longer, that many bytes."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) >= most:
+            break
+    return bytes(body[:most])
 
 
 def retry_after(text: str) -> float:

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.calls import NotSent, Throttled, Unknown, retry_after
+from gateway.calls import MOST_BYTES, NotSent, Throttled, Unknown, read_at_most, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
@@ -22,6 +22,7 @@ from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
 
 _BLOCKED_SECONDS = 300.0
 _NEXT_TOKEN = 30.0  # seconds after a fresh token was refused too: a missing scope gets no better by asking again
+_MOST_SHOWN = 16 * 1_048_576  # bytes of a read-back: 1,600 for each of 10,000 units, and one seen has 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,9 @@ class Client:
         status, body = await self._call("GET", f"read_{operation}", request_id, resource.path, None)
         if status == 404:
             return None
+        if len(body) > _MOST_SHOWN:
+            said = f"the read-back of {operation} is longer than {_MOST_SHOWN:,} bytes, and was not read to its end"
+            raise Unreadable(said, status, body[:MOST_BYTES])
         if 300 <= status < 500:
             raise Unreadable(f"the read-back of {operation} answered {status}", status, body)
         _raise_for(status, body)
@@ -162,7 +166,7 @@ class Client:
             async with self._session.request(
                 method, URL(url, encoded=True), timeout=self._timeout, allow_redirects=False, **content
             ) as answer:
-                body = await answer.read()
+                body = await read_at_most(answer.content, _MOST_SHOWN + 1 if method == "GET" else MOST_BYTES)
         except aiohttp.ClientConnectorError as error:
             raise NotSent(f"NewStore can't be reached ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -1,6 +1,8 @@
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -50,7 +52,7 @@ async def tenant() -> AsyncIterator[Tenant]:
         yield Tenant(newstore, client)
 
 
-Answer = Callable[[web.Request], Awaitable[web.Response]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
@@ -207,6 +209,44 @@ async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, 
     client = await answering(answer)
     with pytest.raises(Unreadable):
         await client.read_back(Operation.SHIP, "r-1")
+
+
+def endless(status: int, sent: list[int]) -> Answer:
+    """An answer that never ends, and counts its bytes."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" " * 65_536)
+                sent.append(65_536)
+        return response
+
+    return answer
+
+
+async def test_of_an_answer_that_does_not_end_the_status_counts(answering: Answering) -> None:
+    sent: list[int] = []
+    client = await answering(endless(201, sent))
+    assert await client.cancel("r-1", ["A"]) == 201
+    assert sum(sent) < 10_000_000
+
+
+async def test_a_read_back_that_does_not_end_is_unreadable(answering: Answering) -> None:
+    sent: list[int] = []
+    client = await answering(endless(200, sent))
+    with pytest.raises(Unreadable, match="longer than 16,777,216 bytes") as raised:
+        await client.read_back(Operation.SHIP, "r-1")
+    assert (sum(sent) < 30_000_000, len(raised.value.body or b"")) == (True, 65_536)
+
+
+async def test_the_read_back_of_ten_thousand_units_is_read(answering: Answering) -> None:
+    unit = {"product_id": "P" * 500, "carrier": "C" * 100, "tracking_code": "1Z" * 250, "accepted_at": "2026" * 10}
+    client = await answering(always(200, json.dumps({"successful_shipments": [unit] * 10_000})))
+    shown = await client.read_back(Operation.SHIP, "r-1")
+    assert shown is not None
+    assert shown.taken.total() == 10_000
 
 
 async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> None:

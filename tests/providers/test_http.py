@@ -183,6 +183,10 @@ def test_an_unknown_word_is_never_mapped() -> None:
         (b'{"type":"x","fulfillment_request_id":"r","items":[{"product_id":"A","quantity":0}]}', "$.items[0].quantity"),
         (b'{"type":"rejected","fulfillment_request_id":"r","items":[],"reason":"no_inventory"}', "$.items"),
         (b'{"type":"cancelled","fulfillment_request_id":"r","items":[]}', "$.items"),
+        (
+            b'{"type":"x","fulfillment_request_id":"r","items":[{"product_id":"%b"}]}' % (b"P" * 10_001),
+            "$.items[0].product_id",
+        ),
         (b'{"type":"x","fulfillment_request_id":"r\\u0000"}', "$"),
         (b'{"type":"x","fulfillment_request_id":"\\ud800"}', "$"),
         (b'{"type":"\xff","fulfillment_request_id":"r"}', "$"),

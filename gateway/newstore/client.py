@@ -87,8 +87,8 @@ class Client:
     async def ship(self, request_id: str, products: Sequence[str], parcel: Parcel) -> int:
         """Ship units in one parcel. Not idempotent: repeating it ships further units of the same product."""
         shipment = {"carrier": parcel.carrier, "tracking_code": parcel.tracking_code}
-        if parcel.tracking_url:
-            shipment["tracking_url"] = parcel.tracking_url
+        if parcel.link:
+            shipment["tracking_url"] = parcel.link
         line = {"product_ids": list(products), "shipment": shipment}
         return await self._write("ship", request_id, "shipment", {"line_items": [line]})
 

@@ -76,6 +76,15 @@ async def test_an_id_that_only_spells_a_nul_is_applied(gateway: Served) -> None:
     )
 
 
+async def test_a_shipment_is_not_refused_for_its_link_which_stays_a_text(gateway: Served) -> None:
+    await gateway.receive(order())
+    said = event("shipped", "e1", items=TEE, shipment={**SHIPMENT, "tracking_url": "javascript:alert(1)"})
+    assert await told(gateway, said) == (200, "applied", "")
+    assert json.dumps(said).encode() in await gateway.stored_bodies()
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert [each["tracking_url"] for each in story["parcels"]] == ["javascript:alert(1)"]
+
+
 async def test_a_word_nobody_knows_is_quarantined(gateway: Served) -> None:
     await gateway.receive(order())
     assert await told(gateway, event("teleported", "e1")) == (202, "quarantined", "unknown_word")

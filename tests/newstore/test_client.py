@@ -261,6 +261,26 @@ async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> 
 
 
 @pytest.mark.parametrize(
+    ("url", "is_told"),
+    [
+        ("https://ups.example/1Z", True), ("HTTP://ups.example/1Z", True), (None, False), ("", False),
+        ("javascript:alert(1)//http://x", False), ("data:text/html,x", False), ("https://x\n", False),
+    ],
+)  # fmt: skip
+async def test_newstore_is_told_no_tracking_url_but_one_of_the_web(
+    answering: Answering, url: str | None, *, is_told: bool
+) -> None:
+    told: list[dict[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        told.append((await request.json())["line_items"][0]["shipment"])
+        return web.Response(status=201)
+
+    await (await answering(answer)).ship("r-1", ["A"], Parcel("UPS", "1Z", url))
+    assert told == [{"carrier": "UPS", "tracking_code": "1Z"} | ({"tracking_url": url} if is_told else {})]
+
+
+@pytest.mark.parametrize(
     ("body", "explained"),
     [
         (b'{"error_code":"c","error_description":"text"}', ("c", "text")),

@@ -12,13 +12,13 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.calls import MOST_BYTES, NotSent, Throttled, Unknown, read_at_most, retry_after
+from gateway.calls import MOST_BYTES, NotSent, Throttled, Unknown, as_code, read_at_most, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
 from gateway.telemetry import metrics, trace
 
-from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
+from .errors import Blocked, Refused, Unauthorized, Unreadable, code_of
 
 _BLOCKED_SECONDS = 300.0
 _NEXT_TOKEN = 30.0  # seconds after a fresh token was refused too: a missing scope gets no better by asking again
@@ -48,10 +48,14 @@ READ_BACKS: dict[Operation, ReadBack] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a read-back shows: units taken and units refused with the reason, by what NewStore counts them by."""
+    """What a read-back shows: units taken and units refused with the reason, by what NewStore counts them by.
+
+    `refusals` is all that was said of the refused ones.
+    """
 
     taken: Counter[Key] = field(default_factory=Counter)
     refused: dict[Key, tuple[int, str]] = field(default_factory=dict)
+    refusals: bytes = b""
 
 
 class Client:
@@ -115,9 +119,11 @@ class Client:
         _raise_for(status, body)
         try:
             told = orjson.loads(body)
+            refused = told.get(resource.refused, [])
             return Shown(
                 Counter(_key(entry, operation) for entry in told[resource.taken]),
-                _refused(told.get(resource.refused, []), operation),
+                _refused(refused, operation),
+                orjson.dumps({resource.refused: refused})[:MOST_BYTES] if refused else b"",
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise Unreadable(f"the read-back of {operation} has a shape we do not know", status, body) from error
@@ -208,10 +214,8 @@ class Client:
         if status >= 500:
             raise NotSent(f"no token: the token endpoint answered {status}", status, body)
         if status != 200:
-            code, text = explain(body)
-            raise Unauthorized(
-                f"no token: {code} {text}: check newstore.client_id and newstore.client_secret", status, body
-            )
+            said = f"{status} {code_of(body)}".rstrip()
+            raise Unauthorized(f"no token: {said}: check newstore.client_id and newstore.client_secret", status, body)
         try:
             told = orjson.loads(body)
             token, lifetime = str(told["access_token"]), float(told["expires_in"])
@@ -225,8 +229,8 @@ class Client:
 def _raise_for(status: int, body: bytes) -> None:
     if 200 <= status < 300:
         return
-    code, text = explain(body)
-    detail = f"{status} {code} {text}".strip()
+    code = code_of(body)
+    detail = f"{status} {code}".rstrip()
     if status >= 500 or status == 408:
         raise Unknown(detail, status, body)
     if status < 400:
@@ -255,6 +259,6 @@ def _refused(entries: Sequence[Mapping[str, Any]], operation: Operation) -> dict
     counted: dict[Key, tuple[int, str]] = {}
     for entry in entries:
         key = _key(entry, operation)
-        reason = entry.get("error_code") or entry.get("error_description") or "failed"
-        counted[key] = (counted.get(key, (0, ""))[0] + 1, str(reason).replace("\0", "")[:300])
+        reason = as_code(entry.get("error_code")) or "failed"
+        counted[key] = (counted.get(key, (0, ""))[0] + 1, reason)
     return counted

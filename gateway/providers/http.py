@@ -13,7 +13,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from gateway.calls import MOST_BYTES, NotSent, Refused, Throttled, Unknown, read_at_most, retry_after
+from gateway.calls import MOST_BYTES, NotSent, Refused, Throttled, Unknown, as_code, read_at_most, retry_after
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.settings import Provider
@@ -179,9 +179,9 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
         quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
     fingerprint = sha256(body).hexdigest()
     reason = REASONS.get(said.reason or "")
-    problem = "" if word else f"type {said.type!r}"
+    problem = "" if word else _unknown("type", said.type)
     if word is Word.REJECTED and reason is None:
-        problem = f"reason {said.reason!r}"
+        problem = _unknown("reason", said.reason)
     shipment = said.shipment
     return ProviderSaid(
         request_id=said.fulfillment_request_id,
@@ -196,6 +196,11 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
         problem=problem,
         on_cancel=on_cancel,
     )
+
+
+def _unknown(field: str, said: str | None) -> str:
+    """Say what is not in the tables, as long as it is a code: a person's name may stand in a sentence."""
+    return f"{field} {said!r}" if said is None or as_code(said) else f"{field} unknown, and no code: see the body"
 
 
 def _storable(said: _Callback) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -166,6 +167,12 @@ def test_a_rejection_keeps_its_reason_and_an_unknown_one_gets_none_of_ours() -> 
     assert read((body % "no_inventory").encode()).reason is RejectionReason.NO_INVENTORY
     strange = read((body % "lost").encode())
     assert (strange.reason, strange.problem) == (None, "reason 'lost'")
+
+
+@pytest.mark.parametrize("field", ["type", "reason"])
+def test_a_sentence_instead_of_a_code_is_not_repeated(field: str) -> None:
+    said = {"type": "rejected", "fulfillment_request_id": "r", field: "Ada Lovelace moved to Lane 1"}
+    assert read(json.dumps(said).encode()).problem == f"{field} unknown, and no code: see the body"
 
 
 def test_an_unknown_word_is_never_mapped() -> None:

@@ -85,6 +85,14 @@ def order(request_id: str, *products: str, order_id: str = "SO-1", service_level
     }
 
 
+async def say(world: World, **event: Any) -> int:
+    """Speak as the warehouse of DC01."""
+    key = world.ends.keys["quick_CALLBACK_KEY"]
+    url, headers = f"{world.public_url}/providers/quick/callbacks", {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=event) as answer:
+        return answer.status
+
+
 async def until(world: World, reached: Callable[[list[dict[str, Any]]], bool]) -> None:
     """Wait until the gateway's list of requests looks so."""
     async with asyncio.timeout(20):

@@ -210,6 +210,25 @@ async def test_personal_data_is_masked_until_an_admin_says_why(sign_in: NewPage,
     assert "ada,reveal,r-personal,the parcel came back" in (await (await download.value).path()).read_text()
 
 
+async def test_a_quarantined_message_is_read_masked_then_whole_and_discarded(sign_in: NewPage, stage: World) -> None:
+    said = {"type": "accepted", "event_id": "e-ada", "fulfillment_request_id": "r-never", "note": f"for Ada {HOSTILE}"}
+    assert await stand.say(stage, **said) == 202
+    page = await sign_in("ada")
+    await page.goto(f"{site_of(page)}/failures?show=Quarantine")
+    await page.get_by_test_id("stDataFrame").last.wait_for()
+    await choose_as(page, 0, "Open r-never")
+    await page.get_by_text('"note": "•••"').wait_for()
+    await page.get_by_role("button", name="Show personal data").click()
+    await dialog(page).get_by_label("Reason").fill("the adapter is to be mended")
+    await dialog(page).get_by_role("button", name="Show personal data").click()
+    await dialog(page).get_by_text("for Ada").wait_for()
+    await page.keyboard.press("Escape")
+    await dialog(page).wait_for(state="detached")
+    await page.get_by_role("button", name="Discard").click()
+    await confirm(page, "a test", "Discard 1 message")
+    await page.get_by_text("Quarantine is empty").wait_for()
+
+
 async def test_a_wrong_token_stays_outside_and_a_session_ends(sign_in: NewPage, site: str) -> None:
     page = await sign_in("vera")
     await page.get_by_role("link", name="Sign out").click()

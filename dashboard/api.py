@@ -88,6 +88,10 @@ class Api:
     def quarantined(self, quarantine_id: int) -> shapes.QuarantineStory:
         return self._ask(f"/v1/quarantine/{quarantine_id}", shapes.QuarantineStory)
 
+    def reveal_quarantined(self, quarantine_id: int, reason: str) -> shapes.BodyList:
+        """Have the body of a message shown as it came, which goes into the audit."""
+        return self._tell(f"/v1/quarantine/{quarantine_id}/reveal", {"reason": reason}, shapes.BodyList)
+
     def audit(self, filters: Mapping[str, str]) -> shapes.AuditPage:
         return self._ask("/v1/audit", shapes.AuditPage, filters)
 

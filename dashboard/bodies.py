@@ -1,6 +1,6 @@
-"""What was sent and answered: masked for everybody, whole for whoever may act and says why."""
+"""What was sent and answered: masked for everybody, whole for an admin who says why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from dashboard import frame
 from dashboard.api import Failed
 from dashboard.person import here
 from dashboard.plain import count, lines
-from dashboard.shapes import Body, RequestStory
+from dashboard.shapes import Body, BodyList, RequestStory
 from dashboard.times import clock
 
 _MOST = 20_000
@@ -20,15 +20,30 @@ def show(story: RequestStory, zone: str) -> None:
     if not box.open:
         return
     with box:
-        if not here().may_act:
-            st.caption("Personal data is masked. An operator may see it.")
-        elif st.button("Show personal data", icon=":material/visibility:"):
-            frame.busy()
-            st.dialog("Show personal data", width="large", on_dismiss=frame.idle)(_reveal)(story.id, zone)
+        offer(lambda reason: here().api.reveal(story.id, reason), zone)
         _list(here().api.bodies(story.id).bodies, zone)
 
 
-def _reveal(request_id: str, zone: str) -> None:
+def offer(reveal: Callable[[str], BodyList], zone: str) -> None:
+    """Put a button here for whoever may see bodies whole."""
+    if not here().may_see_people:
+        st.caption("Personal data is masked. An admin may see it.")
+    elif st.button("Show personal data", icon=":material/visibility:"):
+        frame.busy()
+        st.dialog("Show personal data", width="large", on_dismiss=frame.idle)(_reveal)(reveal, zone)
+
+
+def text_of(text: str | None) -> None:
+    """Show the text of a body as far as a page has room for it."""
+    if text is None:
+        st.text("Not JSON: it can't be shown without personal data.")
+        return
+    st.code(lines(text, _MOST), language=None, wrap_lines=True)
+    if len(text) > _MOST:
+        st.caption(f"These are its first {_MOST:,} characters; the API and the command line give it whole.")
+
+
+def _reveal(reveal: Callable[[str], BodyList], zone: str) -> None:
     st.info(
         "What follows: the bodies are shown here as they came, until you close this. "
         "The audit keeps your name and the reason.",
@@ -41,7 +56,7 @@ def _reveal(request_id: str, zone: str) -> None:
         st.warning("Write a reason first.", icon=":material/edit:")
     elif pressed:
         try:
-            _list(here().api.reveal(request_id, reason.strip()).bodies, zone)
+            _list(reveal(reason.strip()).bodies, zone)
         except Failed as error:
             frame.refused(error)
 
@@ -54,9 +69,4 @@ def _list(bodies: Sequence[Body], zone: str) -> None:
         with st.container(gap="xxsmall"):
             st.text(f"{each.sender.replace('newstore', 'NewStore')} {did}: {about}")
             st.caption(f"{clock(each.at, zone)} · {count(each.bytes, 'byte')}")
-        if each.text is None:
-            st.text("Not JSON: it can't be shown without personal data.")
-        else:
-            st.code(lines(each.text, _MOST), language=None, wrap_lines=True)
-        if len(each.text or "") > _MOST:
-            st.caption(f"These are its first {_MOST:,} characters; the API and `gateway show` give it whole.")
+        text_of(each.text)

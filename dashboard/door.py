@@ -44,7 +44,10 @@ async def sign_in(request: Request) -> Response:
         return _form(request.query_params.get("then", "/"))
     if not _is_ours(request):
         return _form("/", "That form was not ours. Try it here.", HTTPStatus.FORBIDDEN)
-    sent = parse_qs((await request.body())[:_LONGEST].decode(errors="replace"))
+    body = await _body(request)
+    if body is None:
+        return _form("/", "That is too long for a token. Look what you copied.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    sent = parse_qs(body.decode(errors="replace"))
     token, then = (sent.get(name, [""])[0] for name in ("token", "then"))
     try:
         await asyncio.to_thread(_check, token.strip())
@@ -90,6 +93,16 @@ def _wants_a_page(request: Request) -> bool:
     path = request.url.path
     is_own = path.endswith(("/sign-in", "/sign-out")) or "/_stcore/" in path or "/static/" in path or "/media/" in path
     return request.method == "GET" and not is_own and "text/html" in request.headers.get("accept", "")
+
+
+async def _body(request: Request) -> bytes | None:
+    """Read what came, and of what is too long no more than that."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST:
+            return None
+    return body
 
 
 def _check(token: str) -> None:

@@ -25,6 +25,10 @@ class Person:
     def may_act(self) -> bool:
         return self.role in _MAY_ACT
 
+    @property
+    def may_see_people(self) -> bool:
+        return self.role == "admin"
+
 
 def has_oidc() -> bool:
     """Tell whether an identity provider is configured for `st.login`."""

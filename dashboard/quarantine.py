@@ -1,10 +1,8 @@
 """Quarantine: messages that could not be applied, and their two ways out."""
 
-import json
-
 import streamlit as st
 
-from dashboard import cached, frame, links, tables
+from dashboard import bodies, cached, frame, links, tables
 from dashboard.api import Failed
 from dashboard.person import here
 from dashboard.plain import count, shown
@@ -60,9 +58,9 @@ def _one(message: Quarantined) -> None:
     st.text(f"{shown(message.reason, 60)}: {shown(message.detail, 1000)}")
     if story.request_id:
         links.to("request", f"Open {shown(story.request_id, 60)}", icon=":material/receipt_long:", id=story.request_id)
-    st.caption(f"{count(story.bytes, 'byte')} came; the bytes may hold personal data and stay in the database.")
-    if story.said:
-        st.code(shown(json.dumps(story.said, ensure_ascii=False), 4000), language=None, wrap_lines=True)
+    st.caption(f"{count(story.bytes, 'byte')} came")
+    bodies.offer(lambda reason: here().api.reveal_quarantined(message.id, reason), "UTC")
+    bodies.text_of(story.text)
 
 
 def _dialog(way: str, chosen: list[Quarantined]) -> None:

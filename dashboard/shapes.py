@@ -239,7 +239,7 @@ class QuarantinePage(msgspec.Struct, frozen=True):
 class QuarantineStory(Quarantined, frozen=True, kw_only=True):
     resolved_at: datetime | None
     bytes: int
-    said: dict[str, Any] | None
+    text: str | None
 
 
 class QuarantineResult(msgspec.Struct, frozen=True):

@@ -7,6 +7,14 @@ CallError
 └── Refused          the answer is no, for good: a person must look
 """
 
+import re
+
+import aiohttp
+
+MOST_BYTES = 65_536
+"""Of an answer whose status says it all; what comes after them is not read."""
+
+_CODE = re.compile("[a-z][a-z0-9_.-]{0,59}")
 _MOST_SECONDS = 600.0
 _SECONDS = 5.0  # where a 429 does not say how long
 
@@ -37,6 +45,21 @@ class Unknown(CallError):
 
 class Refused(CallError):
     pass
+
+
+def as_code(said: object) -> str:
+    """Give a code that a program says, such as `already_shipped`; empty for what may be a sentence about a person."""
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
+
+
+async def read_at_most(content: aiohttp.StreamReader, most: int) -> bytes:
+    """Read a body; of one that is longer, that many bytes."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) >= most:
+            break
+    return bytes(body[:most])
 
 
 def retry_after(text: str) -> float:

@@ -128,11 +128,17 @@ def _parcels(parcels: Sequence[Parcel]) -> None:
         {
             "carrier": shown(each.carrier, 40),
             "tracking code": shown(each.tracking_code, 60),
-            "link": each.tracking_url if (each.tracking_url or "").lower().startswith(_WEB) else None,
+            **_address(each.tracking_url or ""),
         }
         for each in parcels
     ]
     tables.show(rows, "Parcels", link=st.column_config.LinkColumn("link", display_text="Follow it"))
+
+
+def _address(url: str) -> dict[str, str]:
+    """Link to what a browser may follow; anything else is a text."""
+    is_web = url.lower().startswith(_WEB) and url.isprintable()
+    return {"link": url} if is_web else {"no link": shown(url, 120)} if url else {}
 
 
 def _parcel(parcel: Parcel | None) -> str:

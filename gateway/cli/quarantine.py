@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from .api import LOCAL, Json, Token, Url, ask, tell
+from .requests import Unmasked, Why, print_body, print_unmasked
 from .terminal import print_json, print_table, run, say
 
 commands = typer.Typer(help="Messages that could not be applied.", no_args_is_help=True)
@@ -38,13 +39,22 @@ def list_quarantine(
 
 
 @commands.command()
-def show(quarantine_id: int, url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
-    """Show one message in our words, without its bytes."""
-    found = run(ask(url, token, f"/v1/quarantine/{quarantine_id}", {}))
+def show(
+    quarantine_id: int, unmasked: Unmasked = False, reason: Why = "",
+    url: Url = LOCAL, token: Token = "", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Show one message in our words and its body, personal data masked; or the body as it came."""
+    path = f"/v1/quarantine/{quarantine_id}"
+    if unmasked:
+        print_unmasked(url, token, path, reason, as_json=as_json)
+        return
+    found = run(ask(url, token, path, {}))
     if as_json:
         print_json(found)
-    else:
-        print_table(("fact", "value"), [(name, str(value)) for name, value in found.items()], box=None)
+        return
+    facts = [(name, str(value)) for name, value in found.items() if name != "text"]
+    print_table(("fact", "value"), facts, box=None)
+    print_body(found)
 
 
 @commands.command()

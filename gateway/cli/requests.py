@@ -9,6 +9,9 @@ from .terminal import fault, print_json, print_table, run, say
 
 commands = typer.Typer()
 
+Unmasked = Annotated[bool, typer.Option("--unmasked", help="Print bodies as they came; needs --reason, and an admin.")]
+Why = Annotated[str, typer.Option("--reason", help="Why you must see personal data; it goes into the audit.")]
+
 
 @commands.command("list")
 def list_requests(
@@ -46,10 +49,8 @@ def list_requests(
 def show(
     request_id: str,
     body: Annotated[bool, typer.Option("--body", help="Print the bodies instead, personal data masked.")] = False,
-    unmasked: Annotated[
-        bool, typer.Option("--unmasked", help="Print the bodies as they came; needs --reason.")
-    ] = False,
-    reason: Annotated[str, typer.Option(help="Why you must see personal data; it goes into the audit.")] = "",
+    unmasked: Unmasked = False,
+    reason: Why = "",
     url: Url = LOCAL,
     token: Token = "",
     as_json: Json = False,
@@ -57,13 +58,18 @@ def show(
     """Print one request's whole story as a timeline, or the bodies that were sent and answered."""
     path = f"/v1/requests/{part(request_id)}"
     if unmasked:
-        if not reason:
-            raise fault("say why with --reason; it goes into the audit", 2)
-        _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": reason})), as_json=as_json)
+        print_unmasked(url, token, path, reason, as_json=as_json)
     elif body:
         _print_bodies(run(ask(url, token, f"{path}/bodies", {})), as_json=as_json)
     else:
         _print_story(run(ask(url, token, path, {})), as_json=as_json)
+
+
+def print_unmasked(url: str, token: str, path: str, reason: str, *, as_json: bool) -> None:
+    """Print bodies as they came, once it is in the audit who sees them and why."""
+    if not reason:
+        raise fault("say why with --reason; it goes into the audit", 2)
+    _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": reason})), as_json=as_json)
 
 
 def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:
@@ -73,7 +79,12 @@ def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:
     for each in found["bodies"]:
         did = "answered" if each["is_answer"] else "sent"
         say(f"{each['at'][:19]}  {each['sender']} {did}: {each['about']}")
-        say(each["text"] or f"not JSON, {each['bytes']} bytes")
+        print_body(each)
+
+
+def print_body(body: dict[str, Any]) -> None:
+    """Print the text of a body, or what is to be said where it has none."""
+    say(body["text"] or f"not JSON, {body['bytes']} bytes")
 
 
 def _print_story(story: dict[str, Any], *, as_json: bool) -> None:

@@ -149,6 +149,7 @@ def _read(
         attempt=claim.attempt,
         taken=shown.taken if shown else Counter(),
         refused=shown.refused if shown else {},
+        refusals=shown.refusals if shown else b"",
         parcels=parcels(story),
         overdue=overdue,
         seq=claim.seq if claim.operation in _READS else 0,

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from gateway.calls import CallError, Throttled, Unknown
-from gateway.domain.commands import CallEnded, Command
+from gateway.domain.commands import CallEnded, Command, ReadBack
 from gateway.domain.deliveries import NEWSTORE, READS
 from gateway.domain.destinations import Limits
 from gateway.ledger import destinations, stories
@@ -246,7 +246,8 @@ class Dispatcher:
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
             return attempt, self._after(error, claim), error
-        return Attempt(at, monotonic() - started, success_of(command), None, ""), command, None
+        response = command.refusals or None if isinstance(command, ReadBack) else None
+        return Attempt(at, monotonic() - started, success_of(command), None, "", response), command, None
 
     async def _within(self, claim: Claim, brief: Brief, claimed_at: float) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""

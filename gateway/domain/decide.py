@@ -115,13 +115,18 @@ def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
     asked = Counter(unit.product for unit in request.units)
     for product, quantity in (said.items or {}).items():
         if product not in asked:
-            return CallbackRefused(said.word or "", "unknown_product", f"{product!r} is not in the request")
+            return CallbackRefused(said.word or "", "unknown_product", f"{_cut(product)!r} is not in the request")
         if quantity < 0:
-            return CallbackRefused(said.word or "", "negative_quantity", f"{quantity} of {product!r}")
+            return CallbackRefused(said.word or "", "negative_quantity", f"{quantity} of {_cut(product)!r}")
         if quantity > asked[product]:
-            detail = f"{quantity} of {product!r}, and {asked[product]} were ever asked for"
+            detail = f"{quantity} of {_cut(product)!r}, and {asked[product]} were ever asked for"
             return CallbackRefused(said.word or "", "too_many_units", detail)
     return None
+
+
+def _cut(product: str) -> str:
+    """Name a product in a sentence: an id may be as long as a book's page."""
+    return product[:200]
 
 
 def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
@@ -227,7 +232,7 @@ def _nothing_new(said: ProviderSaid, *, is_so: bool) -> CallbackRefused | Callba
 
 
 def _not_open(said: ProviderSaid, product: str) -> CallbackRefused:
-    return CallbackRefused(said.word or "", "units_not_open", f"not enough units of {product!r} are still open")
+    return CallbackRefused(said.word or "", "units_not_open", f"not enough units of {_cut(product)!r} are still open")
 
 
 _SAY: dict[Word, Callable[[Request, ProviderSaid], list[Fact]]] = {

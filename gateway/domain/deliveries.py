@@ -75,3 +75,9 @@ class Parcel:
     carrier: str
     tracking_code: str
     tracking_url: str | None = None
+
+    @property
+    def link(self) -> str | None:
+        """The tracking URL where a browser may follow it; anything else that was sent as one stays a text."""
+        url = self.tracking_url or ""
+        return url if url.lower().startswith(("https://", "http://")) and url.isprintable() else None

@@ -35,7 +35,7 @@ def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
 
 @web.middleware
 async def operators_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let named operators in; a viewer reads, the others also act."""
+    """Let named operators in; a viewer reads, an operator also acts, and an admin may see personal data."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
     operator = operator_of(request.app[DESK].settings.operators, bearer(request))
@@ -46,3 +46,11 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask an operator to do it")
     request[OPERATOR] = operator
     return await handler(request)
+
+
+def may_see_people(request: web.Request) -> str:
+    """Tell who it is that sees personal data. Raises a 403 for everybody but an admin."""
+    operator = request[OPERATOR]
+    if operator.role != "admin":
+        raise Problem(403, f"{operator.name} is an {operator.role}; personal data is shown to admins alone, ask one")
+    return operator.name

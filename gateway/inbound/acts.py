@@ -32,7 +32,7 @@ from gateway.telemetry import trace
 from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
-from .problems import Problem
+from .problems import ECHO, Problem
 from .queries import Reason, filters_of, place_of, read_as
 
 _MOST_AT_ONCE = 500
@@ -188,7 +188,7 @@ def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) ->
 def _reroute(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
     if order.to not in desk.settings.providers:
         raise Problem(
-            400, f"no provider {order.to!r} in the settings; choose one of {', '.join(desk.settings.providers)}"
+            400, f"no provider {order.to[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.providers)}"
         )
     return Reroute(**given, to=order.to, can_withdraw=_can_withdraw(desk, before), stopped=order.provider_stopped)
 

@@ -13,7 +13,7 @@ from gateway.telemetry import trace
 from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK
-from .problems import Problem
+from .problems import ECHO, Problem
 from .queries import Reason, number_of, read_as
 
 _LONGEST = 60 * 24 * 365.0
@@ -43,9 +43,13 @@ async def place_hold(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     scope, name = _scope(order.scope, order.name)
     if order.scope == "provider" and name not in desk.settings.providers:
-        raise Problem(400, f"no provider {name!r} in the settings; choose one of {', '.join(desk.settings.providers)}")
+        raise Problem(
+            400, f"no provider {name[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.providers)}"
+        )
     if scope in {"location", "rejections"} and name not in desk.settings.locations:
-        raise Problem(400, f"no location {name!r} in the settings; choose one of {', '.join(desk.settings.locations)}")
+        raise Problem(
+            400, f"no location {name[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.locations)}"
+        )
     if not order.reason.strip():
         raise Problem(400, "a hold needs a reason; whoever comes next reads it")
     if order.minutes is not None and not 0 < order.minutes <= _LONGEST:
@@ -93,7 +97,7 @@ def _scope(word: str, name: str) -> tuple[str, str]:
         **{same: (same, name) for same in ("location", "request", "rejections")},
     }
     if word not in scopes:
-        raise Problem(400, f"no scope {word!r}; choose one of {', '.join(scopes)}")
+        raise Problem(400, f"no scope {word[:ECHO]!r}; choose one of {', '.join(scopes)}")
     if (word in {"everything", "newstore"}) == bool(name):
         raise Problem(400, f"scope {word!r} goes {'without a' if name else 'with a'} name; correct one of the two")
     return scopes[word]

@@ -25,7 +25,7 @@ from .kept import reveal, show_bodies
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
 from .problems import Problem, problems, unavailable
-from .quarantined import discard, list_quarantine, replay, show_quarantine
+from .quarantined import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
 from .queries import filters_of, limit_of, number_of, place_of
 
 NUMBERS = web.AppKey("numbers", Numbers)
@@ -67,6 +67,7 @@ def internal_app(
             web.post("/v1/holds/{id}/release", release_hold),
             web.get("/v1/quarantine", list_quarantine, allow_head=False),
             web.get("/v1/quarantine/{id}", show_quarantine, allow_head=False),
+            web.post("/v1/quarantine/{id}/reveal", reveal_quarantined),
             web.post("/v1/quarantine/{id}/replay", replay),
             web.post("/v1/quarantine/{id}/discard", discard),
             web.get("/v1/audit", list_audit, allow_head=False),

@@ -1,4 +1,6 @@
-"""The bodies of a request as they came: masked for everybody, whole for whoever may act and says why."""
+"""Bodies as they came: masked for everybody, whole for an admin who says why."""
+
+from collections.abc import Sequence
 
 import msgspec
 from aiohttp import web
@@ -10,12 +12,14 @@ from gateway.newstore import errors, webhook
 from gateway.providers import READABLE
 from gateway.settings import Settings
 
-from .access import OPERATOR
+from .access import may_see_people
 from .answers import json_answer
 from .desk import DESK
 from .masking import masked
 from .problems import Problem
 from .queries import Reason, read_as
+
+_MOST = 10_000  # bytes that are shown of what is no JSON
 
 
 class RevealOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,20 +31,36 @@ class RevealOrder(msgspec.Struct, forbid_unknown_fields=True):
 async def show_bodies(request: web.Request) -> web.Response:
     """Show every body without what it says of a person."""
     settings, found = request.app[DESK].settings, await _kept(request)
-    return _answer([_shown(each, masked(each.body, _readable(each, settings))) for each in found], is_masked=True)
+    return unkept({"masked": True, "bodies": [_shown(each, without_people(each, settings)) for each in found]})
 
 
 async def reveal(request: web.Request) -> web.Response:
     """Show every body as it came, once that is in the audit."""
-    order = read_as(RevealOrder, await request.read())
+    return await revealed(request, request.match_info["id"], await _kept(request))
+
+
+async def revealed(request: web.Request, subject: str, found: Sequence[Body]) -> web.Response:
+    """Show bodies as they came, once it is in the audit who sees them and why."""
+    who, order = may_see_people(request), read_as(RevealOrder, await request.read())
     if not order.reason.strip():
         raise Problem(400, "to see personal data needs a reason; it goes into the audit")
-    found = await _kept(request)
     await audit.write(
-        request.app[DESK].pool, who=request[OPERATOR].name, action="reveal", subject=request.match_info["id"],
-        reason=order.reason.strip(), outcome=f"showed {len(found)} bodies",
+        request.app[DESK].pool, who=who, action="reveal", subject=subject, reason=order.reason.strip(),
+        outcome=f"showed {len(found)} bodies",
     )  # fmt: skip
-    return _answer([_shown(each, each.body.decode(errors="replace")) for each in found], is_masked=False)
+    return unkept({"masked": False, "bodies": [_shown(each, _whole(each.body)) for each in found]})
+
+
+def without_people(body: Body, settings: Settings) -> str | None:
+    """Write a body without what it says of a person; None for what is no JSON."""
+    return masked(body.body, _readable(body, settings))
+
+
+def unkept(document: object) -> web.Response:
+    """Answer with what no cache may keep."""
+    answer = json_answer(document)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 async def _kept(request: web.Request) -> list[Body]:
@@ -51,10 +71,12 @@ async def _kept(request: web.Request) -> list[Body]:
     return found
 
 
-def _answer(shown: list[dict[str, object]], *, is_masked: bool) -> web.Response:
-    answer = json_answer({"masked": is_masked, "bodies": shown})
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+def _whole(body: bytes) -> str:
+    try:
+        msgspec.json.decode(body)
+        return body.decode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return body[:_MOST].decode(errors="backslashreplace")
 
 
 def _shown(body: Body, text: str | None) -> dict[str, object]:

@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.calls import as_code
+
 MASK = "•••"
+_CODES = frozenset({"error", "error_code"})  # shown only where they are codes: some put a sentence there
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -26,7 +29,10 @@ def _mask(value: Any, path: str, readable: Collection[str]) -> Any:
         return {name: _mask(each, f"{path}.{name}".lstrip("."), readable) for name, each in named}
     if isinstance(value, list):
         return [_mask(each, path, readable) for each in value]
-    return value if value in {None, ""} or path in readable else MASK
+    if value in {None, ""}:
+        return value
+    is_shown = path in readable and (path.rpartition(".")[2] not in _CODES or as_code(value))
+    return value if is_shown else MASK
 
 
 def _named(name: str, number: int) -> str:

@@ -82,7 +82,7 @@ ROUTES = (
         (401, 404, 503), "operator_token",
     ),
     _Route(
-        "post", "/v1/requests/{id}/reveal", "The same as it came; an operator says why, and it is audited",
+        "post", "/v1/requests/{id}/reveal", "The same as it came; an admin says why, and it is audited",
         {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=RevealOrder,
     ),
     _Route(
@@ -110,8 +110,12 @@ ROUTES = (
         "operator_token", query=("after", "limit"),
     ),
     _Route(
-        "get", "/v1/quarantine/{id}", "One quarantined message in our words", {200: QuarantineStory},
+        "get", "/v1/quarantine/{id}", "One quarantined message, with personal data masked", {200: QuarantineStory},
         (400, 401, 404, 503), "operator_token",
+    ),
+    _Route(
+        "post", "/v1/quarantine/{id}/reveal", "Its body as it came; an admin says why, and it is audited",
+        {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=RevealOrder,
     ),
     *(
         _Route(

@@ -13,6 +13,12 @@ from gateway.ledger.entries import LedgerUnavailable
 from gateway.ledger.writer import DATABASE_AWAY
 from gateway.telemetry.logs import log
 
+SERVER = "gateway"
+"""What every answer calls itself, without a version."""
+
+ECHO = 200
+"""Characters at most of what a sender sent that an error repeats."""
+
 
 class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
     """An error, as RFC 9457 writes it."""
@@ -47,7 +53,7 @@ def answer(problem: Problem, **more: str) -> web.Response:
     response = web.Response(
         body=orjson.dumps(document),
         status=problem.status,
-        headers=problem.headers,
+        headers={**problem.headers, "Server": SERVER},
         content_type="application/problem+json",
     )
     if problem.closes:
@@ -63,7 +69,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as problem:
         return answer(problem)
     except web.HTTPException as error:
-        return answer(_of_aiohttp(request, error))
+        return answer(of_aiohttp(request, error))
     except asyncpg.QueryCanceledError:
         return answer(Problem(503, "that took too long; narrow it, by a DC, a status, or a time window"))
     except (LedgerUnavailable, *DATABASE_AWAY):
@@ -73,10 +79,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer(Problem(500, "the gateway has a fault and logged it; send the same again later"))
 
 
-def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
+def of_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> Problem:
+    """Say what aiohttp found wrong with a request in words that help."""
+    path = request.path[:ECHO]
     if error.status == HTTPStatus.NOT_FOUND:
-        return Problem(404, f"nothing is served at {request.path}; compare the URL with /openapi.json")
+        return Problem(404, f"nothing is served at {path}; compare the URL with /openapi.json")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return Problem(405, f"{request.method} is not for {request.path}; use {allowed}", Allow=allowed)
+        return Problem(405, f"{request.method[:ECHO]} is not for {path}; use {allowed}", Allow=allowed)
     return Problem(error.status, f"{error.reason}; correct the request")

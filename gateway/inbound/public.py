@@ -26,7 +26,7 @@ from .access import bearer, is_key
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
 from .bodies import read_body
 from .patience import within
-from .problems import Problem, answer, problems
+from .problems import ECHO, Problem, answer, problems
 from .rejoin import with_location_rule
 
 Rejoin = Callable[[list[str]], Awaitable[None]]
@@ -92,7 +92,9 @@ async def receive(request: web.Request) -> web.Response:
     doors = request.app[DOORS]
     location = doors.settings.locations.get(request.match_info["location"])
     if location is None:
-        raise Problem(404, f"{request.path} names no location of this gateway; correct the URL set up in NewStore")
+        raise Problem(
+            404, f"{request.path[:ECHO]} names no location of this gateway; correct the URL set up in NewStore"
+        )
     if not is_key(location.api_keys, bearer(request)):
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
@@ -114,7 +116,7 @@ async def call_back(request: web.Request) -> web.Response:
     doors = request.app[DOORS]
     provider = doors.settings.providers.get(request.match_info["provider"])
     if provider is None:
-        raise Problem(404, f"{request.path} names no provider of this gateway; correct the callback URL")
+        raise Problem(404, f"{request.path[:ECHO]} names no provider of this gateway; correct the callback URL")
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
     if not is_authentic(provider, request.headers, body, time.time()):
         raise Problem(401, "the key or signature is not this provider's; check it and the clock")

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.domain.commands import Discard, OnProviderCancel, ProviderSaid, Receive, replayed
 from gateway.ledger import audit, codec, quarantine
+from gateway.ledger.bodies import Body
 from gateway.ledger.entries import Applied
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS
@@ -20,9 +21,12 @@ from gateway.telemetry import trace
 from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
+from .kept import revealed, unkept, without_people
 from .problems import Problem
 from .queries import Reason, limit_of, number_of, read_as
 from .rejoin import with_location_rule
+
+_SHOWN = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,12 +43,19 @@ async def list_quarantine(request: web.Request) -> web.Response:
 
 
 async def show_quarantine(request: web.Request) -> web.Response:
-    """Show one message in our words; its bytes may hold personal data and stay in the database."""
+    """Show one message in our words, and its body without what it says of a person."""
     kept = await _find(request)
     said: ProviderSaid | None = kept["command"]
     words = msgspec.to_builtins(said) if said else None
-    shown = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
-    return json_answer({**{name: kept[name] for name in shown}, "bytes": len(kept["body"]), "said": words})
+    shown = {name: kept[name] for name in _SHOWN}
+    text = without_people(_body(kept), request.app[DESK].settings)
+    return unkept({**shown, "bytes": len(kept["body"]), "said": words, "text": text})
+
+
+async def reveal_quarantined(request: web.Request) -> web.Response:
+    """Show the body of a message as it came, once that is in the audit."""
+    kept = await _find(request)
+    return await revealed(request, f"quarantine {kept['id']}", [_body(kept)])
 
 
 async def replay(request: web.Request) -> web.Response:
@@ -92,6 +103,11 @@ async def discard(request: web.Request) -> web.Response:
             _tell(span, applied)
         await quarantine.settle(desk.pool, kept["id"], **told)
     return json_answer({"id": kept["id"], "request_id": kept["request_id"], "outcome": "discarded"})
+
+
+def _body(kept: Mapping[str, Any]) -> Body:
+    sender, _, location = str(kept["source"]).partition(":")
+    return Body(kept["at"], kept["body"], sender if location else kept["source"], is_answer=False, about=kept["reason"])
 
 
 def _tell(span: trace.Span, applied: Applied | None) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.ledger import listing
 
-from .problems import Problem
+from .problems import ECHO, Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
 Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
@@ -40,7 +40,7 @@ def _texts(read: msgspec.Struct) -> Iterator[str]:
 def filters_of(asked: Mapping[str, str]) -> dict[str, str]:
     """Check a filter for requests, and write its times as Postgres reads them."""
     if unknown := asked.keys() - set(listing.FILTERS):
-        raise Problem(400, f"no filter {', '.join(sorted(unknown))}; choose from {', '.join(listing.FILTERS)}")
+        raise Problem(400, f"no filter {', '.join(sorted(unknown))[:ECHO]}; choose from {', '.join(listing.FILTERS)}")
     if asked.get("status", "pending") not in listing.STATUSES:
         raise Problem(400, f"no such status; choose one of {', '.join(listing.STATUSES)}")
     if any("\0" in value for value in asked.values()):

@@ -117,7 +117,7 @@ class RequestStory(RequestSummary, forbid_unknown_fields=True, kw_only=True):
 class BodyStory(msgspec.Struct, forbid_unknown_fields=True):
     """One body as it came, or masked; `text` is None where it is masked and no JSON.
 
-    `about` is the event that it led to, or the call and try that it answers.
+    `about` is the event that it led to, why it is in quarantine, or the call and try that it answers.
     """
 
     sender: str
@@ -305,11 +305,12 @@ class QuarantinePage(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class QuarantineStory(QuarantineEntry, forbid_unknown_fields=True, kw_only=True):
-    """One message: what was read of it, and how many bytes it has."""
+    """One message: what was read of it, and its body, masked; `text` is None where it is no JSON."""
 
     resolved_at: datetime | None
     bytes: int
     said: dict[str, Any] | None
+    text: str | None
 
 
 class QuarantineResult(msgspec.Struct, forbid_unknown_fields=True):

@@ -12,16 +12,17 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.calls import NotSent, Throttled, Unknown, retry_after
+from gateway.calls import MOST_BYTES, NotSent, Throttled, Unknown, as_code, read_at_most, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
 from gateway.telemetry import metrics, trace
 
-from .errors import Blocked, Refused, Unauthorized, Unreadable, explain
+from .errors import Blocked, Refused, Unauthorized, Unreadable, code_of
 
 _BLOCKED_SECONDS = 300.0
 _NEXT_TOKEN = 30.0  # seconds after a fresh token was refused too: a missing scope gets no better by asking again
+_MOST_SHOWN = 16 * 1_048_576  # bytes of a read-back: 1,600 for each of 10,000 units, and one seen has 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,14 @@ READ_BACKS: dict[Operation, ReadBack] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a read-back shows: units taken and units refused with the reason, by what NewStore counts them by."""
+    """What a read-back shows: units taken and units refused with the reason, by what NewStore counts them by.
+
+    `refusals` is all that was said of the refused ones.
+    """
 
     taken: Counter[Key] = field(default_factory=Counter)
     refused: dict[Key, tuple[int, str]] = field(default_factory=dict)
+    refusals: bytes = b""
 
 
 class Client:
@@ -86,8 +91,8 @@ class Client:
     async def ship(self, request_id: str, products: Sequence[str], parcel: Parcel) -> int:
         """Ship units in one parcel. Not idempotent: repeating it ships further units of the same product."""
         shipment = {"carrier": parcel.carrier, "tracking_code": parcel.tracking_code}
-        if parcel.tracking_url:
-            shipment["tracking_url"] = parcel.tracking_url
+        if parcel.link:
+            shipment["tracking_url"] = parcel.link
         line = {"product_ids": list(products), "shipment": shipment}
         return await self._write("ship", request_id, "shipment", {"line_items": [line]})
 
@@ -106,14 +111,19 @@ class Client:
         status, body = await self._call("GET", f"read_{operation}", request_id, resource.path, None)
         if status == 404:
             return None
+        if len(body) > _MOST_SHOWN:
+            said = f"the read-back of {operation} is longer than {_MOST_SHOWN:,} bytes, and was not read to its end"
+            raise Unreadable(said, status, body[:MOST_BYTES])
         if 300 <= status < 500:
             raise Unreadable(f"the read-back of {operation} answered {status}", status, body)
         _raise_for(status, body)
         try:
             told = orjson.loads(body)
+            refused = told.get(resource.refused, [])
             return Shown(
                 Counter(_key(entry, operation) for entry in told[resource.taken]),
-                _refused(told.get(resource.refused, []), operation),
+                _refused(refused, operation),
+                orjson.dumps({resource.refused: refused})[:MOST_BYTES] if refused else b"",
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise Unreadable(f"the read-back of {operation} has a shape we do not know", status, body) from error
@@ -162,7 +172,7 @@ class Client:
             async with self._session.request(
                 method, URL(url, encoded=True), timeout=self._timeout, allow_redirects=False, **content
             ) as answer:
-                body = await answer.read()
+                body = await read_at_most(answer.content, _MOST_SHOWN + 1 if method == "GET" else MOST_BYTES)
         except aiohttp.ClientConnectorError as error:
             raise NotSent(f"NewStore can't be reached ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -204,10 +214,8 @@ class Client:
         if status >= 500:
             raise NotSent(f"no token: the token endpoint answered {status}", status, body)
         if status != 200:
-            code, text = explain(body)
-            raise Unauthorized(
-                f"no token: {code} {text}: check newstore.client_id and newstore.client_secret", status, body
-            )
+            said = f"{status} {code_of(body)}".rstrip()
+            raise Unauthorized(f"no token: {said}: check newstore.client_id and newstore.client_secret", status, body)
         try:
             told = orjson.loads(body)
             token, lifetime = str(told["access_token"]), float(told["expires_in"])
@@ -221,8 +229,8 @@ class Client:
 def _raise_for(status: int, body: bytes) -> None:
     if 200 <= status < 300:
         return
-    code, text = explain(body)
-    detail = f"{status} {code} {text}".strip()
+    code = code_of(body)
+    detail = f"{status} {code}".rstrip()
     if status >= 500 or status == 408:
         raise Unknown(detail, status, body)
     if status < 400:
@@ -251,6 +259,6 @@ def _refused(entries: Sequence[Mapping[str, Any]], operation: Operation) -> dict
     counted: dict[Key, tuple[int, str]] = {}
     for entry in entries:
         key = _key(entry, operation)
-        reason = entry.get("error_code") or entry.get("error_description") or "failed"
-        counted[key] = (counted.get(key, (0, ""))[0] + 1, str(reason).replace("\0", "")[:300])
+        reason = as_code(entry.get("error_code")) or "failed"
+        counted[key] = (counted.get(key, (0, ""))[0] + 1, reason)
     return counted

@@ -12,8 +12,14 @@ CallError
 import orjson
 
 from gateway import calls
+from gateway.calls import as_code
 
-READABLE = frozenset({"error_code"})
+READABLE = frozenset(
+    {
+        "error_code", "error", "failed_shipments.error_code", "failed_shipments.product_id", "failed_items.error_code",
+        "failed_items.product_id",
+    }
+)  # fmt: skip
 """What of an answer is shown to everybody who may look."""
 
 
@@ -30,24 +36,17 @@ class Unreadable(calls.CallError):
 
 
 class Refused(calls.Refused):
-    """`code` is NewStore's `error_code`, empty where it gave none."""
+    """`code` is NewStore's `error_code`, empty where it gave none that is one."""
 
     def __init__(self, detail: str, status: int, body: bytes, code: str) -> None:
         super().__init__(detail, status, body)
         self.code = code
 
 
-def explain(body: bytes) -> tuple[str, str]:
-    """Find code and text in an error body of any of the shapes that NewStore's APIs have."""
+def code_of(body: bytes) -> str:
+    """Find the error code in a body of any of the shapes that NewStore's APIs have; its texts stay in the body."""
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return "", ""
-    if not isinstance(told, dict):
-        return "", ""
-    messages = told.get("messages")
-    first = messages[0] if isinstance(messages, list) and messages else None
-    texts = (told.get("error_description"), told.get("message"), told.get("detail"), first)
-    text = next((each for each in texts if isinstance(each, str)), "")
-    code = told.get("error_code") or told.get("error")
-    return (code if isinstance(code, str) else "").replace("\0", "")[:100], text.replace("\0", "")[:300]
+        return ""
+    return as_code(told.get("error_code") or told.get("error")) if isinstance(told, dict) else ""

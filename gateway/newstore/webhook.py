@@ -13,6 +13,9 @@ READABLE = frozenset(
 )
 """What of a body is shown to everybody who may look: the rest may be personal data."""
 
+LONGEST = 10_000
+"""Characters of a product's id: NewStore names no limit, and whatever is longer is none."""
+
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
@@ -35,7 +38,7 @@ class Incoming:
 
 
 class _Item(msgspec.Struct):
-    product_id: Annotated[str, msgspec.Meta(min_length=1)]
+    product_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 
 
 class _Body(msgspec.Struct):
@@ -111,4 +114,7 @@ def _loosely(raw: msgspec.Raw) -> Any:
 def _text(value: object) -> str | None:
     if value is None or isinstance(value, dict | list):
         return None
-    return str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = str(value)
+    if len(text) > LONGEST:
+        return None
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

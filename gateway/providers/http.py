@@ -13,7 +13,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from gateway.calls import NotSent, Refused, Throttled, Unknown, retry_after
+from gateway.calls import MOST_BYTES, NotSent, Refused, Throttled, Unknown, as_code, read_at_most, retry_after
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.settings import Provider
@@ -39,7 +39,6 @@ READABLE = frozenset(
 )  # fmt: skip
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
-_MOST_BYTES = 65_536  # of an answer; what comes after is not read
 
 
 class Http:
@@ -112,11 +111,7 @@ class Http:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as answer:
-                body = b""
-                async for chunk in answer.content.iter_any():
-                    body += chunk
-                    if len(body) > _MOST_BYTES:
-                        break
+                body = await read_at_most(answer.content, MOST_BYTES)
         except aiohttp.ClientConnectorError as error:
             raise NotSent(f"can't be reached ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -142,7 +137,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 class _Item(msgspec.Struct):
-    product_id: Annotated[str, msgspec.Meta(min_length=1)]
+    product_id: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]  # as NewStore's
     quantity: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
 
 
@@ -184,9 +179,9 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
         quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
     fingerprint = sha256(body).hexdigest()
     reason = REASONS.get(said.reason or "")
-    problem = "" if word else f"type {said.type!r}"
+    problem = "" if word else _unknown("type", said.type)
     if word is Word.REJECTED and reason is None:
-        problem = f"reason {said.reason!r}"
+        problem = _unknown("reason", said.reason)
     shipment = said.shipment
     return ProviderSaid(
         request_id=said.fulfillment_request_id,
@@ -203,7 +198,12 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
     )
 
 
+def _unknown(field: str, said: str | None) -> str:
+    """Say what is not in the tables, as long as it is a code: a person's name may stand in a sentence."""
+    return f"{field} {said!r}" if said is None or as_code(said) else f"{field} unknown, and no code: see the body"
+
+
 def _storable(said: _Callback) -> None:
     """Find what no text column takes (NUL, lone surrogates) before it reaches the writer."""
-    if "\0" in msgspec.json.encode(said).decode() or b"\\u0000" in msgspec.json.encode(said):
+    if b"\\u0000" in msgspec.json.encode(said).replace(rb"\\", b""):  # an escaped backslash escapes nothing more
         raise UnicodeError("NUL")

@@ -114,7 +114,12 @@ class _Text(logging.Formatter):
         event, facts = _facts(record)
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         told = "  ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
-        return f"{at} {record.levelname.lower():8} {event:22} {told}".rstrip()
+        return _visible(f"{at} {record.levelname.lower():8} {event:22} {told}".rstrip())
+
+
+def _visible(line: str) -> str:
+    """Name the characters that would steer a terminal: a request's id may hold any."""
+    return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 EVENTS: tuple[Event, ...] = get_args(Event)

@@ -133,11 +133,18 @@ async def test_a_hold_is_placed_listed_and_released(road: Road, pool: asyncpg.Po
 async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, pool: asyncpg.Pool) -> None:
     url, key = f"{road.public_url}/newstore/{QUICK}/fulfillment_requests", road.ends.keys[f"{QUICK}_API_KEY"]
     headers = {"Authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession() as session, session.post(url, data=b"{", headers=headers) as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=b'{"note": "Ada"}', headers=headers) as answer,
+    ):
         assert answer.status == 400
     (kept,) = (await read(road, "quarantine", "list"))["quarantine"]
     assert (await read(road, "quarantine", "show", str(kept["id"])))["reason"] == "malformed"
-    assert f"newstore:{QUICK}" in (await typed(road, "quarantine", "show", str(kept["id"])))[1]
+    shown = (await typed(road, "quarantine", "show", str(kept["id"])))[1]
+    assert (f"newstore:{QUICK}" in shown, '"note": "•••"' in shown, "Ada" in shown) == (True, True, False)
+    assert (await typed(road, "quarantine", "show", str(kept["id"]), "--unmasked"))[0] == 2
+    code, whole = await typed(road, "quarantine", "show", str(kept["id"]), "--unmasked", "--reason", "to mend it")
+    assert (code, '{"note": "Ada"}' in whole) == (0, True)
     assert (await typed(road, "quarantine", "replay", str(kept["id"]), "--reason", "x"))[0] == 1
     assert (await typed(road, "quarantine", "discard", str(kept["id"]), "--reason", "a test"))[0] == 0
     assert "Nothing is in quarantine" in (await typed(road, "quarantine", "list"))[1]

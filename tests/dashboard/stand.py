@@ -16,7 +16,7 @@ from gateway.demo.process import gateway
 from gateway.demo.world import World, both_ends
 from gateway.simulator.newstore_faults import NO_FAULTS
 
-TOKENS = {"vera": "the-token-of-vera", "otto": "the-token-of-otto"}
+TOKENS = {name: f"the-token-of-{name}" for name in ("vera", "otto", "ada")}
 SILENT = "r-silent"
 """Requests whose id begins so are never answered by their warehouse."""
 _MORE = """
@@ -30,6 +30,11 @@ name = "otto"
 role = "operator"
 token = "env:TOKEN_OTTO"
 
+[[operators]]
+name = "ada"
+role = "admin"
+token = "env:TOKEN_ADA"
+
 [telemetry]
 otlp_endpoint = "http://127.0.0.1:9"
 sample_ratio = 1.0
@@ -38,7 +43,7 @@ sample_ratio = 1.0
 
 @asynccontextmanager
 async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
-    """Run a gateway between the simulators; with a viewer, an operator, and traces to nowhere."""
+    """Run a gateway between the simulators; with a viewer, an operator, an admin, and traces to nowhere."""
     async with both_ends(folder, faults=NO_FAULTS) as ends:
         ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_MORE}\n[providers.", 1))
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
@@ -78,6 +83,14 @@ def order(request_id: str, *products: str, order_id: str = "SO-1", service_level
         "shipping_options": {"carrier": "UPS", "service_level": service_level},
         "items": [{"product_id": product, "extended_attributes": []} for product in products],
     }
+
+
+async def say(world: World, **event: Any) -> int:
+    """Speak as the warehouse of DC01."""
+    key = world.ends.keys["quick_CALLBACK_KEY"]
+    url, headers = f"{world.public_url}/providers/quick/callbacks", {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=event) as answer:
+        return answer.status
 
 
 async def until(world: World, reached: Callable[[list[dict[str, Any]]], bool]) -> None:

@@ -183,14 +183,14 @@ async def test_a_viewer_finds_no_acts_and_the_api_refuses_them_too(sign_in: NewP
             assert answer.status == 403
 
 
-async def test_personal_data_is_masked_until_an_operator_says_why(sign_in: NewPage, stage: World) -> None:
+async def test_personal_data_is_masked_until_an_admin_says_why(sign_in: NewPage, stage: World) -> None:
     await stage.newstore.place({**stand.order("r-personal", "TEE"), "note": f"for Ada {HOSTILE}"}, "DC01")
-    page = await sign_in("vera")
+    page = await sign_in("otto")
     await page.goto(f"{site_of(page)}/request?id=r-personal")
     await page.get_by_text("Bodies: what was sent").click()
     await page.get_by_text('"note": "•••"').wait_for()
     assert await page.get_by_role("button", name="Show personal data").count() == 0
-    page = await sign_in("otto")
+    page = await sign_in("ada")
     await page.goto(f"{site_of(page)}/request?id=r-personal")
     await page.get_by_text("Bodies: what was sent").click()
     await page.get_by_role("button", name="Show personal data").click()
@@ -207,7 +207,26 @@ async def test_personal_data_is_masked_until_an_operator_says_why(sign_in: NewPa
     await page.get_by_role("button", name="CSV of these").wait_for()
     async with page.expect_download() as download:
         await page.get_by_role("button", name="CSV of these").click()
-    assert "otto,reveal,r-personal,the parcel came back" in (await (await download.value).path()).read_text()
+    assert "ada,reveal,r-personal,the parcel came back" in (await (await download.value).path()).read_text()
+
+
+async def test_a_quarantined_message_is_read_masked_then_whole_and_discarded(sign_in: NewPage, stage: World) -> None:
+    said = {"type": "accepted", "event_id": "e-ada", "fulfillment_request_id": "r-never", "note": f"for Ada {HOSTILE}"}
+    assert await stand.say(stage, **said) == 202
+    page = await sign_in("ada")
+    await page.goto(f"{site_of(page)}/failures?show=Quarantine")
+    await page.get_by_test_id("stDataFrame").last.wait_for()
+    await choose_as(page, 0, "Open r-never")
+    await page.get_by_text('"note": "•••"').wait_for()
+    await page.get_by_role("button", name="Show personal data").click()
+    await dialog(page).get_by_label("Reason").fill("the adapter is to be mended")
+    await dialog(page).get_by_role("button", name="Show personal data").click()
+    await dialog(page).get_by_text("for Ada").wait_for()
+    await page.keyboard.press("Escape")
+    await dialog(page).wait_for(state="detached")
+    await page.get_by_role("button", name="Discard").click()
+    await confirm(page, "a test", "Discard 1 message")
+    await page.get_by_text("Quarantine is empty").wait_for()
 
 
 async def test_a_wrong_token_stays_outside_and_a_session_ends(sign_in: NewPage, site: str) -> None:

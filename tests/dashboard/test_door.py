@@ -70,6 +70,19 @@ async def test_a_form_of_another_site_is_refused(door: "AsyncClient") -> None:
     assert "set-cookie" not in answer.headers
 
 
+async def test_a_form_that_is_too_long_is_refused_before_it_is_read_whole(door: "AsyncClient") -> None:
+    taken: list[int] = []
+
+    async def long() -> AsyncIterator[bytes]:
+        for number in range(1_000):
+            taken.append(number)
+            yield b"x" * 1_024
+
+    answer = await door.post("/sign-in", content=long())
+    assert (answer.status_code, "too long for a token" in answer.text) == (413, True)
+    assert len(taken) < 10
+
+
 def test_a_session_ends_and_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "_MOST", 2)
     kept = sessions.Sessions()

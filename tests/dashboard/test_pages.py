@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 import dashboard
@@ -152,12 +151,21 @@ async def test_a_gateway_that_is_away_is_said_to_be(person: None, monkeypatch: p
     assert "The gateway does not answer" in said(await look("now"))
 
 
+async def test_a_tracking_url_that_is_no_link_is_a_text(person: None, stage: World) -> None:
+    request_id = f"{stand.SILENT}-link"
+    await stage.newstore.place(stand.order(request_id, "TEE"), "DC01")
+    shipment = {"carrier": "UPS", "tracking_number": "1Z", "tracking_url": "javascript:alert(1)"}
+    items = [{"product_id": "TEE"}]
+    assert await stand.say(
+        stage, type="shipped", event_id="e-link", fulfillment_request_id=request_id, items=items, shipment=shipment
+    ) == 200  # fmt: skip
+    shown = await look("request", id=request_id)
+    (parcels,) = [table.value for table in shown.dataframe if "carrier" in table.value]
+    assert parcels.to_dict("records") == [{"carrier": "UPS", "tracking code": "1Z", "no link": "javascript:alert(1)"}]
+
+
 async def test_a_quarantined_message_is_read_and_discarded(person: None, stage: World) -> None:
-    key = stage.ends.keys["quick_CALLBACK_KEY"]
-    body = {"type": "accepted", "event_id": "e-404", "fulfillment_request_id": "r-never"}
-    url, headers = f"{stage.public_url}/providers/quick/callbacks", {"Authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=body) as answer:
-        assert answer.status == 202
+    assert await stand.say(stage, type="accepted", event_id="e-404", fulfillment_request_id="r-never") == 202
     shown = await look("failures", show="Quarantine")
     assert "quick" in list(shown.dataframe[0].value["from"])
     assert {"Replay", "Discard"} <= buttons(shown)

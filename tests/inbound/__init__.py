@@ -46,6 +46,7 @@ SETTINGS = Settings(
     operators=(
         Operator("vera", "viewer", Secret("the-token-of-vera")),
         Operator("otto", "operator", Secret("the-token-of-otto")),
+        Operator("ada", "admin", Secret("the-token-of-ada")),
     ),
     providers={"acme": _provider("acme"), "zen": _provider("zen")},
     locations={
@@ -81,6 +82,9 @@ class Served:
 
     async def do(self, path: str, body: object, token: str = "the-token-of-otto") -> ClientResponse:
         return await self.internal.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
+
+    async def reveal(self, subject: str, reason: object = "the parcel came back", who: str = "ada") -> ClientResponse:
+        return await self.do(f"/v1/{subject}/reveal", {"reason": reason}, token=f"the-token-of-{who}")
 
     async def stored_bodies(self, request_id: str = "r-1") -> list[bytes]:
         rows = await self.pool.fetch("SELECT body FROM payloads WHERE request_id = $1 ORDER BY at", request_id)

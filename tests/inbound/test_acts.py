@@ -56,7 +56,6 @@ async def test_an_act_without_a_reason_is_refused(gateway: Served) -> None:
         ("/v1/requests/r-1/note", {"reason": "a\0b"}),
         ("/v1/requests/r-1/take", {"reason": "x", "action_id": "a\0b"}),
         ("/v1/requests/r-1/take", {"reason": "x", "action_id": "a" * 101}),
-        ("/v1/requests/r-1/reveal", {"reason": "a\0b"}),
         ("/v1/closes", {"reason": "x", "filter": {"location": "a\0b"}}),
         ("/v1/closes", {"reason": "x", "filter": {"location": "DC09"}, "after": "1:\0"}),
         ("/v1/closes", {"reason": "x", "filter": {"location": "DC09"}, "after": "nonsense"}),

@@ -57,6 +57,34 @@ async def test_a_callback_that_cannot_be_read_is_kept(gateway: Served, body: byt
     assert await gateway.quarantined() == [("acme", "malformed", body)]
 
 
+async def test_an_error_repeats_no_more_of_an_id_than_tells_which(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "P" * 10_000))
+    for quantity, product in ((1, "X" * 10_000), (2, "P" * 10_000)):
+        said = event("accepted", f"e{quantity}", items=[{"product_id": product, "quantity": quantity}])
+        answer = await gateway.say(said)
+        detail = (await answer.json())["detail"]
+        assert (answer.status, product[:200] in detail, product[:201] in detail) == (422, True, False)
+
+
+async def test_an_id_that_only_spells_a_nul_is_applied(gateway: Served) -> None:
+    await gateway.receive(order(r"r\u0000", r"P\u0000"))
+    items = [{"product_id": r"P\u0000"}]
+    assert await told(gateway, event("shipped", "e1", r"r\u0000", items=items, shipment=SHIPMENT)) == (
+        200,
+        "applied",
+        "",
+    )
+
+
+async def test_a_shipment_is_not_refused_for_its_link_which_stays_a_text(gateway: Served) -> None:
+    await gateway.receive(order())
+    said = event("shipped", "e1", items=TEE, shipment={**SHIPMENT, "tracking_url": "javascript:alert(1)"})
+    assert await told(gateway, said) == (200, "applied", "")
+    assert json.dumps(said).encode() in await gateway.stored_bodies()
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert [each["tracking_url"] for each in story["parcels"]] == ["javascript:alert(1)"]
+
+
 async def test_a_word_nobody_knows_is_quarantined(gateway: Served) -> None:
     await gateway.receive(order())
     assert await told(gateway, event("teleported", "e1")) == (202, "quarantined", "unknown_word")

@@ -48,23 +48,29 @@ async def test_a_body_is_shown_with_its_structure_and_without_its_person(gateway
     }  # fmt: skip
 
 
-async def test_whoever_may_act_sees_it_as_it_came_and_the_audit_says_who_and_why(gateway: Served) -> None:
+async def test_an_admin_sees_it_as_it_came_and_the_audit_says_who_and_why(gateway: Served) -> None:
     sent = json.dumps(order("r-1", **PERSONAL)).encode()
     await gateway.receive(sent)
-    answer = await gateway.do("/v1/requests/r-1/reveal", {"reason": " the parcel came back "})
+    answer = await gateway.reveal("requests/r-1", " the parcel came back ")
     found = msgspec.json.decode(await answer.read(), type=shapes.BodyList)
     assert (found.masked, [each.text for each in found.bodies]) == (False, [sent.decode()])
     (entry,) = await audited(gateway)
-    assert [entry[name] for name in ("who", "subject", "reason")] == ["otto", "r-1", "the parcel came back"]
+    assert [entry[name] for name in ("who", "subject", "reason")] == ["ada", "r-1", "the parcel came back"]
     assert "Ada" not in str(entry)
 
 
-async def test_a_viewer_may_not_see_personal_data_and_nobody_without_a_reason(gateway: Served) -> None:
+@pytest.mark.parametrize("subject", ["requests/r-1", "quarantine/1"])
+async def test_nobody_but_an_admin_sees_personal_data_and_no_admin_without_a_reason(
+    gateway: Served, subject: str
+) -> None:
     await gateway.receive(order("r-1", **PERSONAL))
-    refused = await gateway.do("/v1/requests/r-1/reveal", {"reason": "curious"}, token="the-token-of-vera")
-    assert refused.status == 403
-    for wrong in ({}, {"reason": " "}, {"reason": "\0"}):
-        assert (await gateway.do("/v1/requests/r-1/reveal", wrong)).status == 400
+    await gateway.say(event("accepted", "e-1", "r-2", note="Ada"))
+    for who in ("vera", "otto"):
+        refused = await gateway.reveal(subject, who=who)
+        assert (refused.status, "Ada" in await refused.text()) == (403, False)
+    for wrong in (None, " ", "\0"):
+        assert (await gateway.reveal(subject, wrong)).status == 400
+    assert (await gateway.do(f"/v1/{subject}/reveal", {}, token="the-token-of-ada")).status == 400
     assert await audited(gateway) == []
 
 
@@ -72,7 +78,7 @@ async def test_nobody_sees_what_could_not_be_audited(gateway: Served) -> None:
     await gateway.receive(order("r-1", **PERSONAL))
     await gateway.pool.execute("ALTER TABLE audit ADD CONSTRAINT full_disk CHECK (action <> 'reveal')")
     try:
-        answer = await gateway.do("/v1/requests/r-1/reveal", {"reason": "the parcel came back"})
+        answer = await gateway.reveal("requests/r-1")
         assert (answer.status, "Ada" in await answer.text()) == (500, False)
     finally:
         await gateway.pool.execute("ALTER TABLE audit DROP CONSTRAINT full_disk")
@@ -123,8 +129,8 @@ async def test_an_answer_is_masked_and_what_is_no_json_is_counted(
     _, answer = await bodies(gateway)
     assert (answer.sender, answer.is_answer, answer.about, answer.bytes) == ("acme", True, "create 1", len(response))
     assert (answer.text and json.loads(answer.text)) == (text and json.loads(text))
-    whole = await (await gateway.do("/v1/requests/r-1/reveal", {"reason": "it came back"})).json()
-    assert whole["bodies"][1]["text"] == response.decode(errors="replace")
+    whole = await (await gateway.reveal("requests/r-1")).json()
+    assert whole["bodies"][1]["text"] == response.decode(errors="backslashreplace")
 
 
 async def test_of_newstores_answers_only_the_code_is_readable(gateway: Served) -> None:
@@ -134,6 +140,55 @@ async def test_of_newstores_answers_only_the_code_is_readable(gateway: Served) -
     assert json.loads(answer.text or "") == {"error_code": "already_shipped", "message": "•••", "id": "•••"}
 
 
+async def test_a_code_that_is_a_sentence_is_masked_too(gateway: Served) -> None:
+    await gateway.receive(order())
+    refused = {"product_id": "TEE", "error_code": "Ada moved", "error_description": "Ada moved"}
+    await answered(gateway, json.dumps({"error_code": "Ada moved", "failed_items": [refused]}).encode(), "newstore")
+    _, answer = await bodies(gateway)
+    shown = {"product_id": "TEE", "error_code": "•••", "error_description": "•••"}
+    assert json.loads(answer.text or "") == {"error_code": "•••", "failed_items": [shown]}
+
+
+async def quarantined(gateway: Served) -> shapes.QuarantineStory:
+    answer = await gateway.ask("/v1/quarantine/1")
+    assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+    return msgspec.json.decode(await answer.read(), type=shapes.QuarantineStory)
+
+
+async def test_a_quarantined_message_is_shown_masked_and_whole_to_an_admin_who_says_why(gateway: Served) -> None:
+    said = {**event("accepted", "e-1", "r-2"), "note": "Ada"}
+    await gateway.say(said)
+    assert json.loads((await quarantined(gateway)).text or "") == {**said, "note": "•••"}
+    found = msgspec.json.decode(await (await gateway.reveal("quarantine/1")).read(), type=shapes.BodyList)
+    (body,) = found.bodies
+    assert (found.masked, body.sender, body.about, body.text) == (False, "acme", "unknown_request", json.dumps(said))
+    (entry,) = await audited(gateway)
+    assert [entry[name] for name in ("who", "subject", "reason")] == ["ada", "quarantine 1", "the parcel came back"]
+
+
+async def test_a_quarantined_request_is_masked_by_the_rules_of_newstore(gateway: Served) -> None:
+    await gateway.receive({"id": "r-1", "items": [], "order_id": "SO-1", "shipping_address": ADA})
+    assert json.loads((await quarantined(gateway)).text or "") == {
+        "id": "r-1", "items": [], "order_id": "SO-1",
+        "shipping_address": {**dict.fromkeys(("first_name", "last_name", "phone"), "•••"), **EMPTY},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "whole"),
+    [(b"Ada \xff\x00", "Ada \\xff\0"), (b"\xff" * 20_000, "\\xff" * 10_000), (b'{"Ada', '{"Ada')],
+)
+async def test_of_what_is_no_json_only_an_admin_sees_the_beginning(gateway: Served, sent: bytes, whole: str) -> None:
+    await gateway.say(sent)
+    found = await quarantined(gateway)
+    assert (found.text, found.bytes, "Ada" in found.detail) == (None, len(sent), False)
+    assert (await (await gateway.reveal("quarantine/1")).json())["bodies"][0]["text"] == whole
+
+
+async def test_what_was_never_quarantined_is_a_404(gateway: Served) -> None:
+    assert (await gateway.reveal("quarantine/404")).status == 404
+
+
 @pytest.mark.parametrize("body", [b"[" * 5_000 + b"]" * 5_000, b'{"id": "\\ud800"}'])
 def test_what_can_not_be_written_again_is_not_shown(body: bytes) -> None:
     assert masked(body, {"id"}) is None
@@ -141,5 +196,5 @@ def test_what_can_not_be_written_again_is_not_shown(body: bytes) -> None:
 
 async def test_the_bodies_of_a_request_that_nobody_has_are_a_404(gateway: Served) -> None:
     assert (await gateway.ask("/v1/requests/r-404/bodies")).status == 404
-    assert (await gateway.do("/v1/requests/r-404/reveal", {"reason": "x"})).status == 404
+    assert (await gateway.reveal("requests/r-404")).status == 404
     assert await audited(gateway) == []

@@ -291,3 +291,19 @@ async def test_a_question_that_takes_too_long_is_ended_with_advice(
     monkeypatch.setattr(reading, "_BOUNDS", "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)")
     answer = await gateway.ask("/v1/requests")
     assert (answer.status, "narrow it" in (await answer.json())["detail"]) == (503, True)
+
+
+async def test_an_error_repeats_little_of_what_was_asked(gateway: Served) -> None:
+    await gateway.receive(order())
+    long = "x" * 5_000
+    answers = [
+        await gateway.ask(f"/v1/requests?{long}=1"),
+        await gateway.ask(f"/v1/{long}"),
+        await gateway.do("/v1/requests/r-1/reroute", {"reason": "fire", "to": long}),
+        await gateway.do("/v1/holds", {"reason": "fire", "scope": long}),
+        await gateway.do("/v1/holds", {"reason": "fire", "scope": "provider", "name": "x" * 255}),
+        await gateway.public.post(f"/newstore/{long}/fulfillment_requests"),
+        await gateway.public.post(f"/providers/{long}/callbacks"),
+    ]
+    assert {each.status for each in answers} == {400, 404}
+    assert ["x" * 201 in (await each.json())["detail"] for each in answers] == [False] * len(answers)

@@ -1,6 +1,8 @@
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -12,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from gateway.calls import CallError, NotSent, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.newstore.client import Client, Shown
-from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, explain
+from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, code_of
 from gateway.settings import NewStore as Settings
 from gateway.settings import Secret
 from gateway.simulator.newstore import NewStore
@@ -50,7 +52,7 @@ async def tenant() -> AsyncIterator[Tenant]:
         yield Tenant(newstore, client)
 
 
-Answer = Callable[[web.Request], Awaitable[web.Response]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
@@ -105,12 +107,16 @@ async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> No
     assert shown.refused == {("B", "UPS", "1Z1"): (1, "refused")}
 
 
-async def test_a_reason_is_read_back_as_text_that_can_be_stored(answering: Answering) -> None:
-    entry = '{"product_id": "A", "carrier": "UPS", "tracking_code": "1Z", "error_code": "lo\\u0000st"}'
-    client = await answering(always(200, '{"successful_shipments": [], "failed_shipments": [' + entry + "]}"))
+async def test_of_a_refused_unit_only_the_code_becomes_its_reason_and_the_rest_is_kept(answering: Answering) -> None:
+    unit: dict[str, str | None] = {"product_id": "A", "carrier": "UPS", "tracking_code": "1Z", "message": "Ada moved"}
+    failed = [unit | {"error_code": code} for code in ("lo\0st", "Ada Lovelace", None, "lost")]
+    client = await answering(always(200, json.dumps({"successful_shipments": [], "failed_shipments": failed})))
     shown = await client.read_back(Operation.SHIP, "r-1")
     assert shown is not None
-    assert shown.refused == {("A", "UPS", "1Z"): (1, "lost")}
+    assert shown.refused == {("A", "UPS", "1Z"): (4, "lost")}
+    assert json.loads(shown.refusals) == {"failed_shipments": failed}
+    client = await answering(always(200, json.dumps({"successful_shipments": [], "failed_shipments": failed[:1]})))
+    assert (await client.read_back(Operation.SHIP, "r-1") or shown).refused == {("A", "UPS", "1Z"): (1, "failed")}
 
 
 async def test_rejections_and_cancellations_are_read_back_by_product(tenant: Tenant) -> None:
@@ -209,6 +215,44 @@ async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, 
         await client.read_back(Operation.SHIP, "r-1")
 
 
+def endless(status: int, sent: list[int]) -> Answer:
+    """An answer that never ends, and counts its bytes."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" " * 65_536)
+                sent.append(65_536)
+        return response
+
+    return answer
+
+
+async def test_of_an_answer_that_does_not_end_the_status_counts(answering: Answering) -> None:
+    sent: list[int] = []
+    client = await answering(endless(201, sent))
+    assert await client.cancel("r-1", ["A"]) == 201
+    assert sum(sent) < 10_000_000
+
+
+async def test_a_read_back_that_does_not_end_is_unreadable(answering: Answering) -> None:
+    sent: list[int] = []
+    client = await answering(endless(200, sent))
+    with pytest.raises(Unreadable, match="longer than 16,777,216 bytes") as raised:
+        await client.read_back(Operation.SHIP, "r-1")
+    assert (sum(sent) < 30_000_000, len(raised.value.body or b"")) == (True, 65_536)
+
+
+async def test_the_read_back_of_ten_thousand_units_is_read(answering: Answering) -> None:
+    unit = {"product_id": "P" * 500, "carrier": "C" * 100, "tracking_code": "1Z" * 250, "accepted_at": "2026" * 10}
+    client = await answering(always(200, json.dumps({"successful_shipments": [unit] * 10_000})))
+    shown = await client.read_back(Operation.SHIP, "r-1")
+    assert shown is not None
+    assert shown.taken.total() == 10_000
+
+
 async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> None:
     seen: list[str] = []
 
@@ -221,17 +265,40 @@ async def test_an_opaque_id_stays_one_part_of_the_path(answering: Answering) -> 
 
 
 @pytest.mark.parametrize(
-    ("body", "explained"),
+    ("url", "is_told"),
     [
-        (b'{"error_code":"c","error_description":"text"}', ("c", "text")),
-        (b'{"error_code":"c","message":"text","request_id":"r"}', ("c", "text")),
-        (b'{"messages":["text"],"request_id":"r"}', ("", "text")),
-        (b'{"type":"about:blank","title":"t","status":400,"detail":"text"}', ("", "text")),
-        (b'{"error":"invalid_client","error_description":"text"}', ("invalid_client", "text")),
-        (b'{"error_code":"c\\u0000","error_description":"te\\u0000xt"}', ("c", "text")),
-        (b"<html>", ("", "")),
-        (b"[]", ("", "")),
+        ("https://ups.example/1Z", True), ("HTTP://ups.example/1Z", True), (None, False), ("", False),
+        ("javascript:alert(1)//http://x", False), ("data:text/html,x", False), ("https://x\n", False),
+    ],
+)  # fmt: skip
+async def test_newstore_is_told_no_tracking_url_but_one_of_the_web(
+    answering: Answering, url: str | None, *, is_told: bool
+) -> None:
+    told: list[dict[str, str | None]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        told.append((await request.json())["line_items"][0]["shipment"])
+        return web.Response(status=201)
+
+    await (await answering(answer)).ship("r-1", ["A"], Parcel("UPS", "1Z", url))
+    shipment: dict[str, str | None] = {"carrier": "UPS", "tracking_code": "1Z"}
+    assert told == [shipment | {"tracking_url": url} if is_told else shipment]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error_code":"already_shipped","error_description":"text"}', "already_shipped"),
+        (b'{"error_code":"c","message":"text","request_id":"r"}', "c"),
+        (b'{"messages":["text"],"request_id":"r"}', ""),
+        (b'{"type":"about:blank","title":"t","status":400,"detail":"text"}', ""),
+        (b'{"error":"invalid_client","error_description":"text"}', "invalid_client"),
+        (b'{"error_code":"c\\u0000"}', ""),
+        (b'{"error_code":"Ada Lovelace moved"}', ""),
+        (b'{"error_code":7}', ""),
+        (b"<html>", ""),
+        (b"[]", ""),
     ],
 )
-def test_every_shape_of_an_error_body_is_understood(body: bytes, explained: tuple[str, str]) -> None:
-    assert explain(body) == explained
+def test_the_code_is_found_in_every_shape_of_an_error_and_no_sentence_is_one(body: bytes, code: str) -> None:
+    assert code_of(body) == code

@@ -28,6 +28,13 @@ def test_shipping_options_of_another_type_tell_no_service_level(options: bytes) 
     assert read_request(body(b'"shipping_options":' + options)).service_level is None
 
 
+@pytest.mark.parametrize(("length", "is_one"), [(10_000, True), (10_001, False)])
+def test_what_is_longer_than_any_id_is_none(length: int, *, is_one: bool) -> None:
+    long = b"o" * length
+    read = read_request(body(b'"order_id":"%b","shipping_options":{"service_level":"%b"}' % (long, long)))
+    assert (read.order_id, read.service_level) == ((long.decode(),) * 2 if is_one else (None, None))
+
+
 def test_a_nul_in_an_optional_field_is_replaced() -> None:
     read = read_request(body(b'"order_id":"a\\u0000b","shipping_options":{"service_level":"c\\u0000"}'))
     assert (read.order_id, read.service_level) == ("a\ufffdb", "c\ufffd")
@@ -43,6 +50,7 @@ def test_a_nul_in_an_optional_field_is_replaced() -> None:
         (b'{"id":"r-1","items":[]}', "$.items"),
         (b'{"id":"r-1","items":[{"product_id":"A"},{"product_id":""}]}', "$.items[1].product_id"),
         (b'{"id":"r-1","items":[{"product_id":"A"},{"product_id":"a\\u0000"}]}', "$.items[1].product_id"),
+        (b'{"id":"r-1","items":[{"product_id":"' + b"a" * 10_001 + b'"}]}', "$.items[0].product_id"),
         (b"[]", "$"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -168,6 +169,12 @@ def test_a_rejection_keeps_its_reason_and_an_unknown_one_gets_none_of_ours() -> 
     assert (strange.reason, strange.problem) == (None, "reason 'lost'")
 
 
+@pytest.mark.parametrize("field", ["type", "reason"])
+def test_a_sentence_instead_of_a_code_is_not_repeated(field: str) -> None:
+    said = {"type": "rejected", "fulfillment_request_id": "r", field: "Ada Lovelace moved to Lane 1"}
+    assert read(json.dumps(said).encode()).problem == f"{field} unknown, and no code: see the body"
+
+
 def test_an_unknown_word_is_never_mapped() -> None:
     told = read(b'{"event_id":"e-1","type":"backordered","fulfillment_request_id":"r-1"}')
     assert (told.word, told.problem) == (None, "type 'backordered'")
@@ -183,6 +190,10 @@ def test_an_unknown_word_is_never_mapped() -> None:
         (b'{"type":"x","fulfillment_request_id":"r","items":[{"product_id":"A","quantity":0}]}', "$.items[0].quantity"),
         (b'{"type":"rejected","fulfillment_request_id":"r","items":[],"reason":"no_inventory"}', "$.items"),
         (b'{"type":"cancelled","fulfillment_request_id":"r","items":[]}', "$.items"),
+        (
+            b'{"type":"x","fulfillment_request_id":"r","items":[{"product_id":"%b"}]}' % (b"P" * 10_001),
+            "$.items[0].product_id",
+        ),
         (b'{"type":"x","fulfillment_request_id":"r\\u0000"}', "$"),
         (b'{"type":"x","fulfillment_request_id":"\\ud800"}', "$"),
         (b'{"type":"\xff","fulfillment_request_id":"r"}', "$"),
@@ -198,6 +209,20 @@ def test_a_callback_that_cannot_be_read_says_where(body: bytes, path: str) -> No
     with pytest.raises(Malformed) as malformed:
         read(body)
     assert malformed.value.path == path
+
+
+def test_a_text_that_only_spells_a_nul_is_read() -> None:
+    body = (
+        rb'{"event_id":"e","type":"shipped","fulfillment_request_id":"r\\u0000","items":[{"product_id":"A\\\\u0000"}]}'
+    )
+    told = read(body)
+    assert (told.request_id, told.items) == (r"r\u0000", {r"A\\u0000": 1})
+
+
+@pytest.mark.parametrize("escaped", [rb"\u0000", rb"\\\u0000", rb"\\\\\u0000"])
+def test_a_nul_after_backslashes_is_still_one(escaped: bytes) -> None:
+    with pytest.raises(Malformed):
+        read(b'{"type":"accepted","fulfillment_request_id":"r%b"}' % escaped)
 
 
 def test_a_callback_key_is_checked() -> None:

@@ -59,6 +59,13 @@ def test_on_a_terminal_it_is_text() -> None:
     assert stream.getvalue().split()[1:] == ["warning", "claims.taken_over", "count=3"]
 
 
+def test_on_a_terminal_no_fact_steers_it() -> None:
+    stream = Terminal()
+    logs.setup(stream)
+    log("request.failed", request_id="r-1\x1b]0;owned\a\n12:00:00 info \u202eé")
+    assert stream.getvalue().endswith(r" request_id=r-1\x1b]0;owned\x07\n12:00:00 info \u202eé" + "\n")
+
+
 def test_an_error_is_told_by_its_kind_and_place_and_never_by_its_text() -> None:
     stream = io.StringIO()
     logs.setup(stream)

@@ -18,6 +18,7 @@ import asyncpg
 import orjson
 from aiohttp import web
 
+from gateway.inbound.openapi import ROUTES
 from gateway.telemetry.logs import EVENTS
 
 from .collector import collecting
@@ -46,7 +47,7 @@ token = "env:TOKEN"
 
 [[operators]]
 name = "otto"
-role = "operator"
+role = "admin"
 token = "env:ACTING"
 
 [providers.acme]
@@ -128,6 +129,24 @@ class Child:
             masked = await answer.text()
         async with self.session.post(f"{url}/reveal", headers=headers, json={"reason": "MARKED asked"}) as answer:
             return masked, await answer.text()
+
+    async def read_all(self) -> dict[str, str]:
+        """Read as a viewer all that the operations API tells of what has come and was answered."""
+        lists = {each.path for each in ROUTES if each.method == "get" and each.path.startswith("/v1/")}
+        paths = {path: await self._read(path) for path in lists if "{id}" not in path}
+        for each in orjson.loads(paths["/v1/requests"])["requests"]:
+            for path in ("/v1/requests/{id}", "/v1/requests/{id}/bodies"):
+                paths[f"{path} {each['id']}"] = await self._read(path.replace("{id}", each["id"]))
+        for each in orjson.loads(paths["/v1/quarantine"])["quarantine"]:
+            path = f"/v1/quarantine/{each['id']}"
+            paths[path] = await self._read(path)
+        return paths
+
+    async def _read(self, path: str) -> str:
+        headers = {"Authorization": f"Bearer {KEYS['TOKEN']}"}
+        async with self.session.get(f"{self.internal}{path}", headers=headers) as answer:
+            assert answer.status == 200, path
+            return await answer.text()
 
     async def metrics(self) -> str:
         async with self.session.get(f"{self.internal}/metrics") as answer:
@@ -214,3 +233,40 @@ async def test_marked_personal_data_and_secrets_stay_inside(database: str, pool:
     everything = [*child.written, metrics, *(body.decode("latin-1") for body in collector.bodies)]
     assert [text for text in everything if "MARKED" in text or "Lovelace" in text] == []
     assert KEYS["API"] in str([call.headers for call in outside.calls])
+
+
+def refuses_a_unit(call: Call) -> web.Response:
+    if call.method == "POST":
+        return web.json_response({"message": "MARKED"}, status=201)
+    failed = {"product_id": "TEE", "carrier": "UPS", "tracking_code": "1Z", "error_code": "MARKED Ada", **PERSON}
+    return web.json_response({"successful_shipments": [], "failed_shipments": [failed | {"message": "MARKED"}]})
+
+
+async def test_a_viewer_reads_no_personal_data_whatever_others_answer(
+    database: str, pool: asyncpg.Pool, tmp_path: Path
+) -> None:
+    config = tmp_path / "gateway.toml"
+    async with reachable() as outside, collecting() as collector:
+        config.write_text(CONFIG.format(outside=outside.url, collector=collector.url))
+        async with served(config, database) as child:
+            outside.answers = {"/acme": repeats(400)}
+            assert await child.receive(order("r-1")) == 200
+            await child.logs(request_failed=1)
+
+            outside.answers = {"/r-4/acknowledgement": repeats(400), "/shipment": refuses_a_unit}
+            for request_id in ("r-2", "r-4"):
+                assert await child.receive(order(request_id)) == 200
+            assert await child.say(said("accepted", "r-4")) == 200
+            parcel = {"carrier": "UPS", "tracking_number": "1Z"}
+            assert await child.say(said("shipped", "r-2", items=[{"product_id": "TEE"}], shipment=parcel)) == 200
+            await child.logs(request_failed=3)
+            assert await child.say(said("rejected", "r-2", reason="MARKED Ada moved")) == 202
+            assert await child.say(said("accepted", "r-none")) == 202
+            assert await child.say(b'{"type": "MARKED Ada"') == 400
+            assert await child.receive(b'{"id": "r-3", "note": "MARKED"}') == 400
+            told = await child.read_all()
+            whole = (await child.reveal("r-2"))[1]
+
+    assert len(told) >= 8 + 3 * 2 + 4
+    assert {path: text for path, text in told.items() if "MARKED" in text or "Lovelace" in text} == {}
+    assert ("refused" in told["/v1/failures"], "MARKED Ada" in whole) == (True, True)

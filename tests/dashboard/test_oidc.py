@@ -86,6 +86,15 @@ async def test_a_person_signs_in_acts_under_their_name_and_signs_out(page: "Page
     assert await page.get_by_text("r-signed").count() == 0
 
 
+async def test_a_person_comes_to_the_page_that_was_asked_for(page: "Page", site: str) -> None:
+    asked = f"{site}/shipments?status=failed&text=SO%2F1%26x"
+    await page.goto(asked)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="otto", exact=True).click()
+    await page.get_by_role("heading", name="Shipments").wait_for()
+    assert page.url == asked
+
+
 async def test_a_person_has_the_role_of_their_token(page: "Page") -> None:
     await page.get_by_role("button", name="vera", exact=True).click()
     await page.get_by_text("vera · viewer").wait_for()

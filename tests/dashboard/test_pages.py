@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 import dashboard
 from gateway.demo.world import World
+from gateway.inbound.acts import ACTIONS, BULK
 from tests.dashboard import stand
 
 if TYPE_CHECKING:
@@ -152,12 +152,7 @@ async def test_a_gateway_that_is_away_is_said_to_be(person: None, monkeypatch: p
     assert "The gateway does not answer" in said(await look("now"))
 
 
-async def test_a_quarantined_message_is_read_and_discarded(person: None, stage: World) -> None:
-    key = stage.ends.keys["quick_CALLBACK_KEY"]
-    body = {"type": "accepted", "event_id": "e-404", "fulfillment_request_id": "r-never"}
-    url, headers = f"{stage.public_url}/providers/quick/callbacks", {"Authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=body) as answer:
-        assert answer.status == 202
-    shown = await look("failures", show="Quarantine")
-    assert "quick" in list(shown.dataframe[0].value["from"])
-    assert {"Replay", "Discard"} <= buttons(shown)
+def test_the_acts_and_their_paths_are_those_of_the_api() -> None:
+    acts = pytest.importorskip("dashboard.acts", reason="the extra is not installed: pip install -e '.[dashboard]'")
+    assert {act.name for act in acts.ACTS} == set(ACTIONS)
+    assert {act: path for path, act in BULK.items()} == acts.BULK

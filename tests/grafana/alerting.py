@@ -1,8 +1,6 @@
 """A real Alertmanager with our settings, in a hurry, and a webhook that keeps what arrives."""
 
 import asyncio
-import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field

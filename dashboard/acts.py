@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached, frame, tables
-from dashboard.api import Api, Failed
+from dashboard.api import BULK, Api, Failed
 from dashboard.person import here
 from dashboard.plain import count, markdown, shown
 from dashboard.shapes import ActResult
@@ -44,7 +44,6 @@ ACTS = (
     Act("take", "Take", ":material/front_hand:", "Say that you see to it."),
     Act("note", "Note", ":material/edit_note:", "Write something into the story; it also answers a conflict."),
 )
-BULK = frozenset({"recheck", "redrive", "reroute", "reject", "discard", "close"})
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ import msgspec
 from dashboard import shapes
 
 T = TypeVar("T")
-_BULK = {
+BULK = {
     "redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections",
     "discard": "discards",
 }  # fmt: skip
+"""Each act that may be done to many -> its path."""
 
 
 class Failed(Exception):
@@ -101,7 +102,7 @@ class Api:
 
     def act_on_all(self, action: str, order: Mapping[str, Any]) -> shapes.BulkResult:
         """Do something about one page of what a filter finds, or count it."""
-        return self._tell(f"/v1/{_BULK[action]}", order, shapes.BulkResult)
+        return self._tell(f"/v1/{BULK[action]}", order, shapes.BulkResult)
 
     def hold(self, scope: str, name: str, reason: str, minutes: float | None) -> shapes.Hold:
         order = {"scope": scope, "name": name, "reason": reason} | ({"minutes": minutes} if minutes else {})

@@ -29,6 +29,7 @@ from gateway.ledger.servers import Servers
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
+from gateway.providers.contract import Adapter
 from gateway.sending import Checked
 from gateway.settings import Listener, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
@@ -90,15 +91,8 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         await stack.enter_async_context(trace.exporting(settings.telemetry))
         servers = Servers(dsn)
         pool = await _opened(stack, servers)
-        if paused:
-            await restored.pause(pool)
-        confirm_first = {each.id: each.confirm_first for each in settings.locations.values()}
-        await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), request_class=Checked, trust_env=False)
-        )
-        newstore = Client(session, settings.newstore)
-        adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
+        await _place_holds(pool, settings, paused=paused)
+        newstore, adapters = await _callers(stack, settings)
 
         async def connect() -> asyncpg.Connection:
             return await servers.connect(command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
@@ -138,6 +132,43 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
 
 
+async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
+    """Open a pool on a database that this program can run on, with room for what comes."""
+    pool = await asyncpg.create_pool(connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
+    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
+    async with pool.acquire() as connection:
+        await migrations.check(connection)
+    await ensure_partitions(pool)
+    return pool
+
+
+async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
+    """Make the partitions of this month and the next, before anything can land in the default one.
+
+    A month whose rows lie there already, because a clock was wrong, stays there until a person has moved them.
+    """
+    this = (today or datetime.now(UTC).date()).replace(day=1)
+    for month in (this, (this + timedelta(days=32)).replace(day=1)):
+        await pool.execute(_ENSURE_PARTITIONS, month)
+
+
+async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) -> None:
+    """Hold back what a person is to look at first, before anything can be sent."""
+    if paused:
+        await restored.pause(pool)
+    confirm_first = {each.id: each.confirm_first for each in settings.locations.values()}
+    await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
+
+
+async def _callers(stack: AsyncExitStack, settings: Settings) -> tuple[Client, dict[str, Adapter]]:
+    """Make what calls NewStore, and what calls each provider."""
+    session = await stack.enter_async_context(
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), request_class=Checked, trust_env=False)
+    )
+    adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
+    return Client(session, settings.newstore), adapters
+
+
 def _gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:
     """Look once for all requests of a moment: what has come before them is rare, and the sweep looks too."""
     fresh: set[str] = set()
@@ -157,26 +188,6 @@ def _gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[lis
         fresh.update(request_ids)
 
     return received
-
-
-async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
-    """Open a pool on a database that this program can run on, with room for what comes."""
-    pool = await asyncpg.create_pool(connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
-    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
-    async with pool.acquire() as connection:
-        await migrations.check(connection)
-    await ensure_partitions(pool)
-    return pool
-
-
-async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
-    """Make the partitions of this month and the next, before anything can land in the default one.
-
-    A month whose rows lie there already, because a clock was wrong, stays there until a person has moved them.
-    """
-    this = (today or datetime.now(UTC).date()).replace(day=1)
-    for month in (this, (this + timedelta(days=32)).replace(day=1)):
-        await pool.execute(_ENSURE_PARTITIONS, month)
 
 
 async def _sweep(

@@ -1,15 +1,121 @@
-"""Processes seen from outside: which are there, and that they end."""
+"""Processes: they run until a block ends, and are seen from outside."""
 
+import asyncio
 import os
+import re
 import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
+from gateway.children import dies_with_us
+
 GATEWAY = (sys.executable, "-m", "gateway")
+
+
+@asynccontextmanager
+async def running(
+    *command: str,
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    answers_at: str = "",
+    stdout: int = 0,
+    stderr: int = 0,
+) -> AsyncIterator[Process]:
+    """Run a command in the folder of its log; it is killed when the block ends, unless it has ended before."""
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            *dies_with_us("KILL"), *command, env=environ, cwd=log.parent, stdout=stdout or out, stderr=stderr or out
+        )
+    try:
+        if answers_at:
+            await _answers(answers_at, log)
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _answers(url: str, log: Path) -> None:
+    async def is_there() -> bool:
+        with suppress(aiohttp.ClientError):
+            async with session.get(url) as answer:
+                return answer.status == 200
+        return False
+
+    try:
+        async with aiohttp.ClientSession() as session:
+            await until(is_there, 30)
+    except TimeoutError:
+        raise _last_words(log) from None
+
+
+def _last_words(log: Path) -> AssertionError:
+    return AssertionError(log.read_text()[-3000:])
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One `gateway serve`."""
+
+    process: Process
+    public_url: str
+    internal_url: str
+
+    async def stop(self) -> float:
+        """SIGTERM; returns the seconds it took to end in peace."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self.process.terminate()
+        assert await self.process.wait() == 0
+        return loop.time() - started
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def gateway(config: Path, keys: Mapping[str, str], *options: str, stderr: int = 0) -> AsyncIterator[Gateway]:
+    """Run `gateway serve` in a process of its own, whose log lies beside its settings, and wait until it listens."""
+    log = config.with_suffix(".log")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+    words = (*GATEWAY, "serve", "--config", str(config), *options)
+    async with running(*words, log=log, environ={**environ, **keys}, stdout=PIPE, stderr=stderr) as process:
+        assert process.stdout
+        async with asyncio.timeout(20):
+            while line := (await process.stdout.readline()).decode():
+                if found := re.search(r"public (\S+)\s+internal (\S+)", line):
+                    break
+            else:
+                raise _last_words(log)
+        yield Gateway(process, found[1], found[2])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def until(reached: Callable[[], Awaitable[object]], seconds: float = 20) -> float:
+    """Ask again and again, as another process tells nobody what happens in it; returns the seconds that it took."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with asyncio.timeout(seconds):
+        while not await reached():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.02)
+    return loop.time() - began
 
 
 def of_folder(folder: Path) -> set[int]:

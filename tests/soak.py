@@ -12,7 +12,8 @@ import random
 import tempfile
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,7 @@ class Run:
     at: Site
     postgres: Server
     requests: int
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
     placed: int = 0
     kills: int = 0
@@ -80,24 +82,24 @@ class Run:
         return time.monotonic() - self.started
 
 
-async def send(run: Run, may_go_on: asyncio.Event) -> None:
+async def send(run: Run) -> None:
     """Place all orders, at most so many at once."""
     stream = zip(itertools.cycle(TEMPERAMENTS), orders(seed=1), range(run.requests), strict=False)
 
     async def work() -> None:
         for location, order, _ in stream:
-            await may_go_on.wait()
+            await run.may_go_on.wait()
             await run.at.newstore.place(order, location)
             run.placed += 1
 
     await asyncio.gather(*(work() for _ in range(SENDERS)))
 
 
-async def watch(run: Run, may_go_on: asyncio.Event, console: Console) -> None:
+async def watch(run: Run, console: Console) -> None:
     """Hold the senders back when much is open, and print how far it is."""
     for tick in itertools.count():
         still_open, known = run.still_open(), len(run.at.newstore.requests)
-        (may_go_on.set if still_open < MOST_OPEN else may_go_on.clear)()
+        (run.may_go_on.set if still_open < MOST_OPEN else run.may_go_on.clear)()
         if tick % 10 == 0:
             console.print(
                 f"{run.seconds():6.0f} s  placed {run.placed}  completed {known - still_open} of {known}  "
@@ -135,38 +137,49 @@ async def restart_postgres(run: Run) -> None:
         run.restarts += 1
 
 
-async def soak(requests: int, gateways: int, every: float, limit: float, console: Console) -> tuple[Run, Proof]:
-    """Run until all is settled, or the time is over."""
-    safe = {"synchronous_commit": "on", "max_connections": "200"}
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-soak-")))
-        postgres = await stack.enter_async_context(server(folder / "a", safe))
-        surroundings = site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS)
-        at = await stack.enter_async_context(surroundings)
-        await asyncio.gather(*(at.start() for _ in range(gateways)))
-        run, may_go_on = Run(at, postgres, requests), asyncio.Event()
-        work = [watch(run, may_go_on, console), kill_now_and_then(run, every)]
-        tasks = [asyncio.create_task(each) for each in work]
-        for task in tasks:
-            stack.push_async_callback(ended, task)
-        try:
-            async with asyncio.timeout(limit):
-                await asyncio.gather(send(run, may_go_on), restart_postgres(run))
-                await ended(tasks.pop())
-                await settled(run)
-        except TimeoutError:
-            console.print(f"not settled after {limit:g} s")
-        for task in tasks:
-            await ended(task)
-        async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
-            return run, await prove(at, pool)
-
-
 async def settled(run: Run) -> None:
     async with asyncpg.create_pool(run.postgres.dsn, min_size=1, max_size=1) as pool:
         while not await is_quiet(run.at, pool):
             await run.at.newstore.resend()
             await asyncio.sleep(0.5)
+
+
+async def soak(requests: int, gateways: int, every: float, limit: float, console: Console) -> tuple[Run, Proof]:
+    """Run until all is settled, or the time is over."""
+    async with running(requests, gateways) as run:
+        try:
+            async with asyncio.timeout(limit), beside(watch(run, console)):
+                async with beside(kill_now_and_then(run, every)):
+                    await asyncio.gather(send(run), restart_postgres(run))
+                await settled(run)
+        except TimeoutError:
+            console.print(f"not settled after {limit:g} s")
+        async with asyncpg.create_pool(run.postgres.dsn, min_size=1, max_size=1) as pool:
+            return run, await prove(run.at, pool)
+
+
+@asynccontextmanager
+async def running(requests: int, gateways: int) -> AsyncIterator[Run]:
+    """Start Postgres, what is around the gateways, and the gateways."""
+    safe = {"synchronous_commit": "on", "max_connections": "200"}
+    with tempfile.TemporaryDirectory(prefix="gateway-soak-") as name:
+        folder = Path(name)
+        async with (
+            server(folder / "a", safe) as postgres,
+            site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS) as at,
+        ):
+            await asyncio.gather(*(at.start() for _ in range(gateways)))
+            yield Run(at, postgres, requests)
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this while the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        await ended(task)
 
 
 def result(run: Run, proof: Proof) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from gateway.inbound.acts import BULK
+
 from .api import LOCAL, Json, Token, Url, part, tell
 from .terminal import console, fault, print_json, print_table, run, say
 
@@ -24,10 +26,7 @@ Stopped = Annotated[
     str, typer.Option("--provider-stopped", help="Who told you how that the provider will not ship it.")
 ]
 
-_BULK = {
-    "redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections",
-    "discard": "discards",
-}  # fmt: skip
+_PATHS = {action: path for path, action in BULK.items()}
 
 
 def _plain(action: str, says: str, *, among: str = "") -> None:
@@ -132,7 +131,7 @@ def _one(action: str, request_id: str, order: dict[str, Any], ask: _Ask) -> None
 
 
 def _many(action: str, order: dict[str, Any], ask: _Ask) -> None:
-    path = f"/v1/{_BULK[action]}"
+    path = f"/v1/{_PATHS[action]}"
     counted = ask.post(path, {**order, "dry_run": True})
     if order["dry_run"] or not counted["matching"]:
         _show(counted, ask)

@@ -29,7 +29,7 @@ from gateway import app, settings
 
 from . import limits
 from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles
-from .served import CONFIG, KEYS, TRACED, free_ports, gateway, served
+from .served import CONFIG, KEYS, TRACED, gateway, served
 from .wrk import CONNECTIONS, Round, load
 
 PATH = "/newstore/DC01/fulfillment_requests"
@@ -39,14 +39,13 @@ async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Call
     """Run everything; each limit is measured right beside what it limits."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        public, internal = free_ports(2)
         stub = await stack.enter_async_context(served(limits.stub))
         path = folder / "own.toml"
-        path.write_text(CONFIG.format(stub=stub, public=public, internal=internal))
+        path.write_text(CONFIG.format(stub=stub))
         dsn = await stack.enter_async_context(app.database(settings.load(path, {**KEYS, "DATABASE_URL": ""})))
-        urls = await stack.enter_async_context(gateway(folder, dsn, stub, (public, internal)))
+        main = await stack.enter_async_context(gateway(folder / "gateway.toml", dsn, stub))
         pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=2))
-        bench = Bench(rounds, seconds, calls, stub, *urls, pool, say)
+        bench = Bench(rounds, seconds, calls, stub, main.public_url, main.internal_url, pool, say)
         bare = await stack.enter_async_context(served(limits.bare))
         same = await stack.enter_async_context(served(limits.same, str(path)))
         relay = await stack.enter_async_context(served(limits.relay, stub))
@@ -61,10 +60,11 @@ async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Call
 
 async def _tracing(bench: "Bench", folder: Path, dsn: str) -> dict[str, Any]:
     """Run a second gateway, which traces, for this part alone."""
-    async with served(limits.sink) as sink:
-        (public, internal), told = free_ports(2), TRACED.format(sink=sink)
-        async with gateway(folder, dsn, bench.stub, (public, internal), told) as (traced, _):
-            return await bench.tracing(traced)
+    async with (
+        served(limits.sink) as sink,
+        gateway(folder / "traced.toml", dsn, bench.stub, TRACED.format(sink=sink)) as traced,
+    ):
+        return await bench.tracing(traced.public_url)
 
 
 @dataclass(frozen=True)

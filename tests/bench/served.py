@@ -1,25 +1,22 @@
 """The processes of a benchmark: each server in one of its own, so that none steals another's time unseen."""
 
 import asyncio
-import contextlib
 import multiprocessing
-import os
-import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import uvloop
 from aiohttp import web
+
+from tests import processes
 
 KEYS = {"SECRET": "s" * 24, "KEY": "k" * 24, "API": "a" * 24, "CALLBACK": "c" * 24, "TOKEN": "t" * 24}
 CONFIG = """
 public_url = "http://127.0.0.1:8080"
-public = {{ port = {public} }}
-internal = {{ port = {internal} }}
+public = {{ port = 0 }}
+internal = {{ port = 0 }}
 [newstore]
 url = "{stub}"
 token_url = "{stub}/token"
@@ -51,43 +48,11 @@ sample_ratio = 0.01
 
 
 @asynccontextmanager
-async def gateway(
-    folder: Path, dsn: str, stub: str, ports: tuple[int, int], more: str = ""
-) -> AsyncIterator[tuple[str, str]]:
-    """Run `gateway serve` on a migrated database; gives the URLs of its two listeners."""
-    path = folder / f"gateway-{ports[0]}.toml"
-    path.write_text(CONFIG.format(stub=stub, public=ports[0], internal=ports[1]) + more)
-    environment = {**os.environ, **KEYS, "DATABASE_URL": dsn}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "serve", "--config", str(path), env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        public, internal = (f"http://127.0.0.1:{port}" for port in ports)
-        await ready(f"{internal}/readyz")
-        yield public, internal
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
-
-
-async def ready(url: str) -> None:
-    """Wait until a server answers."""
-    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.status < 500:
-                        return
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.05)
+async def gateway(path: Path, dsn: str, stub: str, more: str = "") -> AsyncIterator[processes.Gateway]:
+    """Run `gateway serve` on a migrated database, with settings that are written to this path."""
+    path.write_text(CONFIG.format(stub=stub) + more)  # noqa: ASYNC240 - nothing else runs yet
+    async with processes.gateway(path, {**KEYS, "DATABASE_URL": dsn}) as served:
+        yield served
 
 
 @asynccontextmanager

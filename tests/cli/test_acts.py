@@ -1,9 +1,6 @@
 """The exits, holds, quarantine and audit as a person types them, against a gateway that runs."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 
 from gateway.domain.commands import RejectionReason, Word
 from gateway.simulator.warehouse_temperament import Temperament
+from tests.cli import typed as a_person
 from tests.requests import said
 from tests.test_road import QUICK, order, until
 from tests.world import Road, running
@@ -28,15 +26,9 @@ async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterat
 
 
 async def typed(road: Road, *words: str, answer: str = "", **more: str) -> tuple[int, str]:
-    """Type a command, and what it asks for."""
+    """Type a command as the demo's operator does."""
     told = {"GATEWAY_URL": road.gateway.internal_url, "GATEWAY_TOKEN": road.token, "COLUMNS": "200"}
-    environment = {**os.environ, **told, **more}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *words, env=environment, stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate(answer.encode())
-    return process.returncode or 0, output.decode()
+    return await a_person.typed(*words, answer=answer, **{**told, **more})
 
 
 async def read(road: Road, *words: str) -> Any:

@@ -1,20 +1,16 @@
 """Everything that a viewer meets: simulators here, the gateway and the dashboard in processes of their own."""
 
-import asyncio
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
-from gateway.children import dies_with_us
 from gateway.cli.dashboard import command, environ
 from gateway.demo.process import gateway
 from gateway.demo.world import World, both_ends
 from gateway.simulator.newstore_faults import NO_FAULTS
+from tests import processes
+from tests.processes import free_port, running
 
 TOKENS = {name: f"the-token-of-{name}" for name in ("vera", "otto", "ada")}
 SILENT = "r-silent"
@@ -60,20 +56,9 @@ async def dashboard(url: str, log: Path, secrets: str = "", **more: str) -> Asyn
         kept = log.parent / ".streamlit" / "secrets.toml"
         kept.parent.mkdir()
         kept.write_text(secrets.replace("SITE", site))
-    async with child(command("127.0.0.1", port), log, f"{site}/_stcore/health", environ(url, **more)):
+    words, told = command("127.0.0.1", port), environ(url, **more)
+    async with running(*words, log=log, environ=told, answers_at=f"{site}/_stcore/health"):
         yield site
-
-
-@asynccontextmanager
-async def child(words: list[str], log: Path, answers_at: str, environ: dict[str, str]) -> AsyncIterator[None]:
-    """Run a server in the folder of its log until this is closed."""
-    words = [*dies_with_us("TERM"), *words]
-    with log.open("wb") as out, subprocess.Popen(words, env=environ, cwd=log.parent, stdout=out, stderr=out) as process:  # noqa: ASYNC220
-        try:
-            await _answers(answers_at)
-            yield
-        finally:
-            process.terminate()
 
 
 def order(request_id: str, *products: str, order_id: str = "SO-1", service_level: str = "GROUND") -> dict[str, Any]:
@@ -95,9 +80,11 @@ async def say(world: World, **event: Any) -> int:
 
 async def until(world: World, reached: Callable[[list[dict[str, Any]]], bool]) -> None:
     """Wait until the gateway's list of requests looks so."""
-    async with asyncio.timeout(20):
-        while not reached(await world.requests()):  # noqa: ASYNC110 - another process decides it
-            await asyncio.sleep(0.1)
+
+    async def is_so() -> bool:
+        return reached(await world.requests())
+
+    await processes.until(is_so)
 
 
 async def refused(world: World, request_id: str) -> None:
@@ -110,22 +97,3 @@ async def refused(world: World, request_id: str) -> None:
 
 def _moves(row: dict[str, Any]) -> bool:
     return row["pending"] and row["failure"] is None and not row["id"].startswith(SILENT)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-async def _answers(url: str) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)

@@ -1,7 +1,6 @@
 """Sign-in by an identity provider: a real one on this machine, with discovery, keys and signed tokens."""
 
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ import pytest
 from gateway.demo.world import World
 from tests.dashboard import stand
 from tests.dashboard.test_browser import confirm_note
+from tests.processes import free_port, running
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -35,7 +35,7 @@ server_metadata_url = "{provider}/.well-known/openid-configuration"
 async def provider(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     if find_spec("oidc_provider_mock") is None:
         pytest.skip("no identity provider: pip install oidc-provider-mock")
-    port = stand.free_port()
+    port = free_port()
     people = [
         {"sub": name, "email": f"{name}@example.com", "email_verified": is_verified}
         for name, is_verified in (("otto", True), ("vera", True), ("nora", True))
@@ -44,7 +44,7 @@ async def provider(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
     words = [sys.executable, "-m", "oidc_provider_mock", f"--port={port}"]
     words += [f"--user-claims={json.dumps(each)}" for each in people]
     url, log = f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("provider") / "log"
-    async with stand.child(words, log, f"{url}/.well-known/openid-configuration", dict(os.environ)):
+    async with running(*words, log=log, answers_at=f"{url}/.well-known/openid-configuration"):
         yield url
 
 
@@ -84,6 +84,15 @@ async def test_a_person_signs_in_acts_under_their_name_and_signs_out(page: "Page
     await page.goto(f"{site}/request?id=r-signed")
     await page.get_by_role("button", name="Sign in").wait_for()
     assert await page.get_by_text("r-signed").count() == 0
+
+
+async def test_a_person_comes_to_the_page_that_was_asked_for(page: "Page", site: str) -> None:
+    asked = f"{site}/shipments?status=failed&text=SO%2F1%26x"
+    await page.goto(asked)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="otto", exact=True).click()
+    await page.get_by_role("heading", name="Shipments").wait_for()
+    assert page.url == asked
 
 
 async def test_a_person_has_the_role_of_their_token(page: "Page") -> None:

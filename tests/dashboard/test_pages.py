@@ -10,6 +10,7 @@ import pytest
 
 import dashboard
 from gateway.demo.world import World
+from gateway.inbound.acts import ACTIONS, BULK
 from tests.dashboard import stand
 
 if TYPE_CHECKING:
@@ -164,8 +165,7 @@ async def test_a_tracking_url_that_is_no_link_is_a_text(person: None, stage: Wor
     assert parcels.to_dict("records") == [{"carrier": "UPS", "tracking code": "1Z", "no link": "javascript:alert(1)"}]
 
 
-async def test_a_quarantined_message_is_read_and_discarded(person: None, stage: World) -> None:
-    assert await stand.say(stage, type="accepted", event_id="e-404", fulfillment_request_id="r-never") == 202
-    shown = await look("failures", show="Quarantine")
-    assert "quick" in list(shown.dataframe[0].value["from"])
-    assert {"Replay", "Discard"} <= buttons(shown)
+def test_the_acts_and_their_paths_are_those_of_the_api() -> None:
+    acts = pytest.importorskip("dashboard.acts", reason="the extra is not installed: pip install -e '.[dashboard]'")
+    assert {act.name for act in acts.ACTS} == set(ACTIONS)
+    assert {act: path for path, act in BULK.items()} == acts.BULK

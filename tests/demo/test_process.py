@@ -87,21 +87,13 @@ def test_a_demo_that_is_told_to_stop_leaves_no_process(folder: Path, told: signa
             assert of_folder(folder) == set()
 
 
-def test_a_killed_demo_takes_its_gateway_and_their_postgres_along(folder: Path) -> None:
+def test_a_killed_demo_takes_all_along_and_the_next_begins_anew_and_settles_what_it_sent(folder: Path) -> None:
     with command("demo", "--requests", "5", "--folder", str(folder)) as demo:
         read_until(demo, "5 requests sent")
         with watched(of_folder(folder)) as handles:
             demo.kill()
             assert all_end(handles)
     assert of_folder(folder) == set()
-
-
-def test_a_demo_settles_what_it_sent_and_begins_anew_on_what_another_left(folder: Path) -> None:
-    with command("demo", "--requests", "5", "--folder", str(folder)) as demo:
-        read_until(demo, "5 requests sent")
-        with watched(of_folder(folder)) as handles:
-            demo.kill()
-            assert all_end(handles)
     with command("demo", "--requests", "5", "--until-settled", "--folder", str(folder)) as demo:
         said, errors = demo.communicate(timeout=50)
     assert "Nothing lost, doubled or unproved." in said, said + errors

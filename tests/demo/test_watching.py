@@ -15,6 +15,7 @@ from rich.console import Console
 
 from gateway.demo.watching import watched
 from tests.grafana.shipped import RULES, groups, needs
+from tests.listening import listening
 from tests.processes import of_folder
 
 METRICS = 'failed_shipments{location="DC01",provider="quick",reason="refused"} 2\n'
@@ -33,13 +34,8 @@ async def scraped() -> AsyncIterator[str]:
     async def show(_: web.Request) -> web.Response:
         return web.Response(text=METRICS)
 
-    app = web.Application()
-    app.add_routes([web.get("/metrics", show)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with listening(web.get("/metrics", show)) as url:
+        yield url
 
 
 async def asked(url: str) -> object:

@@ -1,10 +1,7 @@
 import asyncio
-import os
-import sys
-from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +19,8 @@ from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
+from tests.listening import listening
+from tests.processes import Gateway, gateway
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 _TOML = """
@@ -85,16 +84,9 @@ class Outside:
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
     there = Outside()
-    app = web.Application()
-    app.router.add_post("/token", there.token)
-    app.router.add_route("*", "/{who}{rest:.*}", there.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    there.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield there
-    await runner.cleanup()
+    routes = web.post("/token", there.token), web.route("*", "/{who}{rest:.*}", there.answer)
+    async with listening(*routes) as there.url:
+        yield there
 
 
 def _provider(name: str, url: str) -> Provider:
@@ -165,27 +157,13 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
         await membership.leave()
 
 
-Serving = Callable[[], AbstractAsyncContextManager[Process]]
+Serving = Callable[[], AbstractAsyncContextManager[Gateway]]
 
 
 @pytest.fixture
 def serve(database: str, pool: asyncpg.Pool, outside: Outside, tmp_path: Path) -> Serving:
-    """Starts `gateway serve` as a process of its own, and waits until it is a member."""
-
-    @asynccontextmanager
-    async def serving() -> AsyncIterator[Process]:
-        path = tmp_path / "gateway.toml"
-        path.write_text(_TOML.format(url=outside.url))
-        with (tmp_path / "log").open("wb") as log:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway", "serve", "--config", str(path), stdout=log, stderr=log,
-                env=os.environ | {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}" * 32 for n in range(1, 6)}},
-            )  # fmt: skip
-        try:
-            yield child
-        finally:
-            if child.returncode is None:
-                child.kill()
-            await child.wait()
-
-    return serving
+    """Starts `gateway serve` as a process of its own."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(_TOML.format(url=outside.url))
+    keys = {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}" * 32 for n in range(1, 6)}}
+    return lambda: gateway(path, keys)

@@ -2,7 +2,7 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
@@ -20,13 +20,3 @@ async def in_processes(count: int, work: Callable[..., T], *arguments: object) -
 def _meet(barrier: object) -> None:
     """Start together: the slowest to import would find the work done."""
     barrier.wait(30)  # type: ignore[attr-defined]
-
-
-async def until(reached: Callable[[], Awaitable[object]], *, seconds: float = 20.0) -> float:
-    """Look again and again until it is so, and tell after how many seconds it was."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    async with asyncio.timeout(seconds):
-        while not await reached():  # noqa: ASYNC110 - another process sets no event here
-            await asyncio.sleep(0.02)
-    return loop.time() - began

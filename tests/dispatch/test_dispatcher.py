@@ -8,10 +8,10 @@ from aiohttp import web
 
 from gateway.domain.commands import Word
 from gateway.ledger.holds import place, release
+from tests.processes import until
 from tests.requests import receive, said
 
 from .conftest import Station, took
-from .processes import until
 
 Pool = asyncpg.Pool
 TRIES = "SELECT tries FROM deliveries ORDER BY tries DESC LIMIT 1"

@@ -16,7 +16,7 @@ from gateway.ledger import processes
 from gateway.ledger.claims import claim
 from gateway.ledger.entries import Attempt
 from gateway.ledger.processes import Membership, take_over
-from tests.dispatch.processes import until
+from tests.processes import until
 from tests.requests import AT, receive, said
 
 from .conftest import Outside, Serving, Station, took
@@ -64,8 +64,7 @@ async def test_the_call_of_a_killed_process_is_free_in_doubt_within_two_seconds(
         await station.writer.apply(receive(), b"{}")
         await until(lambda: pool.fetchval(OWNER))
         await until(lambda: seen(outside))
-        child.kill()
-        await child.wait()
+        await child.kill()
         assert await until(lambda: freed(pool)) < 2
 
     rows = await pool.fetch("SELECT doubt, attempt, tries, owner FROM deliveries")
@@ -84,7 +83,7 @@ async def test_a_process_that_stands_still_loses_its_call_and_what_it_brings_lat
         await station.writer.apply(receive(), b"{}")
         await until(lambda: seen(outside))
         before = await pool.fetchval(OWNER)
-        child.send_signal(signal.SIGSTOP)
+        child.process.send_signal(signal.SIGSTOP)
         assert await until(lambda: freed(pool)) < 10
 
         async with pool.acquire() as lasting:
@@ -101,7 +100,7 @@ async def test_a_process_that_stands_still_loses_its_call_and_what_it_brings_lat
             await lasting.execute("SELECT pg_advisory_unlock(1)")
 
         hanging.go.set()
-        child.send_signal(signal.SIGCONT)
+        child.process.send_signal(signal.SIGCONT)
         await until(lambda: pool.fetchval("SELECT bool_or(is_late) FROM attempts"))
         await until(lambda: pool.fetchval("SELECT count(*) FROM processes WHERE owner <> $1", station.membership.owner))
 

@@ -15,8 +15,7 @@ import asyncpg
 
 from gateway.migrations import migrate
 from gateway.postgres import find_binaries, running
-
-from .site import until
+from tests.processes import until
 
 SQL = Path(__file__).parents[2] / "sql"
 IS_SYSTEM = os.environ.get("GATEWAY_TEST_PG") == "system"

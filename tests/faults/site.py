@@ -1,14 +1,9 @@
 """A site: simulated NewStore and warehouses in this process, gateways as processes of their own behind a balancer."""
 
-import asyncio
-import os
-import re
 import secrets
-import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -20,11 +15,11 @@ from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
 from gateway.simulator.warehouse import Warehouse
 from gateway.simulator.warehouse_temperament import Temperament
+from tests.processes import Gateway, gateway
 
 from .wires import Backend, Balancer
 
 _ALL = 10**9  # what a simulator has forgotten proves nothing
-ROOT = Path(__file__).parents[2]
 QUICK = MappingProxyType({"DC01": Temperament()})
 _TOML = """
 public_url = "http://127.0.0.1:8080"
@@ -69,26 +64,6 @@ Answer = tuple[int, Mapping[str, str], float]
 
 
 @dataclass
-class Gateway:
-    """One running `gateway serve`."""
-
-    process: asyncio.subprocess.Process
-    public_url: str
-    internal_url: str
-
-    async def stop(self) -> float:
-        """SIGTERM; returns the seconds it took to end in peace."""
-        started = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        assert await self.process.wait() == 0
-        return time.monotonic() - started
-
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
-
-
-@dataclass
 class Site:
     """Everything around the gateways."""
 
@@ -100,30 +75,17 @@ class Site:
     balancer: Balancer
     session: aiohttp.ClientSession
     config: Path
+    stack: AsyncExitStack
     gateways: list[Gateway] = field(default_factory=list)
 
     async def start(self, *options: str) -> Gateway:
         """Start a gateway and put it behind the balancer."""
-        log = self.folder / "gateway.log"
-        with log.open("ab") as out:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway", "serve", "-c", str(self.config), *options),
-                cwd=ROOT,
-                env=_environment() | self.keys | {"DATABASE_URL": self.dsn},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=out,
-            )
-        try:
-            gateway = Gateway(process, *await _addresses(process, log))
-        except BaseException:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise
-        self.gateways.append(gateway)
-        port = int(gateway.public_url.rpartition(":")[2])
-        self.balancer.backends.append(Backend(port, f"{gateway.internal_url}/readyz", is_ready=True))
-        return gateway
+        started = gateway(self.config, {**self.keys, "DATABASE_URL": self.dsn}, *options)
+        new = await self.stack.enter_async_context(started)
+        self.gateways.append(new)
+        port = int(new.public_url.rpartition(":")[2])
+        self.balancer.backends.append(Backend(port, f"{new.internal_url}/readyz", is_ready=True))
+        return new
 
     async def end(self, gateway: Gateway, *, kill: bool = False) -> float:
         """Stop a gateway, or kill it, and take it from the balancer once it is gone."""
@@ -190,34 +152,8 @@ async def site(
             newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
         config = folder / "gateway.toml"
         config.write_text(text)
-        made = Site(folder, dsn, keys, newstore, warehouses, balancer, session, config)
-        stack.push_async_callback(_end_all, made)
-        yield made
-
-
-async def _end_all(made: Site) -> None:
-    await asyncio.gather(*(made.end(each, kill=True) for each in list(made.gateways)))
-
-
-async def _addresses(process: asyncio.subprocess.Process, log: Path) -> tuple[str, str]:
-    assert process.stdout
-    async with asyncio.timeout(20):
-        while line := (await process.stdout.readline()).decode():
-            if found := re.search(r"public (\S+)\s+internal (\S+)", line):
-                return found[1], found[2]
-    raise AssertionError(log.read_text()[-3000:])  # noqa: ASYNC240 - the test is over
+        yield Site(folder, dsn, keys, newstore, warehouses, balancer, session, config, stack)
 
 
 def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
-
-
-async def until(reached: Callable[[], Awaitable[object]], seconds: float = 15) -> None:
-    """Ask again and again: another process tells nobody when something has happened in it."""
-    async with asyncio.timeout(seconds):
-        while not await reached():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.05)

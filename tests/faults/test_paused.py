@@ -8,10 +8,11 @@ import asyncpg
 
 from gateway.simulator.orders import orders
 from gateway.simulator.warehouse_temperament import Temperament
+from tests.processes import until
 
 from .proof import is_quiet
 from .servers import Server, back_up, server
-from .site import Site, site, until
+from .site import Site, site
 
 SHIP_IS_OWED = "SELECT count(*) FROM deliveries WHERE operation = 'ship'"
 HAS_LOOKED_AROUND = "SELECT heartbeat_at > started_at + interval '2 seconds' FROM processes ORDER BY started_at DESC"

@@ -9,12 +9,13 @@ from pathlib import Path
 import asyncpg
 
 from gateway.simulator.orders import orders
+from tests.processes import until
 
 from .gated import Gated
 from .load import load, placed
 from .proof import is_quiet, prove
 from .servers import Server, dsn_of, server, standby
-from .site import Site, site, until
+from .site import Site, site
 from .wires import Wire
 
 AT_ONCE = 20

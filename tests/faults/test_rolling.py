@@ -7,11 +7,12 @@ import aiohttp
 import asyncpg
 
 from gateway.simulator.orders import orders
+from tests.processes import until
 
 from .gated import Gated
 from .load import load, placed
 from .proof import is_quiet, prove
-from .site import Site, site, until
+from .site import Site, site
 
 
 async def test_gateways_are_exchanged_under_load_without_refusing_a_request(

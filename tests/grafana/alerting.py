@@ -1,8 +1,6 @@
 """A real Alertmanager with our settings, in a hurry, and a webhook that keeps what arrives."""
 
 import asyncio
-import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +13,12 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from gateway.children import dies_with_us
 from tests.grafana.shipped import GRAFANA
+from tests.listening import listening
+from tests.processes import free_port, running
 
 SHIPPED = GRAFANA / "alertmanager" / "alertmanager.yml"
-_HURRY = {"group_wait": "1s", "group_interval": "1s"}
+_HURRY = {"group_wait": "500ms", "group_interval": "500ms"}
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class Alerting:
         async with aiohttp.ClientSession() as session, session.post(f"{self.url}/api/v2/alerts", json=body) as answer:
             assert answer.status == 200, await answer.text()
 
-    async def settled(self, seconds: float = 2.5) -> None:
+    async def settled(self, seconds: float = 1.5) -> None:
         """Wait until nothing has come for a few of its intervals."""
         while True:
             self.news.clear()
@@ -95,14 +94,8 @@ async def alertmanager(folder: Path) -> AsyncIterator[Alerting]:
         alerting.news.set()
         return web.Response()
 
-    app = web.Application()
-    app.add_routes([web.post("/{receiver}", take)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
+    async with listening(web.post("/{receiver}", take)) as webhook:
         file = folder / "alertmanager.yml"
-        webhook = f"http://127.0.0.1:{runner.addresses[0][1]}"
         file.write_text(yaml.safe_dump(hurried(yaml.safe_load(SHIPPED.read_text()), webhook)))
         port = free_port()
         words = (
@@ -110,51 +103,6 @@ async def alertmanager(folder: Path) -> AsyncIterator[Alerting]:
             f"--web.listen-address=127.0.0.1:{port}",
         )  # fmt: skip
         alerting.url, alerting.port = f"http://127.0.0.1:{port}", port
-        async with program(folder, "prometheus-alertmanager", *words, ready=f"{alerting.url}/-/ready"):
+        command, log = ("prometheus-alertmanager", *words), folder / "alertmanager.log"
+        async with running(*command, log=log, answers_at=f"{alerting.url}/-/ready"):
             yield alerting
-    finally:
-        await runner.cleanup()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def program(folder: Path, name: str, *words: str, ready: str) -> AsyncIterator[None]:
-    """Run a program until the block ends; it is waited for until it says that it is ready."""
-    path = shutil.which(name)
-    assert path is not None
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        child = await asyncio.create_subprocess_exec(
-            *dies_with_us("TERM"), path, *words, stdout=output, stderr=output, cwd=folder
-        )
-    try:
-        await _ready(ready, log)
-        yield
-    finally:
-        child.terminate()
-        await child.wait()
-
-
-async def _ready(url: str, log: Path) -> None:
-    try:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
-            while True:
-                try:
-                    async with session.get(url) as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise _last_words(log) from None
-
-
-def _last_words(log: Path) -> AssertionError:
-    return AssertionError(log.read_text())

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import yaml
 
-from tests.grafana.alerting import free_port, program
 from tests.grafana.shipped import GRAFANA, RULES
+from tests.processes import free_port, running
 
 SHIPPED = GRAFANA / "prometheus" / "prometheus.yml"
 
@@ -73,7 +73,8 @@ async def prometheus(folder: Path, gateway: str, alertmanager: str) -> AsyncIter
         f"--web.listen-address={urlsplit(url).netloc}", "--rules.alert.resend-delay=1s",
         "--enable-feature=exemplar-storage",
     )  # fmt: skip
-    async with program(folder, "prometheus", *words, ready=f"{url}/-/ready"), aiohttp.ClientSession() as session:
+    command, log = ("prometheus", *words), folder / "prometheus.log"
+    async with running(*command, log=log, answers_at=f"{url}/-/ready"), aiohttp.ClientSession() as session:
         yield Prometheus(url, session)
 
 

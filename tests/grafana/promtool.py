@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,14 @@ def scene(name: str, step: str, series: Mapping[str, str], checks: list[dict[str
 
 
 def passes(folder: Path, scenes: list[dict[str, Any]], every: str = "1m") -> None:
-    """Raises with promtool's own words where a check does not hold."""
-    file = folder / "cases.yml"
+    """Raises with promtool's own words where a check does not hold; each scene is on its own, so two run at once."""
+    with ThreadPoolExecutor(2) as pool:
+        for said in pool.map(lambda half: _judged(folder / f"cases-{half}.yml", scenes[half::2], every), range(2)):
+            assert not said, said
+
+
+def _judged(file: Path, scenes: list[dict[str, Any]], every: str) -> str:
+    """Tell what promtool says against these."""
     tests = {
         "rule_files": [str(each) for each in RULES],
         "evaluation_interval": every,
@@ -53,4 +60,4 @@ def passes(folder: Path, scenes: list[dict[str, Any]], every: str = "1m") -> Non
     }
     file.write_text(yaml.safe_dump(tests, width=1000, sort_keys=False))
     judged = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
-    assert judged.returncode == 0, judged.stdout + judged.stderr
+    return judged.stdout + judged.stderr if judged.returncode else ""

@@ -325,6 +325,18 @@ async def test_a_malformed_message_can_only_be_discarded(gateway: Served) -> Non
     assert (answer.status, "still can't be read" in (await answer.json())["detail"]) == (409, True)
     assert (await gateway.do(f"/v1/quarantine/{kept['id']}/discard", {"reason": "a test"})).status == 200
     assert await quarantined(gateway) == []
+    assert [(entry["action"], entry["reason"]) for entry in await audit(gateway)] == [("discard", "a test")]
+
+
+async def test_a_discarded_message_is_not_applied_to_the_request_that_comes_meanwhile(gateway: Served) -> None:
+    await gateway.say(event("accepted", "e-1"))
+    (kept,) = await quarantined(gateway)
+    gateway.writer.on_received = lambda _: None  # nobody has looked yet for what came before it
+    await gateway.receive(order())
+    assert (await gateway.do(f"/v1/quarantine/{kept['id']}/discard", {"reason": "a test"})).status == 200
+    assert await quarantined(gateway) == []
+    kinds = await gateway.pool.fetchval("SELECT array_agg(kind ORDER BY version) FROM events")
+    assert kinds == ["request_received"]
 
 
 async def test_the_list_of_quarantine_shows_no_bytes(gateway: Served) -> None:

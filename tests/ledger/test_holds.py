@@ -6,7 +6,7 @@ import asyncpg
 
 from gateway.domain.deliveries import Operation
 from gateway.ledger.holds import active, confirm_first, place, release, trip
-from tests.dispatch.processes import until
+from tests.processes import until
 
 from .owed import BRAKE, claimed, ids, owe
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults, How
 from gateway.simulator.orders import order, orders
+from tests.listening import listening
 
 SECRET = "told-to-nobody"
 
@@ -33,18 +34,10 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Listener]:
+async def hearing() -> AsyncIterator[Listener]:
     listener = Listener()
-    app = web.Application()
-    app.add_routes([web.post("/{tail:.*}", listener.take)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(web.post("/{tail:.*}", listener.take)) as listener.url:
         yield listener
-    finally:
-        await runner.cleanup()
 
 
 class Caller:
@@ -100,7 +93,7 @@ class Caller:
 async def calling(**settings: Any) -> AsyncIterator[Caller]:
     hasty: dict[str, Any] = {"apply_after": 0.001, "webhook_backoff": (0.001, 0.001, 0.001)}
     newstore = NewStore(client_secret=SECRET, **hasty | settings)
-    async with listening() as listener, newstore.running(), aiohttp.ClientSession() as session:
+    async with hearing() as listener, newstore.running(), aiohttp.ClientSession() as session:
         newstore.configure("DC01", f"{listener.url}/dc01", "key-one")
         newstore.configure("DC02", f"{listener.url}/dc02", "key-two")
         caller = Caller(newstore, listener, session)

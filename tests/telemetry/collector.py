@@ -8,6 +8,8 @@ from typing import Any
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.listening import listening
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
@@ -58,14 +60,5 @@ def _decoded(span: Any) -> Arrived:
 @asynccontextmanager
 async def collecting() -> AsyncIterator[Collector]:
     there = Collector()
-    app = web.Application(client_max_size=2**24)
-    app.router.add_post("/v1/traces", there.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    there.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(web.post("/v1/traces", there.take)) as there.url:
         yield there
-    finally:
-        await runner.cleanup()

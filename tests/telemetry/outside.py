@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings, Telemetry
+from tests.listening import listening
 
 HERE = Listener("127.0.0.1", 0)
 KEY = {"Authorization": "Bearer the-key-of-DC01"}
@@ -76,14 +77,5 @@ class Outside:
 @asynccontextmanager
 async def reachable() -> AsyncIterator[Outside]:
     there = Outside()
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", there.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    there.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(web.route("*", "/{rest:.*}", there.answer)) as there.url:
         yield there
-    finally:
-        await runner.cleanup()

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
-import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,6 +17,7 @@ from aiohttp import web
 
 from gateway.inbound.openapi import ROUTES
 from gateway.telemetry.logs import EVENTS
+from tests.processes import gateway
 
 from .collector import collecting
 from .outside import Call, reachable
@@ -155,23 +153,16 @@ class Child:
 
 @asynccontextmanager
 async def served(config: Path, database: str) -> AsyncIterator[Child]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "serve", "--config", str(config),
-        env=os.environ | KEYS | {"DATABASE_URL": database}, stdout=PIPE, stderr=PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(50), aiohttp.ClientSession() as session:
-            _, public, _, internal = (await process.stdout.readline()).decode().split()
-            child = Child(process, session, public, internal)
-            yield child
-            process.send_signal(signal.SIGTERM)
-            _, errors = await process.communicate()
-            child.written += errors.decode().splitlines()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with (
+        asyncio.timeout(50),
+        aiohttp.ClientSession() as session,
+        gateway(config, {**KEYS, "DATABASE_URL": database}, stderr=PIPE) as served,
+    ):
+        child = Child(served.process, session, served.public_url, served.internal_url)
+        yield child
+        served.process.terminate()
+        _, errors = await served.process.communicate()
+        child.written += errors.decode().splitlines()
 
 
 @asynccontextmanager

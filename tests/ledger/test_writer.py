@@ -28,7 +28,11 @@ async def rows(pool: Pool, query: str) -> list[tuple[Any, ...]]:
 
 async def claimed(pool: Pool, destination: str = "acme", *, owner: str = "me") -> Claim:
     await pool.execute("UPDATE deliveries SET due_at = now() - interval '1 second'")
-    await pool.execute("INSERT INTO processes (owner, key) VALUES ($1, hashtext($1)) ON CONFLICT DO NOTHING", owner)
+    await pool.execute(
+        "INSERT INTO processes (owner, key, started_at) VALUES ($1, hashtext($1), now() - interval '1 minute') "
+        "ON CONFLICT DO NOTHING",
+        owner,
+    )
     async with pool.acquire() as connection:
         (found,) = await claim(connection, {destination: 1}, owner=owner, seconds=15, brake=Brake())
     return found

@@ -169,15 +169,19 @@ class Writer:
                     _fail(entry, LedgerUnavailable("the commit takes too long"))
 
     def _next(self) -> list[Entry]:
-        """Take the next batch: acks before settlements, bounded in number and bytes."""
+        """Take the next batch, bounded in number and bytes: in turn what came in and what came of calls.
+
+        Neither may wait for the other to run dry: a claim whose outcome is not stored in time is lost.
+        """
         batch: list[Entry] = []
         size = 0
-        for queue in (self._urgent, self._settlements):
-            while queue and len(batch) < _MOST_COMMANDS and size < _MOST_BYTES:
-                entry = queue.popleft()
-                size += entry.size
-                batch.append(entry)
-                self._waiting_bytes -= 0 if entry.claim else entry.size
+        while (self._urgent or self._settlements) and len(batch) < _MOST_COMMANDS and size < _MOST_BYTES:
+            for queue in (self._urgent, self._settlements):
+                if queue:
+                    entry = queue.popleft()
+                    size += entry.size
+                    batch.append(entry)
+                    self._waiting_bytes -= 0 if entry.claim else entry.size
         return batch
 
     async def run_once(self, batch: list[Entry]) -> None:

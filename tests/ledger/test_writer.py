@@ -242,6 +242,29 @@ async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: 
 
 
 async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: Pool) -> None:
+async def test_what_came_of_a_call_waits_for_no_more_than_one_batch_of_what_comes_in(
+    writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    flood = [asyncio.create_task(writer.apply(receive(f"r-{n}"))) for n in range(2, 2_002)]
+    await writer.settle(call, TRY, taken(call))
+    assert sum(each.done() for each in flood) < 500
+    await asyncio.gather(*flood)
+
+
+async def test_a_shipment_told_again_in_another_parcel_needs_a_person_and_one_in_the_same_does_not(
+    writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive("r-1", "TEE"))
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}, event="again"))
+    assert (await stored(pool)).failure is None
+    other = replace(PARCEL, tracking_code="1Z-OTHER")
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}, event="other", parcel=other))
+    assert (await stored(pool)).failure == "conflict"
+
+
     await writer.apply(receive())
     await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
     call = await claimed(pool, "newstore")

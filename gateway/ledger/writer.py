@@ -62,6 +62,11 @@ FROM unnest($1::text[], $2::text[]) AS asked(request_id, cause)
 JOIN requests r ON r.id = asked.request_id
 JOIN events e ON e.month = r.month AND e.request_id = asked.request_id AND e.cause = asked.cause
 """
+_READ_PARCELS = """
+SELECT k.request_id, k.value
+FROM unnest($1::text[], $2::text[]) AS asked(request_id, code)
+JOIN request_keys k ON k.value = asked.code AND k.request_id = asked.request_id AND k.kind = 'tracking_code'
+"""
 
 
 @dataclass(slots=True)
@@ -285,8 +290,16 @@ class Writer:
         seen: dict[str, dict[str, str]] = {}
         for row in causes:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
+        shipped = [(each.request_id, each.parcel) for each in commands if isinstance(each, ProviderSaid)]
+        codes = [(request_id, parcel.tracking_code) for request_id, parcel in shipped if parcel]
+        parcels = defaultdict[str, list[str]](list)
+        for row in await connection.fetch(_READ_PARCELS, *zip(*codes, strict=True)) if codes else ():
+            parcels[row["request_id"]].append(row["value"])
         return _Read(
-            {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
+            {
+                row["id"]: codec.decode_request(row, owed[row["id"]], seen.get(row["id"]), parcels[row["id"]])
+                for row in rows
+            },
             {
                 (row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"], bool(row["overdue"]))
                 for row in deliveries

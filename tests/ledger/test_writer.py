@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -241,7 +242,6 @@ async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: 
     assert await pool.fetchval("SELECT owner FROM deliveries") == "me"
 
 
-async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: Pool) -> None:
 async def test_what_came_of_a_call_waits_for_no_more_than_one_batch_of_what_comes_in(
     writer: Writer, pool: Pool
 ) -> None:
@@ -265,6 +265,7 @@ async def test_a_shipment_told_again_in_another_parcel_needs_a_person_and_one_in
     assert (await stored(pool)).failure == "conflict"
 
 
+async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
     call = await claimed(pool, "newstore")

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.calls import NotSent, Throttled, Unknown, retry_after
+from gateway.calls import NotSent, Redirected, Throttled, Unknown, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
@@ -106,7 +106,7 @@ class Client:
         status, body = await self._call("GET", f"read_{operation}", request_id, resource.path, None)
         if status == 404:
             return None
-        if 300 <= status < 500:
+        if 400 <= status < 500 and status != 408:
             raise Unreadable(f"the read-back of {operation} answered {status}", status, body)
         _raise_for(status, body)
         try:
@@ -171,6 +171,8 @@ class Client:
             raise Throttled(retry_after(answer.headers.get("Retry-After", "")), 429, body)
         if answer.status == 403 and not _is_json(body):
             raise Blocked(_BLOCKED_SECONDS, 403, body)
+        if 300 <= answer.status < 400:
+            raise Redirected(answer.status, body)
         return answer.status, body
 
     async def _bearer(self, stale: str | None, ends: float) -> str:
@@ -225,8 +227,6 @@ def _raise_for(status: int, body: bytes) -> None:
     detail = f"{status} {code} {text}".strip()
     if status >= 500 or status == 408:
         raise Unknown(detail, status, body)
-    if status < 400:
-        raise NotSent(f"{detail}: a redirect is not followed, check newstore.url", status, body)
     raise Refused(detail, status, body, code)
 
 

@@ -114,7 +114,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
 
         writer.on_received = _gathered(join)
         _keep_running(stack, _sweep(pool, writer, settings, join), broke)
-        _keep_running(stack, _watch(pool, settings, dispatcher), broke)
+        _keep_running(stack, _watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
         inside = internal_app(settings, pool, writer, adapters, draining)
@@ -204,18 +204,20 @@ async def _sweep(
         await asyncio.sleep(_SWEEP)
 
 
-async def _watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher) -> None:
+async def _watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher, membership: Membership) -> None:
     """Look after the calls of processes that are gone, and after the brakes."""
     while True:
-        await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher)
+        if membership.is_alive:  # whoever is cut off itself knows nothing of the others
+            await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher, membership.back_at)
         await _quietly(holds.trip, pool, settings.brake)
         await asyncio.sleep(_WATCH)
 
 
-async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher) -> None:
+async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher, back_at: datetime | None) -> None:
     try:
         async with pool.acquire() as connection:
-            if await processes.take_over(connection, grace=grace) + await claims.free_lost(connection, grace=grace):
+            taken = await processes.take_over(connection, grace=grace, back_at=back_at)
+            if taken + await claims.free_lost(connection, grace=grace):
                 dispatcher.wake()
     except DATABASE_AWAY:
         await pool.expire_connections()  # they may lead to a server that is gone, or that only reads by now

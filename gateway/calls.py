@@ -4,6 +4,7 @@ CallError
 ├── NotSent          it never left, or was answered with "not now": try again
 │   └── Throttled    … not before `retry_after` seconds
 ├── Unknown          it may have happened: find out before anything else
+│   └── Redirected   … the answer sends us elsewhere: never followed
 └── Refused          the answer is no, for good: a person must look
 """
 
@@ -41,6 +42,13 @@ class Throttled(NotSent):
 
 class Unknown(CallError):
     pass
+
+
+class Redirected(Unknown):
+    def __init__(self, status: int, body: bytes | None = None) -> None:
+        super().__init__(
+            f"answered {status}: a redirect is not followed, correct the URL in the settings", status, body
+        )
 
 
 class Refused(CallError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from gateway.calls import CallError, Throttled, Unknown
+from gateway.calls import CallError, Unknown
 from gateway.domain.commands import CallEnded, Command, ReadBack
 from gateway.domain.deliveries import NEWSTORE, READS
 from gateway.domain.destinations import Limits
@@ -23,6 +23,7 @@ from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
+from gateway.newstore.errors import Unreadable
 from gateway.sending import may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
@@ -263,11 +264,10 @@ class Dispatcher:
 
     def _after(self, error: Exception, claim: Claim) -> Command | Again:
         then = after(error, claim, datetime.now(UTC), self._grace)
-        if claim.operation not in READS or (isinstance(then, Again) and not claim.overdue):
-            return then
-        if isinstance(error, Throttled):
-            return then  # told to come again later, it has not looked: the time-box ends with a look
-        return calls.nothing_shown(claim)
+        is_over = claim.operation in READS and claim.overdue
+        # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
+        # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
+        return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, Unreadable)) else then
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import random
 
-from gateway.calls import NotSent, Refused, Throttled, Unknown
+from gateway.calls import NotSent, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import Operation
 from gateway.domain.retry import delay
@@ -35,6 +35,9 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     Blocked: Outcome("blocked", counts=False),  # NewStore's 403 without JSON: our address, for five minutes
     Unauthorized: Outcome("auth"),  # refused with a fresh token: mend the settings
     Unreadable: Outcome("unreadable"),  # a read-back of unknown shape: its time-box ends it
+    # Followed, it would take our key elsewhere and make some writes GETs. It may have been taken (303), and will be
+    # once somebody has corrected a URL: so it is tried again, after a look, and needs a person when the schedule ends.
+    Redirected: Outcome("redirect", doubt=True),
     Unknown: Outcome("unknown", doubt=True),  # it may have happened
     Refused: Outcome("refused", end=End.REFUSED),
     Undecidable: Outcome("undecidable", end=End.UNDECIDABLE),

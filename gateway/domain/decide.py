@@ -145,6 +145,9 @@ def _ship(request: Request, said: ProviderSaid) -> list[Fact]:
     if fact := _not_applicable(request, said, units, Said.SHIPPED):
         if request.withdrawn and isinstance(fact, CallbackRefused):
             return [replace(fact, reason="withdrawn", detail="it was withdrawn there: it may ship twice")]
+        if another := _another_parcel(request, said):
+            detail = f"units were shipped before, and now in another parcel: {another}"
+            return [CallbackRefused(said.word or "", "another_parcel", detail)]
         return [fact]
     if said.parcel is None:
         return [CallbackQuarantined("no_parcel", "shipped without a carrier and tracking number")]
@@ -222,6 +225,14 @@ def _contradicts(request: Request, said: ProviderSaid, meant: Said) -> bool:
     if said.items is None:
         return {unit.said for unit in request.units} <= other
     return bool(Counter(said.items) - Counter(unit.product for unit in request.units if unit.said not in other))
+
+
+def _another_parcel(request: Request, said: ProviderSaid) -> str:
+    """Name the parcel of a shipment for which no units are left, where it can't be the repetition of one before."""
+    named = said.items or {unit.product for unit in request.units}
+    is_shipped = any(unit.said is Said.SHIPPED and unit.product in named for unit in request.units)
+    code = said.parcel.tracking_code if said.parcel and is_shipped else ""
+    return "" if code in request.tracking_codes else code
 
 
 def _nothing_new(said: ProviderSaid, *, is_so: bool) -> CallbackRefused | CallbackWithoutEffect:

@@ -200,7 +200,8 @@ def _accepted(request: Request, fact: UnitsAccepted, event: Event) -> Request:
 
 def _shipped(request: Request, fact: UnitsShipped, event: Event) -> Request:
     after = request.with_each(fact.units, lambda unit: say(unit, Said.SHIPPED, event.version))
-    return replace(after, shipped_at=request.shipped_at or event.at)
+    codes = request.tracking_codes | {fact.parcel.tracking_code}
+    return replace(after, shipped_at=request.shipped_at or event.at, tracking_codes=codes)
 
 
 def _rejected(request: Request, fact: UnitsRejected, _: Event) -> Request:
@@ -254,7 +255,7 @@ def _callback_refused(request: Request, fact: CallbackRefused, event: Event) -> 
     return request if is_harmless or fact.reason not in _ALARMING else _conflict(request, fact, event)
 
 
-_ALARMING = frozenset({"other_provider", "withdrawn", "contradiction", "closed"})
+_ALARMING = frozenset({"other_provider", "withdrawn", "contradiction", "another_parcel", "closed"})
 
 
 def _quarantined(request: Request, _: CallbackQuarantined, __: Event) -> Request:

@@ -169,13 +169,19 @@ def _is_reported(unit: Unit, shown: ReadBack) -> bool:
 def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Unclear:
     """Say which units of a report whose outcome is unknown never arrived, or why counts can't tell.
 
-    Writes to NewStore go one at a time, so what is shown beyond the earlier reports can only be this one. While an
-    earlier one is not proved, fewer than all of them may mean either.
+    Writes to NewStore go one at a time, so what is shown beyond the earlier reports can only be this one, or equal
+    units of others that are in doubt as well: whichever they were, as many are there. While an earlier one is not
+    proved, fewer than all of them may mean either.
     """
     ours: dict[Key, list[int]] = {}
+    doubted = Counter[Key]()
+    in_doubt = {owed.seq for owed in request.owed if owed.operation is shown.operation and owed.in_doubt}
     for index, unit in _counted(request, shown, {Confirmed.NOT_SENT}):
+        each = key(unit, shown.operation, shown.parcels)
         if unit.by == seq:
-            ours.setdefault(key(unit, shown.operation, shown.parcels), []).append(index)
+            ours.setdefault(each, []).append(index)
+        elif unit.by in in_doubt:
+            doubted[each] += 1
     sent, unverified = _count(request, shown, {Confirmed.SENT}), _count(request, shown, {Confirmed.UNVERIFIED})
     earlier = _count(request, shown, SETTLED) + sent + unverified
     refusals, answered = _refusals(request, shown), _answered(request, shown)
@@ -187,7 +193,7 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Un
         seen = shown.taken.get(each, 0) + fails - earlier[each]
         # A report refused by its own answer is never shown, one refused later is: whose these are can't be told.
         is_unclear = fails > 0 and answered[each] > 0
-        if is_unclear or seen > len(indices):
+        if is_unclear or seen > len(indices) + doubted[each]:
             return Unclear.NEVER
         if seen < len(indices) and (sent[each] or unverified[each]):
             return Unclear.NEVER if unverified[each] else Unclear.NOT_YET

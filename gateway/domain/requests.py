@@ -83,6 +83,8 @@ class Request:
     """Its story may lack what happened after the backup that it comes from."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
+    tracking_codes: frozenset[str] = field(default=frozenset(), compare=False)
+    """Of its parcels, likewise."""
 
     @property
     def status(self) -> Status:

@@ -1,9 +1,10 @@
 """Who has to move next on a request, since when, and what they should do: one plain sentence."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from .deliveries import NEWSTORE, REVERSALS, Delivery
+from .deliveries import AT_PROVIDER, NEWSTORE, REVERSALS, Delivery
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -49,13 +50,13 @@ class Waiting:
     next: str
 
 
-def waiting_for(request: Request) -> Waiting | None:
-    """Say what a request waits for, or None when nothing is left to do."""
-    who, sentence = _who_and_what(request)
+def waiting_for(request: Request, providers: Collection[str] | None = None) -> Waiting | None:
+    """Say what a request waits for, or None when nothing is left to do; `providers` are those of the settings."""
+    who, sentence = _who_and_what(request, providers)
     return Waiting(who, request.changed_at, sentence) if who else None
 
 
-def _who_and_what(request: Request) -> tuple[str, str]:
+def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[str, str]:
     if request.failure:
         return "operations", _FAILED[request.failure]
     if not request.is_pending:
@@ -63,10 +64,17 @@ def _who_and_what(request: Request) -> tuple[str, str]:
     if request.provider is None:
         missing = f"no provider serves {request.location}: name one in the settings of the location"
         return "operations", f"{missing}, or `gateway reroute ID --to PROVIDER`"
+    if providers is not None and request.provider not in providers and _needs_provider(request):
+        missing = f"its provider {request.provider} is missing from the settings, so nobody calls it or hears it"
+        return "operations", f"{missing}: put it back there, or `gateway reroute ID --to PROVIDER`"
     if request.quarantined:
         lie = f"{request.quarantined} message(s) of {request.provider} lie in quarantine"
         return "operations", f"{lie}: replay or discard them"
     return _owed(request) or _outside(request, request.provider)
+
+
+def _needs_provider(request: Request) -> bool:
+    return bool(request.open_units) or any(owed.operation in AT_PROVIDER for owed in request.owed)
 
 
 def _owed(request: Request) -> tuple[str, str] | None:

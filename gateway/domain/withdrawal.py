@@ -24,12 +24,12 @@ def reject(request: Request, act: RejectByHand) -> list[Fact]:
 
 def never_reached(request: Request) -> bool:
     """Tell whether no provider can have the order: nothing was sent, or no try of it was taken."""
-    if request.provider is None:
-        return True
     if request.restored or request.is_known_to_provider or request.submitted_at:
         return False
-    return any(owed.operation is Operation.CREATE and owed.is_unsent for owed in request.owed) or any(
-        dead.operation is Operation.CREATE and dead.end in _NEVER_TAKEN for dead in request.dead
+    return (
+        request.provider is None
+        or any(owed.operation is Operation.CREATE and owed.is_unsent for owed in request.owed)
+        or any(dead.operation is Operation.CREATE and dead.end in _NEVER_TAKEN for dead in request.dead)
     )
 
 
@@ -93,6 +93,9 @@ def _cannot_reject(request: Request) -> str:
 def _cannot_stop(request: Request, act: Reroute | RejectByHand) -> str:
     if request.withdrawn or never_reached(request):
         return ""
+    if request.provider is None and not act.stopped:
+        lost = "after the backup a provider may have got it"
+        return f"{lost}: look for {request.reference} there, then say how you know by --provider-stopped"
     if act.stopped:
         # Somebody who looked at the provider a moment ago has not seen what arrives there now.
         is_flying = any(owed.operation is Operation.CREATE and owed.in_flight for owed in request.owed)

@@ -87,7 +87,8 @@ async def list_requests(request: web.Request) -> web.Response:
     filters = filters_of(asked)
     place_of(after)
     async with asyncio.timeout(_READ_SECONDS):
-        page, next_page = await listing.requests(request.app[DESK].pool, filters, after, limit)
+        desk = request.app[DESK]
+        page, next_page = await listing.requests(desk.pool, filters, after, limit, desk.settings.providers)
     return json_answer({"requests": page, "next_page": next_page})
 
 
@@ -112,7 +113,8 @@ async def list_audit(request: web.Request) -> web.Response:
 async def show_request(request: web.Request) -> web.Response:
     """Tell one request's whole story."""
     request_id = request.match_info["id"]
-    story = None if "\0" in request_id else await listing.story(request.app[DESK].pool, request_id)
+    desk = request.app[DESK]
+    story = None if "\0" in request_id else await listing.story(desk.pool, request_id, desk.settings.providers)
     if story is None:
         raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
     return json_answer(story)

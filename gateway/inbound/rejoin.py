@@ -16,7 +16,7 @@ async def rejoin(
     pool: asyncpg.Pool, writer: Writer, settings: Settings, request_ids: Sequence[str] | None = None
 ) -> None:
     """Apply, in arrival order, the quarantined messages whose request is here by now; None looks at all."""
-    for quarantine_id, said, body in await quarantine.joinable(pool, request_ids):
+    async for quarantine_id, said, body in quarantine.joinable(pool, request_ids):
         command = await with_location_rule(pool, settings, said)
         try:
             applied = await writer.apply(command, body)

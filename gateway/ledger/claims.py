@@ -16,7 +16,7 @@ from .connections import Connection
 from .entries import Claim
 
 GRACE = 5.0
-"""Seconds after `call_ends_at` from which a claim counts as lost: no call lives that long."""
+"""Seconds after `call_ends_at` in which a process that is connected has stored what became of the call."""
 _UNBOUNDED = 1_000_000
 
 # Planned once, maybe while nothing is owed yet: a plan that suits an empty table takes seconds when half a million
@@ -102,8 +102,8 @@ RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, 
 _FREE_LOST = """
 WITH lost AS (
     SELECT d.request_id, d.operation, d.seq
-    FROM deliveries d
-    WHERE d.owner IS NOT NULL AND d.call_ends_at < clock_timestamp() - make_interval(secs => $1)
+    FROM deliveries d JOIN processes p USING (owner)
+    WHERE greatest(d.call_ends_at, p.started_at) < p.heartbeat_at - make_interval(secs => $1)
     FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE deliveries d
@@ -145,7 +145,8 @@ async def claim(
 async def free_lost(connection: Connection, *, grace: float) -> int:
     """Give back the calls that their own process lost sight of; each write among them may have happened.
 
-    Such a write is left `grace` seconds to show up before anybody looks.
+    It must have lived and stayed connected for a while after the call ended: one that could not reach Postgres keeps
+    what it has to tell. Such a write is left `grace` seconds to show up before anybody looks.
     """
     freed = len(await connection.fetch(_FREE_LOST, GRACE, grace))
     metrics.TAKEOVERS.inc(freed)

@@ -107,8 +107,13 @@ def encode_event(request_id: str, month: date, event: Event) -> dict[str, Any]:
     }
 
 
-def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[str, str] | None = None) -> Request:
-    """Make the state of a row, with the deliveries it owes and those of its causes that were asked for."""
+def decode_request(
+    row: Record,
+    owed: Iterable[Delivery] = (),
+    causes: Mapping[str, str] | None = None,
+    tracking_codes: Iterable[str] = (),
+) -> Request:
+    """Make the state of a row, with the deliveries it owes, and of its causes and parcels those that were asked for."""
     return Request(
         id=row["id"],
         version=row["version"],
@@ -138,6 +143,7 @@ def decode_request(row: Record, owed: Iterable[Delivery] = (), causes: Mapping[s
         former=tuple(row["former"]),
         restored=row["restored"],
         causes=causes or {},
+        tracking_codes=frozenset(tracking_codes),
     )
 
 

@@ -1,6 +1,6 @@
 """What people ask: lists by keyset, and one request's whole story. No personal data."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,7 +83,11 @@ def place(cursor: str | None) -> tuple[datetime | None, str]:
 
 
 async def requests(
-    pool: Pool, filters: Mapping[str, str], after: str | None = None, limit: int = 50
+    pool: Pool,
+    filters: Mapping[str, str],
+    after: str | None = None,
+    limit: int = 50,
+    providers: Collection[str] | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """List requests, newest first, each with what it waits for; the second value names the next page."""
     received_at, request_id = place(after)
@@ -92,7 +96,7 @@ async def requests(
         rows = await connection.fetch(_LIST, received_at, request_id, *wanted, limit + 1)
         page = rows[:limit]
         owed = await connection.fetch(_OWED, [row["id"] for row in page], BRAKED)
-    shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]]) for row in page]
+    shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]], providers) for row in page]
     return shown, cursor(page[-1]) if len(rows) > limit else None
 
 
@@ -106,7 +110,7 @@ async def count(pool: Pool, filters: Mapping[str, str], after: str | None = None
     return found
 
 
-async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
+async def story(pool: Pool, request_id: str, providers: Collection[str] | None = None) -> dict[str, Any] | None:
     """Tell one request whole: units, parcels, and the timeline of its events and attempts."""
     async with reading(pool) as connection:
         row = await connection.fetchrow(_REQUEST, request_id)
@@ -118,7 +122,7 @@ async def story(pool: Pool, request_id: str) -> dict[str, Any] | None:
     request = decode_request(row)
     moments = {event["version"]: event["at"] for event in events}
     return {
-        **_show(row, owed),
+        **_show(row, owed, providers),
         "units": [
             {
                 "product_id": unit.product,
@@ -162,9 +166,9 @@ def _owed(owed: list[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def _show(row: Record, owed: list[Record]) -> dict[str, Any]:
+def _show(row: Record, owed: list[Record], providers: Collection[str] | None) -> dict[str, Any]:
     request = decode_request(row, [decode_delivery(each) for each in owed])
-    waiting = waiting_for(request)
+    waiting = waiting_for(request, providers)
     return {
         "id": request.id,
         "order_id": request.order_id,

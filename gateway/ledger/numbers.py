@@ -1,7 +1,7 @@
 """What `/metrics` tells of the database: one statement over the partial indexes of what is open, never over the log."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from time import monotonic, perf_counter
 
 import asyncpg
@@ -39,7 +39,9 @@ WITH RECURSIVE open AS (
         count(*) FILTER (WHERE pending) AS pending,
         count(*) FILTER (WHERE failure IS NOT NULL) AS failed,
         count(*) FILTER (WHERE rejected) AS rejected,
-        count(*) FILTER (WHERE pending AND provider IS NULL) AS unroutable,
+        count(*) FILTER (
+            WHERE pending AND (provider IS NULL OR provider <> ALL($2::text[]) AND ' ' || units LIKE '% o%')
+        ) AS unroutable,
         min(received_at) FILTER (WHERE pending) AS pending_since,
         min(changed_at) FILTER (WHERE failure IS NOT NULL) AS failed_since,
         min(received_at) FILTER (
@@ -154,11 +156,13 @@ SELECT name, labels, value::float8 FROM (
 Series = tuple[str, tuple[str, ...]]
 
 
-async def read(connection: asyncpg.pool.PoolConnectionProxy | asyncpg.Connection) -> dict[Series, float]:
-    """Read every series of the database."""
+async def read(
+    connection: asyncpg.pool.PoolConnectionProxy | asyncpg.Connection, providers: Collection[str]
+) -> dict[Series, float]:
+    """Read every series of the database; `providers` are those of the settings."""
     async with connection.transaction(readonly=True):
         await connection.execute(_PLAN)
-        rows = await connection.fetch(_NUMBERS, holds.BRAKE, timeout=_GIVE_UP)
+        rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), timeout=_GIVE_UP)
     return {(row["name"], tuple(row["labels"])): row["value"] for row in rows}
 
 
@@ -168,6 +172,7 @@ class Numbers:
     def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
         self._pool = pool
         self._zeros = dict.fromkeys(_always(settings), 0.0)
+        self._providers = settings.providers
         self._reading: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
 
@@ -196,7 +201,7 @@ class Numbers:
             asked = perf_counter()
             async with self._pool.acquire(timeout=_GIVE_UP) as connection:
                 began = perf_counter()
-                found = await read(connection)
+                found = await read(connection, self._providers)
                 took = perf_counter() - began
             self._show(found)
             metrics.POOL_WAIT.set(began - asked)

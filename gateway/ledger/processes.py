@@ -4,6 +4,8 @@ import asyncio
 import os
 import secrets
 import socket
+from contextlib import suppress
+from datetime import datetime
 from time import monotonic
 
 from gateway.telemetry import metrics
@@ -12,21 +14,30 @@ from gateway.telemetry.logs import log
 from .connections import Connect, Connection
 from .writer import DATABASE_AWAY
 
-_BEAT = 1.0  # seconds
-_STALE = 8.0  # seconds without a heartbeat after which a process counts as dead, whatever its connection says
+_BEAT = 0.5  # seconds
+_SILENT = 1.2  # seconds without a heartbeat after which a process without its lock counts as dead
+_STALE = 8.0  # seconds without a heartbeat after which it counts as dead, whatever its connection says
 _TRUSTED = 5.0  # seconds since the last heartbeat for which a process may believe that its claims are its own
 
 _LOCK = "SELECT pg_advisory_lock($1)"
 _REGISTER = "INSERT INTO processes (owner, key) VALUES ($1, $2)"
+_COME_BACK = """
+UPDATE processes SET key = $2, started_at = clock_timestamp(), heartbeat_at = clock_timestamp() WHERE owner = $1
+RETURNING started_at
+"""
 _HEARTBEAT = "UPDATE processes SET heartbeat_at = clock_timestamp() WHERE owner = $1"
 _LEAVE = "DELETE FROM processes WHERE owner = $1"
 _BURY = """
-DELETE FROM processes p
-WHERE p.heartbeat_at < clock_timestamp() - make_interval(secs => $1) OR NOT EXISTS (
-    SELECT FROM pg_locks l
-    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
-        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (l.classid::bigint << 32) | l.objid::bigint = p.key)
+WITH back AS (
+    SELECT greatest(pg_postmaster_start_time(), $1::timestamptz) AS at, clock_timestamp() AS now
+)
+DELETE FROM processes p USING back
+WHERE greatest(p.heartbeat_at, back.at) < back.now - make_interval(secs => $2)
+    OR p.heartbeat_at > back.at AND p.heartbeat_at < back.now - make_interval(secs => $3) AND NOT EXISTS (
+        SELECT FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND (l.classid::bigint << 32) | l.objid::bigint = p.key)
 RETURNING p.owner
 """
 # A row that another statement has in hand is left to the next look: waiting for it could end in a deadlock.
@@ -50,14 +61,19 @@ RETURNING d.request_id
 class Membership:
     """One process among the others. `run` must be running.
 
-    `owner` names the process on its claims; it is empty or another one after membership was lost.
+    `owner` names the process on its claims. One that loses its connection starts no call, and comes back under the
+    same name as long as nobody has buried it: a claim is taken over only once its owner's row is gone, and a row that
+    is gone never comes back, so whoever still finds its row still has all of its claims.
     """
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._connection: Connection | None = None
+        self._broke = asyncio.Event()
         self._beat_at = 0.0
         self.owner = ""
+        self.back_at: datetime | None = None
+        """When it last came back, by the database's clock: others may have been cut off as well."""
 
     @property
     def is_alive(self) -> bool:
@@ -67,23 +83,34 @@ class Membership:
         return bool(self.owner) and connected and monotonic() - self._beat_at < _TRUSTED
 
     async def join(self) -> None:
-        """Become a member, under a name that was never used before."""
+        """Become a member: under the old name where that still stands, else under one that was never used before."""
         connection = await self._connect()
-        key = secrets.randbits(63)
-        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        key = secrets.randbits(63)  # a new one: the server may not have noticed yet that the old connection is gone
         started = monotonic()
         try:
             await connection.execute(_LOCK, key)
-            await connection.execute(_REGISTER, owner, key)
+            back_at = await connection.fetchval(_COME_BACK, self.owner, key)
+            if back_at is None:
+                if self.owner:
+                    log("membership.buried", process=self.owner)
+                self.owner = ""
+                owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+                await connection.execute(_REGISTER, owner, key)
+                self.owner = owner
         except BaseException:
             connection.terminate()
             raise
-        self._connection, self._beat_at, self.owner = connection, started, owner
+        broke = self._broke = asyncio.Event()
+        connection.add_termination_listener(lambda _: broke.set())
+        self._connection, self._beat_at = connection, started
+        self.back_at = back_at or self.back_at
 
     async def run(self) -> None:
         """Show life until cancelled; join again whenever membership was lost."""
         while True:
-            await asyncio.sleep(_BEAT)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BEAT):
+                    await self._broke.wait()
             try:
                 await self._beat()
             except DATABASE_AWAY as error:
@@ -91,6 +118,9 @@ class Membership:
                 self._drop()
 
     async def _beat(self) -> None:
+        if self._connection is not None and self._connection.is_closed():
+            log("membership.lost", process=self.owner)
+            self._drop()
         if self._connection is None:
             await self.join()
             return
@@ -98,8 +128,8 @@ class Membership:
         if await self._connection.execute(_HEARTBEAT, self.owner) == "UPDATE 1":
             self._beat_at = started
         else:
-            log("membership.buried", process=self.owner)
             self._drop()
+            await self.join()
 
     async def leave(self) -> None:
         """Go in peace: nothing is claimed any more."""
@@ -110,22 +140,27 @@ class Membership:
             pass
         finally:
             self._drop()
+            self.owner = ""
 
     def _drop(self) -> None:
-        self.owner = ""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+        self._broke = asyncio.Event()
 
 
-async def take_over(connection: Connection, *, grace: float) -> int:
+async def take_over(connection: Connection, *, grace: float, back_at: datetime | None = None) -> int:
     """Give back the claims of processes that died or stand still; each write among them may have happened.
 
-    A process that lives on in another place finds itself buried and joins again; what it brings then is late. The
-    calls that it has in hand may go on, so nobody looks for such a write before they must have ended and it was left
-    `grace` seconds to show up.
+    A process whose heart stands still for 8 s is dead, and one without its lock once it missed a heartbeat: so much
+    time has one whose connection broke to come back. But while Postgres is away nobody can show life. So whoever has
+    shown none since this Postgres started, and since the asking process itself came back (`back_at`, which a failover
+    or a cut line brings about too), has 8 s from then. Burying too early costs time and is never wrong: the process
+    finds itself buried and joins again under another name, and what it brings then is late. The calls that it has in
+    hand may go on, so nobody looks for such a write before they must have ended and it was left `grace` seconds to
+    show up.
     """
-    await connection.fetch(_BURY, _STALE)
+    await connection.fetch(_BURY, back_at, _STALE, _SILENT)
     taken = len(await connection.fetch(_TAKE_OVER, grace))
     metrics.TAKEOVERS.inc(taken)
     if taken:

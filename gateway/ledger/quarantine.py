@@ -1,6 +1,6 @@
 """Keep what can't be applied, and find what can be by now."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ ON CONFLICT DO NOTHING
 _WAITING = """
 SELECT q.id, q.command, q.body FROM quarantine q JOIN requests r ON r.id = q.request_id
 WHERE q.resolved_at IS NULL AND q.reason = 'unknown_request' AND ($1::text[] IS NULL OR q.request_id = ANY($1))
+    AND q.id > $2
 ORDER BY q.id
 LIMIT 500
 """
@@ -70,10 +71,15 @@ async def keep(pool: Pool, kept: Kept) -> None:
         log("message.quarantined", source=kept.source, reason=kept.reason, request_id=kept.request_id)
 
 
-async def joinable(pool: Pool, request_ids: Sequence[str] | None = None) -> list[tuple[int, ProviderSaid, bytes]]:
+async def joinable(
+    pool: Pool, request_ids: Sequence[str] | None = None
+) -> AsyncIterator[tuple[int, ProviderSaid, bytes]]:
     """Find, in arrival order, messages whose request has arrived by now; None looks at all of them."""
-    rows = await pool.fetch(_WAITING, request_ids)
-    return [(row["id"], decode_command(row["command"]), row["body"]) for row in rows]
+    last = 0
+    while rows := await pool.fetch(_WAITING, request_ids, last):
+        for row in rows:
+            yield row["id"], decode_command(row["command"]), row["body"]
+        last = rows[-1]["id"]
 
 
 async def page(pool: Pool, *, after: int | None = None, limit: int = 50) -> list[dict[str, Any]]:

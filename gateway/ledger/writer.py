@@ -62,6 +62,11 @@ FROM unnest($1::text[], $2::text[]) AS asked(request_id, cause)
 JOIN requests r ON r.id = asked.request_id
 JOIN events e ON e.month = r.month AND e.request_id = asked.request_id AND e.cause = asked.cause
 """
+_READ_PARCELS = """
+SELECT k.request_id, k.value
+FROM unnest($1::text[], $2::text[]) AS asked(request_id, code)
+JOIN request_keys k ON k.value = asked.code AND k.request_id = asked.request_id AND k.kind = 'tracking_code'
+"""
 
 
 @dataclass(slots=True)
@@ -169,15 +174,19 @@ class Writer:
                     _fail(entry, LedgerUnavailable("the commit takes too long"))
 
     def _next(self) -> list[Entry]:
-        """Take the next batch: acks before settlements, bounded in number and bytes."""
+        """Take the next batch, bounded in number and bytes: in turn what came in and what came of calls.
+
+        Neither may wait for the other to run dry: a claim whose outcome is not stored in time is lost.
+        """
         batch: list[Entry] = []
         size = 0
-        for queue in (self._urgent, self._settlements):
-            while queue and len(batch) < _MOST_COMMANDS and size < _MOST_BYTES:
-                entry = queue.popleft()
-                size += entry.size
-                batch.append(entry)
-                self._waiting_bytes -= 0 if entry.claim else entry.size
+        while (self._urgent or self._settlements) and len(batch) < _MOST_COMMANDS and size < _MOST_BYTES:
+            for queue in (self._urgent, self._settlements):
+                if queue:
+                    entry = queue.popleft()
+                    size += entry.size
+                    batch.append(entry)
+                    self._waiting_bytes -= 0 if entry.claim else entry.size
         return batch
 
     async def run_once(self, batch: list[Entry]) -> None:
@@ -281,8 +290,16 @@ class Writer:
         seen: dict[str, dict[str, str]] = {}
         for row in causes:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
+        shipped = [(each.request_id, each.parcel) for each in commands if isinstance(each, ProviderSaid)]
+        codes = [(request_id, parcel.tracking_code) for request_id, parcel in shipped if parcel]
+        parcels = defaultdict[str, list[str]](list)
+        for row in await connection.fetch(_READ_PARCELS, *zip(*codes, strict=True)) if codes else ():
+            parcels[row["request_id"]].append(row["value"])
         return _Read(
-            {row["id"]: codec.decode_request(row, owed.get(row["id"], ()), seen.get(row["id"])) for row in rows},
+            {
+                row["id"]: codec.decode_request(row, owed[row["id"]], seen.get(row["id"]), parcels[row["id"]])
+                for row in rows
+            },
             {
                 (row["request_id"], row["operation"], row["seq"]): (row["owner"], row["attempt"], bool(row["overdue"]))
                 for row in deliveries

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.calls import MOST_BYTES, NotSent, Throttled, Unknown, as_code, read_at_most, retry_after
+from gateway.calls import MOST_BYTES, NotSent, Redirected, Throttled, Unknown, as_code, read_at_most, retry_after
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.settings import NewStore
@@ -114,7 +114,7 @@ class Client:
         if len(body) > _MOST_SHOWN:
             said = f"the read-back of {operation} is longer than {_MOST_SHOWN:,} bytes, and was not read to its end"
             raise Unreadable(said, status, body[:MOST_BYTES])
-        if 300 <= status < 500:
+        if 400 <= status < 500 and status != 408:
             raise Unreadable(f"the read-back of {operation} answered {status}", status, body)
         _raise_for(status, body)
         try:
@@ -181,6 +181,8 @@ class Client:
             raise Throttled(retry_after(answer.headers.get("Retry-After", "")), 429, body)
         if answer.status == 403 and not _is_json(body):
             raise Blocked(_BLOCKED_SECONDS, 403, body)
+        if 300 <= answer.status < 400:
+            raise Redirected(answer.status, body)
         return answer.status, body
 
     async def _bearer(self, stale: str | None, ends: float) -> str:
@@ -233,8 +235,6 @@ def _raise_for(status: int, body: bytes) -> None:
     detail = f"{status} {code}".rstrip()
     if status >= 500 or status == 408:
         raise Unknown(detail, status, body)
-    if status < 400:
-        raise NotSent(f"{detail}: a redirect is not followed, check newstore.url", status, body)
     raise Refused(detail, status, body, code)
 
 

@@ -13,7 +13,17 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from gateway.calls import MOST_BYTES, NotSent, Refused, Throttled, Unknown, as_code, read_at_most, retry_after
+from gateway.calls import (
+    MOST_BYTES,
+    NotSent,
+    Redirected,
+    Refused,
+    Throttled,
+    Unknown,
+    as_code,
+    read_at_most,
+    retry_after,
+)
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.settings import Provider
@@ -118,6 +128,8 @@ class Http:
             raise Unknown(f"no answer ({type(error).__name__})") from error
         if answer.status in _THROTTLED and (answer.status == 429 or "Retry-After" in answer.headers):
             raise Throttled(retry_after(answer.headers.get("Retry-After", "")), answer.status, body)
+        if 300 <= answer.status < 400:
+            raise Redirected(answer.status, body)
         return answer.status, body
 
 

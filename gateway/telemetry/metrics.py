@@ -80,7 +80,11 @@ FAILED = _number("failed_shipments", "Requests that wait for a person, by why", 
 REJECTED = _number(
     "rejected_shipments", "Requests with rejected units not yet proved, or waiting for siblings", "location", "provider"
 )
-UNROUTABLE = _number("gateway_unroutable_requests", "Open requests of a location that no provider serves", "location")
+UNROUTABLE = _number(
+    "gateway_unroutable_requests",
+    "Open requests without a provider, or of one that the settings do not name",
+    "location",
+)
 OLDEST_PENDING = _number("gateway_oldest_pending_seconds", "Since the oldest pending request was received", "location")
 OLDEST_FAILED = _number(
     "gateway_oldest_failed_seconds", "Since the last change of the request that waits longest for a person", "location"

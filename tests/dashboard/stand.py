@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from gateway.cli.dashboard import command, environ
 from gateway.demo.process import gateway
 from gateway.demo.world import World, both_ends

@@ -126,10 +126,6 @@ class Station:
             await self.dispatcher.settled()
             await asyncio.sleep(0.01)
 
-    async def is_out(self) -> bool:
-        """Tell whether this process knows that it has lost its claims."""
-        return not self.membership.is_alive
-
     async def make_due(self) -> None:
         await self.pool.execute("UPDATE deliveries SET due_at = now() - interval '1s' WHERE owner IS NULL")
 

@@ -11,7 +11,7 @@ from gateway.ledger.holds import place, release
 from tests.processes import until
 from tests.requests import receive, said
 
-from .conftest import Station, took
+from .conftest import Answer, Station, took
 
 Pool = asyncpg.Pool
 TRIES = "SELECT tries FROM deliveries ORDER BY tries DESC LIMIT 1"
@@ -24,6 +24,10 @@ async def busy(_: web.Request) -> web.Response:
 
 async def broken(_: web.Request) -> web.Response:
     return web.Response(status=500)
+
+
+async def moved(_: web.Request) -> web.Response:
+    return web.Response(status=302, headers={"Location": "/elsewhere"})
 
 
 async def blocked(_: web.Request) -> web.Response:
@@ -208,13 +212,17 @@ async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_n
     await station.writer.apply(said(Word.ACCEPTED, "r-1"), b"{}")
     await station.drive(lambda: settled(station, "newstore"))
     posted: list[str] = []
+    before = station.membership.owner
+
+    async def has_another_name() -> bool:
+        return station.membership.owner not in {"", before}
 
     async def buried(request: web.Request) -> web.Response:
         if request.method == "POST":
             posted.append(request.path)
             return await took(request)
         await pool.execute("DELETE FROM processes")
-        await until(station.is_out)
+        await until(has_another_name)
         return web.Response(status=404)
 
     station.outside.answers["newstore"] = buried
@@ -244,11 +252,14 @@ async def test_one_call_that_breaks_does_not_stop_the_others_nor_speak_for_its_d
     assert await pool.fetchval("SELECT calls FROM destinations WHERE name = 'acme'") == 3
 
 
-async def test_a_read_back_that_is_told_to_wait_has_not_looked_and_does_not_end_its_time_box(
-    station: Station, pool: Pool
+@pytest.mark.parametrize(
+    ("answer", "outcome", "tries"), [(busy, "wait", 0), (broken, "unknown", 1), (moved, "redirect", 1)]
+)
+async def test_a_read_back_that_brings_no_answer_has_not_looked_and_does_not_end_its_time_box(
+    station: Station, pool: Pool, answer: Answer, outcome: str, tries: int
 ) -> None:
     async def reads_later(request: web.Request) -> web.Response:
-        return await (busy if request.method == "GET" else took)(request)
+        return await (answer if request.method == "GET" else took)(request)
 
     station.outside.answers["newstore"] = reads_later
     await station.writer.apply(receive("r-1"), b"{}")
@@ -257,8 +268,20 @@ async def test_a_read_back_that_is_told_to_wait_has_not_looked_and_does_not_end_
     async def waited() -> bool:
         await station.make_due()
         await pool.execute("UPDATE deliveries SET verify_by = now() - interval '1s' WHERE is_read")
-        return bool(await pool.fetchval("SELECT count(*) FROM attempts WHERE outcome = 'wait'"))
+        return bool(await pool.fetchval("SELECT count(*) FROM attempts WHERE outcome = $1", outcome))
 
     await station.drive(waited)
     assert await pool.fetchval("SELECT failure FROM requests") is None
-    assert await pool.fetchval("SELECT tries FROM deliveries WHERE is_read") == 0
+    assert await pool.fetchval("SELECT tries FROM deliveries WHERE is_read") == tries
+
+    async def nothing(request: web.Request) -> web.Response:
+        return web.Response(status=404) if request.method == "GET" else await took(request)
+
+    async def looked() -> bool:
+        await waited()
+        await pool.execute("UPDATE destinations SET not_before = now()")
+        return bool(await pool.fetchval("SELECT failure FROM requests"))
+
+    station.outside.answers["newstore"] = nothing
+    await station.drive(looked)
+    assert await pool.fetchval("SELECT failure FROM requests") == "unverified"

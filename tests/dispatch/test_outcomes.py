@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from gateway import calls
-from gateway.calls import CallError, NotSent, Throttled, Unknown
+from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.dispatch.outcomes import OUTCOMES, Undecidable, after, is_failure, outcome_of
 from gateway.domain.commands import CallEnded, End
 from gateway.domain.deliveries import NEWSTORE, Operation
@@ -66,7 +66,7 @@ def test_no_connection_a_time_out_and_5xx_speak_against_a_destination(error: Exc
     "error",
     [
         NotSent("answered 404: check the URL", 404),
-        NotSent("a redirect is not followed", 302),
+        Redirected(302),
         NotSent("NewStore does not show it yet"),
         Unknown("answered 408", 408),
         Throttled(5, 429),
@@ -117,6 +117,7 @@ def test_a_write_that_changes_nothing_the_second_time_is_in_no_doubt() -> None:
         (Undecidable("who knows"), End.UNDECIDABLE),
         (NotSent("refused"), End.EXHAUSTED),
         (Unknown("reset"), End.UNDECIDABLE),
+        (Redirected(303), End.UNDECIDABLE),
     ],
 )
 def test_a_call_ends_when_it_is_refused_or_its_schedule_is_used_up(error: Exception, end: End) -> None:

@@ -568,6 +568,24 @@ def test_every_failure_names_the_command_that_ends_it(request_: Request, failure
         assert f"`gateway {each} ID" in waiting.next
 
 
+def test_of_two_equal_reports_redriven_together_each_finds_its_own_units_and_what_is_missing_is_sent() -> None:
+    request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", A=1))
+    request = taken(taken(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP), Operation.SHIP)
+    request = after(shown(request, {}, overdue=True), start=request)
+    request = after(redrive(), start=request)
+    first, second = (unit.by for unit in request.units)
+    assert missing(request, first, shown(request, {})) == (0,)
+    for seen in (1, 2):
+        assert missing(request, first, shown(request, {parcel_of("A"): seen})) == ()
+    assert missing(request, first, shown(request, {parcel_of("A"): 3})) is Unclear.NEVER
+
+    told = taken(request, Operation.SHIP)
+    assert missing(told, second, shown(told, {parcel_of("A"): 2})) == ()
+    assert missing(told, second, shown(told, {parcel_of("A"): 1})) is Unclear.NOT_YET
+    proved = after(shown(told, {parcel_of("A"): 1}), start=told)
+    assert missing(proved, second, shown(proved, {parcel_of("A"): 1})) == (1,)
+
+
 # What is not shown yet
 
 

@@ -39,6 +39,23 @@ def test_a_shipment_of_what_was_rejected_alarms_unless_it_may_repeat_one_before(
     assert (told.units, told.failure) == (request.units, failure)
 
 
+@pytest.mark.parametrize("items", [{"A": 1}, {"A": 2}, None])
+def test_what_was_shipped_and_is_shipped_again_alarms_unless_it_is_the_same_parcel(
+    items: dict[str, int] | None,
+) -> None:
+    request = after(receive("r-1", "A", "A"), ship("s-1", A=2))
+    for parcel, failure in ((PARCEL, None), (replace(PARCEL, tracking_code="another"), "conflict")):
+        told = after(said(Word.SHIPPED, event="late", items=items, parcel=parcel), start=request)
+        assert (told.units, told.failure) == (request.units, failure)
+
+
+def test_more_of_it_shipped_in_another_parcel_than_is_open_alarms_and_says_which_parcel() -> None:
+    both = said(Word.SHIPPED, event="late", items={"A": 2}, parcel=replace(PARCEL, tracking_code="another"))
+    (event,) = events(after(receive("r-1", "A", "A"), ship("s-1", A=1)), both)
+    assert isinstance(event.fact, CallbackRefused)
+    assert (event.fact.reason, event.fact.detail[-7:]) == ("another_parcel", "another")
+
+
 def test_a_rejection_of_what_was_shipped_alarms_and_one_of_what_was_rejected_does_not() -> None:
     request = after(receive(), ship("s-1", TEE=1), reject("CAP"))
     assert after(reject("TEE", event="late"), start=request).failure == "conflict"

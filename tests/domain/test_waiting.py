@@ -54,6 +54,21 @@ def test_a_pending_request_says_who_moves_next(request_: Request, who: str, word
     assert waiting.since == AT
 
 
+@pytest.mark.parametrize("request_", [after(receive()), created(), acknowledged(), rejection_at_newstore()])
+def test_what_a_provider_has_to_do_that_the_settings_do_not_name_any_more_waits_for_operations(
+    request_: Request,
+) -> None:
+    waiting = waiting_for(request_, ["beta"])
+    assert waiting is not None
+    assert waiting.who == "operations"
+    assert "its provider acme is missing from the settings" in waiting.next
+    assert waiting_for(request_, ["acme"]) == waiting_for(request_)
+
+
+def test_what_only_newstore_has_to_do_needs_no_provider() -> None:
+    assert waiting_for(sent(), ["beta"]) == waiting_for(sent())
+
+
 def refused() -> Request:
     return ended(after(ship(), start=acknowledged()), Operation.SHIP, End.REFUSED)
 

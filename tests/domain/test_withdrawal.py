@@ -121,6 +121,15 @@ def test_of_a_restored_request_nobody_knows_that_its_order_never_reached_a_provi
         assert "--provider-stopped" in why_declined(replace(request, restored=True), reroute(can_withdraw=False))
 
 
+def test_a_restored_request_without_a_provider_may_have_been_given_to_one_since_the_backup() -> None:
+    parked = replace(after(receive(provider=None)), restored=True)
+    for act in (reroute(), reject_by_hand()):
+        assert f"look for {parked.reference} there" in why_declined(parked, act)
+    told = after(reroute(how="nobody has it"), start=parked)
+    assert (told.provider, told.assignment) == ("beta", 1)
+    assert operations(after(reject_by_hand(how="nobody has it"), start=parked)) == [Operation.REJECT]
+
+
 def test_a_request_never_goes_back_to_a_provider_that_it_was_taken_from() -> None:
     at_beta = after(reroute(can_withdraw=False), start=after(receive()))
     at_gamma = after(replace(reroute(), to="gamma", action_id="on"), start=at_beta)

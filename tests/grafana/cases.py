@@ -32,6 +32,9 @@ _BREAKER = 'gateway_breaker_open{destination="acme"}'
 _ANSWERS = 'gateway_ingest_answers_total{location="DC01",code="%s",job="gateway",instance="a"}'
 _CALLBACKS = 'gateway_callback_answers_total{provider="acme",code="%s",job="gateway",instance="a"}'
 _ATTEMPTS = 'gateway_attempts_total{destination="%s",operation="ship",class="%s",job="gateway",instance="a"}'
+_READS = (
+    'gateway_attempts_total{destination="newstore",operation="read_shipment",class="%s",job="gateway",instance="a"}'
+)
 _OLDEST_WAITING = 'gateway_oldest_waiting_seconds{destination="%s"}'
 _RECEIVED = 'gateway_received_requests_total{location="%s"}'
 _TOKEN = 'gateway_newstore_token_expiry_timestamp_seconds{instance="a"}'
@@ -181,6 +184,12 @@ CASES: dict[str, Case] = {
             {_TOKEN: "600+0x30", _OLDEST_WAITING % "newstore": "0+0x30"},  # nothing is owed: nobody renews it
             {_TOKEN: "60000+0x30", _OLDEST_WAITING % "newstore": "0+60x30"},
         ),
+    ),
+    "ReadBacksFailing": Case(
+        {_READS % "unknown": "0+1x60", _READS % "done": "7+0x60"},
+        "40m",
+        ({"destination": "newstore", "operation": "read_shipment"},),
+        ({_READS % "unknown": "0+1x60", _READS % "pending": "0+1x60"}, {_READS % "unknown": "0+1x5 5+0x60"}),
     ),
     "HoldInForce": Case(
         {

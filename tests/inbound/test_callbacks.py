@@ -145,6 +145,14 @@ async def test_a_callback_before_its_request_is_applied_when_the_request_arrives
     assert await told(gateway, first) == (200, "duplicate", "")
 
 
+async def test_however_many_callbacks_came_before_their_request_all_are_applied_at_once(gateway: Served) -> None:
+    said = await asyncio.gather(*(gateway.say(event("accepted", f"e{number}")) for number in range(501)))
+    assert {answer.status for answer in said} == {202}
+    await gateway.receive(order())
+    await asyncio.gather(*gateway.rejoined)
+    assert await gateway.quarantined() == []
+
+
 async def test_an_early_callback_that_a_person_must_see_stays_in_quarantine(gateway: Served) -> None:
     await gateway.say(event("teleported", "e1"))
     await gateway.receive(order())

@@ -18,7 +18,10 @@ SELECT CASE WHEN $9 = 1 THEN $1 ELSE $1 || n END, $2, 1, $3, $4, '2026-11-01', $
     clock_timestamp() - make_interval(secs => $8)
 FROM generate_series(1, $9) n
 """
-_JOIN = "INSERT INTO processes (owner, key) VALUES ($1, hashtext($1)) ON CONFLICT DO NOTHING"
+_JOIN = """
+INSERT INTO processes (owner, key, started_at) VALUES ($1, hashtext($1), now() - interval '1 minute')
+ON CONFLICT DO NOTHING
+"""
 BRAKE = Brake(units=4, share=0.3, seconds=900.0)
 
 

@@ -256,6 +256,24 @@ async def test_a_claim_that_outlived_its_call_is_free_again_in_doubt_and_after_a
     assert {tuple(row) for row in rows} == {("write", True, None, True), ("read", False, None, False)}
 
 
+@pytest.mark.parametrize(
+    "cut_off",
+    [
+        "UPDATE processes SET heartbeat_at = now() - interval '4s'",
+        "UPDATE processes SET started_at = now() - interval '4s'",
+    ],
+)
+async def test_a_process_that_was_cut_off_after_its_call_keeps_the_claim_until_it_could_tell(
+    pool: Pool, cut_off: str
+) -> None:
+    await owe(pool)
+    async with pool.acquire() as connection:
+        await claimed(connection)
+        await connection.execute("UPDATE deliveries SET call_ends_at = now() - interval '6s'")
+        await connection.execute(cut_off)
+        assert await free_lost(connection, grace=0) == 0
+
+
 async def test_a_row_that_another_statement_has_in_hand_is_freed_at_the_next_look(pool: Pool) -> None:
     await owe(pool, "r", count=2)
     async with pool.acquire() as connection, pool.acquire() as other:

@@ -58,7 +58,7 @@ def taken(call: Claim, proof: str = "") -> CallTaken:
 async def is_the_fold(pool: Pool) -> Request:
     """The state as stored, which must be the fold of its events in every field."""
     state, fold = await stored(pool), await folded(pool)
-    names = {each for each in Request.__slots__ if each not in {"causes", "owed"}}
+    names = {each for each in Request.__slots__ if each not in {"causes", "tracking_codes", "owed"}}
     assert set(state.owed) == set(fold.owed)
     assert {name: getattr(state, name) for name in names} == {name: getattr(fold, name) for name in names}
     return state

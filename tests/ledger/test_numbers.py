@@ -43,6 +43,14 @@ async def test_what_needs_attention_is_told_by_location_and_provider(writer: Wri
     assert value("gateway_unroutable_requests", location="DC01") == 0
 
 
+async def test_open_requests_of_a_provider_that_the_settings_do_not_name_go_nowhere(writer: Writer, pool: Pool) -> None:
+    await writer.apply(receive("r-1", provider="former"))
+    await writer.apply(receive("r-2", provider="former"))
+    await writer.apply(said(Word.SHIPPED, "r-2", provider="former"))
+    await look(pool)
+    assert value("gateway_unroutable_requests", location="DC01") == 1
+
+
 async def test_what_failed_after_it_was_settled_still_waits_for_a_person(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     await pool.execute("UPDATE requests SET pending = false, settled_at = now(), failure = 'surplus'")
@@ -239,12 +247,12 @@ async def test_a_million_settled_requests_and_half_a_million_waiting_calls_cost_
     await connection.execute("VACUUM ANALYZE", timeout=100)
     async with connection.transaction():
         await connection.execute(numbers._PLAN)  # noqa: SLF001 - the SQL itself is what is judged
-        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE)  # noqa: SLF001 - likewise
+        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE, ["acme"])  # noqa: SLF001 - likewise
     plan = "\n".join(row[0] for row in rows)
     took = []
     for _ in range(5):
         began = perf_counter()
-        found = await numbers.read(connection)
+        found = await numbers.read(connection, ["acme"])
         took.append(perf_counter() - began)
     await connection.close()
     assert found["pending_shipments", ("DC1", "acme")] == 250

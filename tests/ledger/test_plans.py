@@ -53,8 +53,8 @@ async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.P
     async with pool.acquire() as connection:
         async with connection.transaction():
             await connection.execute(numbers._PLAN)
-            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {numbers._NUMBERS}", holds.BRAKE)
-        told = await numbers.read(connection)
+            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {numbers._NUMBERS}", holds.BRAKE, [])
+        told = await numbers.read(connection, ())
     assert most_read(json.loads(plan)[0]["Plan"]) <= MOST
     assert told["gateway_waiting_deliveries", ("newstore",)] == 5_001
     assert 90 <= told["gateway_oldest_waiting_seconds", ("newstore",)] < 150

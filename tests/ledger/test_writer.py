@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -28,7 +29,11 @@ async def rows(pool: Pool, query: str) -> list[tuple[Any, ...]]:
 
 async def claimed(pool: Pool, destination: str = "acme", *, owner: str = "me") -> Claim:
     await pool.execute("UPDATE deliveries SET due_at = now() - interval '1 second'")
-    await pool.execute("INSERT INTO processes (owner, key) VALUES ($1, hashtext($1)) ON CONFLICT DO NOTHING", owner)
+    await pool.execute(
+        "INSERT INTO processes (owner, key, started_at) VALUES ($1, hashtext($1), now() - interval '1 minute') "
+        "ON CONFLICT DO NOTHING",
+        owner,
+    )
     async with pool.acquire() as connection:
         (found,) = await claim(connection, {destination: 1}, owner=owner, seconds=15, brake=Brake())
     return found
@@ -235,6 +240,29 @@ async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: 
     assert applied.events == ()
     assert await rows(pool, "SELECT attempt, is_late FROM attempts") == [(1, True)]
     assert await pool.fetchval("SELECT owner FROM deliveries") == "me"
+
+
+async def test_what_came_of_a_call_waits_for_no_more_than_one_batch_of_what_comes_in(
+    writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive())
+    call = await claimed(pool)
+    flood = [asyncio.create_task(writer.apply(receive(f"r-{n}"))) for n in range(2, 2_002)]
+    await writer.settle(call, TRY, taken(call))
+    assert sum(each.done() for each in flood) < 500
+    await asyncio.gather(*flood)
+
+
+async def test_a_shipment_told_again_in_another_parcel_needs_a_person_and_one_in_the_same_does_not(
+    writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive("r-1", "TEE"))
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}))
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}, event="again"))
+    assert (await stored(pool)).failure is None
+    other = replace(PARCEL, tracking_code="1Z-OTHER")
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}, event="other", parcel=other))
+    assert (await stored(pool)).failure == "conflict"
 
 
 async def test_a_dead_call_is_kept_and_unblocks_the_next(writer: Writer, pool: Pool) -> None:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.calls import CallError, NotSent, Throttled, Unknown
+from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.newstore.client import Client, Shown
 from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, code_of
@@ -194,7 +194,7 @@ async def test_a_newstore_that_cannot_be_reached_was_sent_nothing() -> None:
         (always(429, "", **{"Retry-After": "9"}), Throttled),
         (always(503), Unknown),
         (always(408), Unknown),
-        (always(302, "", Location="/elsewhere"), NotSent),
+        (always(302, "", Location="/elsewhere"), Redirected),
     ],
 )
 async def test_an_answer_is_named_by_what_to_do_with_it(

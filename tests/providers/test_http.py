@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
-from gateway.calls import NotSent, Refused, Throttled, Unknown
+from gateway.calls import NotSent, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.providers.contract import Malformed, Order
@@ -67,7 +67,16 @@ async def test_the_body_goes_on_as_it_came_with_our_reference_and_the_idempotenc
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(400, Refused), (422, Refused), (401, NotSent), (404, NotSent), (408, NotSent), (429, Throttled), (500, Unknown)],
+    [
+        (302, Redirected),
+        (400, Refused),
+        (422, Refused),
+        (401, NotSent),
+        (404, NotSent),
+        (408, NotSent),
+        (429, Throttled),
+        (500, Unknown),
+    ],
 )
 async def test_an_answer_is_named_by_what_to_do_with_it(connect: Connect, status: int, error: type) -> None:
     async def answer(_: web.Request) -> web.Response:

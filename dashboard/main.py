@@ -10,8 +10,11 @@ from dashboard.views import audit, failures, now, places, request, shipments
 
 _ICON = Path(__file__).with_name("icon.png")  # one of Streamlit's names would be fetched from outside
 _LOOKS = """<style>
-[data-testid=stMainBlockContainer] { padding-top: 2.5rem }
+[data-testid=stMainBlockContainer] { padding: 2.5rem 3rem }
 [data-testid=stCaptionContainer] { opacity: .8 }
+[data-testid=stMain] h2 { font-size: 1.75rem }
+.st-key-by-dc [data-testid=stText] { font-size: .875rem }
+.st-key-alarms [data-testid=stIconMaterial] { color: #d6404d }
 [data-testid=stBaseButton-primary], [data-testid=stBaseButton-primaryFormSubmit] { background: #c62f3c }
 [data-testid=stMain] [data-testid=stPageLink] a { padding-left: 0 }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; text-underline-offset: 3px }
@@ -27,7 +30,7 @@ _VIEWS = {
 
 
 def main() -> None:
-    st.set_page_config(page_title="Fulfillment gateway", page_icon=str(_ICON), layout="wide")
+    st.set_page_config(page_title="Fulfillment gateway", page_icon=str(_ICON), layout="wide", initial_sidebar_state=230)
     st.html(_LOOKS)
     pages = {
         name: st.Page(show, title=title, icon=icon, url_path=name, default=name == "now")

@@ -43,13 +43,13 @@ def of_requests(requests: Sequence[RequestSummary]) -> list[dict[str, str]]:
             "DC": each.location,
             "provider": shown(each.provider),
             "age": age(each.received_at),
+            "taken by": shown(each.taken_by, 20),
             "waits for": shown(waits(each), 160),
             "order": shown(each.order_id, 40),
+            "request": shown(each.id, 40),
             "service": shown(each.service_level, 20),
-            "taken by": shown(each.taken_by, 20),
             "received": clock(each.received_at, cached.zone(each.location)),
             "reference": each.reference,
-            "request": shown(each.id, 40),
         }
         for each in requests
     ]

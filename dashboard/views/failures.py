@@ -56,7 +56,7 @@ def _digest() -> object:
 
 
 def _causes(causes: list[FailureCause]) -> None:
-    st.subheader("By cause")
+    st.header("By cause")
     rows = [
         {
             "requests": each.requests,
@@ -77,7 +77,7 @@ def _causes(causes: list[FailureCause]) -> None:
 
 
 def _filters(causes: list[FailureCause]) -> dict[str, str]:
-    st.subheader("The requests")
+    st.header("The requests")
     left, right, third = st.columns((2, 1, 1), vertical_alignment="bottom")
     asked_code = {code for code in words.FAILURES if words.failure(code) == st.query_params.get("cause")}
     asked_place = {each.id for each in cached.locations() if each.id == st.query_params.get("dc")}

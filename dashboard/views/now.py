@@ -35,14 +35,23 @@ def _alarms() -> None:
         st.error(f"**{count(broken, 'thing')} to act on.** The worst comes first.", icon=":material/warning:")
     else:
         st.success("**Nothing is broken.** Nothing waits for a person.", icon=":material/check_circle:")
-    for is_alarm, label, why, page, query in lines:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            links.to(page, label, icon=":material/error:" if is_alarm else ":material/info:", **query)
-            st.caption(why)
+    with st.container(key="alarms", gap="xsmall"):
+        _show([each for each in lines if each[0]])
+    known = [each for each in lines if not each[0]]
+    if known:
+        st.caption("Known, and nobody has to act:")
+        _show(known)
     st.caption(f"Looked at {now:%H:%M:%S} UTC, and again every 3 seconds.")
 
 
 _Line = tuple[bool, str, str, str, dict[str, str]]
+
+
+def _show(lines: list[_Line]) -> None:
+    for is_alarm, label, why, page, query in lines:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            links.to(page, label, icon=":material/error:" if is_alarm else ":material/info:", **query)
+            st.caption(why)
 
 
 def _failures(summary: Summary) -> list[_Line]:
@@ -100,7 +109,7 @@ def _held(summary: Summary, now: datetime) -> list[_Line]:
 def _places() -> None:
     summary, trends = cached.summary(), cached.trends()
     speeds = {each.location: each for each in trends.speeds}
-    st.subheader("By DC")
+    st.header("By DC")
     names = sorted({each.location for each in summary.locations} | speeds.keys())
     if not names:
         frame.empty("No request has come yet. Give NewStore the URL of each DC: `gateway check-config` prints them.")
@@ -138,7 +147,7 @@ def _times(half: float | None, most: float | None) -> str:
 
 def _flow() -> None:
     trends = cached.trends()
-    st.subheader("Coming in, going out")
+    st.header("Coming in, going out")
     if trends.flow:
         charts.flow(trends)
     else:
@@ -147,7 +156,7 @@ def _flow() -> None:
 
 def _shift() -> None:
     summary = cached.summary()
-    st.subheader("This shift")
+    st.header("This shift")
     links.to(
         "failures", f"{summary.newly_failed:,} failed within 8 hours", icon=":material/fiber_new:",
         since=summary.since.replace(minute=0, second=0, microsecond=0).isoformat(),

@@ -14,9 +14,9 @@ from dashboard.times import age, clock
 def show() -> None:
     st.title("DCs and providers")
     _holds()
-    st.subheader("NewStore and the providers")
+    st.header("NewStore and the providers")
     frame.live(_destinations)
-    st.subheader("DCs")
+    st.header("DCs")
     frame.live(_locations)
     frame.watch(_digest)
 
@@ -27,7 +27,7 @@ def _digest() -> object:
 
 def _holds() -> None:
     held = cached.summary().holds
-    st.subheader("Held back")
+    st.header("Held back")
     if not held:
         frame.empty("Nothing is held back: every call goes out as soon as budgets allow.")
     for hold in held:

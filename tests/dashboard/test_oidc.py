@@ -88,6 +88,7 @@ async def test_a_person_signs_in_acts_under_their_name_and_signs_out(page: "Page
 
 async def test_a_person_comes_to_the_page_that_was_asked_for(page: "Page", site: str) -> None:
     asked = f"{site}/shipments?status=failed&text=SO%2F1%26x"
+    await page.get_by_role("button", name="otto", exact=True).wait_for()
     await page.goto(asked)
     await page.get_by_role("button", name="Sign in").click()
     await page.get_by_role("button", name="otto", exact=True).click()

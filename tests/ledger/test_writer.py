@@ -415,6 +415,7 @@ async def test_what_waits_for_a_stuck_database_is_bounded_in_bytes(database: str
 
     go.set()
     await asyncio.gather(*waiting, return_exceptions=True)
+    await stuck.drained()  # what its sender was told to send again is stored too
     assert (await stuck.apply(receive("later"), body)).events
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

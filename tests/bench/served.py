@@ -15,6 +15,8 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
+from gateway.app import collect_rarely
+
 KEYS = {"SECRET": "s" * 24, "KEY": "k" * 24, "API": "a" * 24, "CALLBACK": "c" * 24, "TOKEN": "t" * 24}
 CONFIG = """
 public_url = "http://127.0.0.1:8080"
@@ -110,6 +112,7 @@ def _serve(pipe: Any, make: Callable[..., Coroutine[Any, Any, web.Application]],
         runner = web.AppRunner(await make(*given), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
+        collect_rarely()  # as the gateway does
         pipe.send(f"http://127.0.0.1:{runner.addresses[0][1]}")
         await asyncio.Event().wait()
 

@@ -36,6 +36,7 @@ async def _serve(config: Path, *, paused: bool) -> None:
     async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
         typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
         log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
+        app.collect_rarely()
         ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         log("gateway.draining")  # not to stdout: its reader may be gone

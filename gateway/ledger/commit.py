@@ -54,11 +54,9 @@ WITH incoming AS (
 ), locked AS (
     SELECT r.id
     FROM requests r JOIN wanted w ON w.id = r.id AND w.was = r.version
-    WHERE NOT EXISTS (
-        SELECT FROM fences f
-        WHERE f.request_id = r.id AND f.guards AND NOT EXISTS (
-            SELECT FROM held h
-            WHERE (h.request_id, h.operation, h.seq) = (f.request_id, f.operation, f.seq)))
+    WHERE r.id NOT IN ( -- hashed once: looking through all fences for each took half of a batch of 64
+        SELECT f.request_id FROM fences f LEFT JOIN held h USING (request_id, operation, seq)
+        WHERE f.guards AND h.request_id IS NULL)
     ORDER BY r.id
     FOR UPDATE OF r SKIP LOCKED
 ), updated AS (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from asyncpg import Pool, Record
 
 from gateway.domain.commands import ProviderSaid
-from gateway.domain.deliveries import READ_BACK, Delivery, Operation
+from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
@@ -29,16 +29,14 @@ WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND 
     AND cause = ANY($3::text[]) AND fingerprint = $4
 ORDER BY version
 """
-_BRIEF_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
-_BRIEF_DELIVERIES = """
-SELECT request_id, operation, seq, destination, owner, doubt
-FROM deliveries WHERE request_id = ANY($1::text[]) ORDER BY seq
-"""
-_BRIEF_BODIES = """
-SELECT p.request_id, p.body
-FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+_BRIEFS = """
+SELECT r.*, p.body, d.operation, d.seq, d.destination, d.owner, d.doubt
+FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
-JOIN payloads p ON p.month = asked.month AND p.request_id = asked.id AND p.hash = r.fingerprint
+JOIN deliveries d ON d.request_id = r.id
+LEFT JOIN payloads p
+    ON asked.sends_body AND p.month = r.month AND p.request_id = r.id AND p.hash = r.fingerprint
+ORDER BY d.seq
 """
 _BRIEF_REPORTS = """
 SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
@@ -96,32 +94,25 @@ class Brief:
 
 async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, Brief]:
     """Load what a batch of claimed calls must know, by request."""
-    ids = [claim.request_id for claim in claims]
-    rows = await connection.fetch(_BRIEF_REQUESTS, ids)
-    owed: dict[str, list[Delivery]] = {}
-    for row in await connection.fetch(_BRIEF_DELIVERIES, ids):
-        owed.setdefault(row["request_id"], []).append(decode_delivery(row))
-    creates = [claim for claim in claims if claim.operation is Operation.CREATE]
-    bodies = {row["request_id"]: row["body"] for row in await _of(connection, _BRIEF_BODIES, creates)}
+    sends_body = {claim.request_id: False for claim in claims}
+    sends_body |= {claim.request_id: True for claim in claims if claim.operation is Operation.CREATE}
+    rows: dict[str, list[Record]] = {}  # one for each delivery that a request owes
+    for row in await connection.fetch(_BRIEFS, list(sends_body), list(sends_body.values())):
+        rows.setdefault(row["id"], []).append(row)
     reporting = [claim for claim in claims if claim.operation in _REPORTING]
     reports: dict[str, list[Event]] = {}
-    for row in await _of(connection, _BRIEF_REPORTS, reporting):
-        reports.setdefault(row["request_id"], []).append(decode_event(row))
+    if reporting:
+        asked = [claim.request_id for claim in reporting], [claim.month for claim in reporting]
+        for row in await connection.fetch(_BRIEF_REPORTS, *asked):
+            reports.setdefault(row["request_id"], []).append(decode_event(row))
     return {
-        row["id"]: Brief(
-            decode_request(row, owed.get(row["id"], ())), bodies.get(row["id"], b""), reports.get(row["id"], ())
+        request_id: Brief(
+            decode_request(owing[0], [decode_delivery(row) for row in owing]),
+            owing[0]["body"] or b"",
+            reports.get(request_id, ()),
         )
-        for row in rows
+        for request_id, owing in rows.items()
     }
-
-
-async def _of(connection: Connection, query: str, claims: Sequence[Claim]) -> list[Record]:
-    if not claims:
-        return []
-    found: list[Record] = await connection.fetch(
-        query, [claim.request_id for claim in claims], [claim.month for claim in claims]
-    )  # fmt: skip
-    return found
 
 
 async def unroutable(pool: Pool, location: str) -> list[str]:

@@ -1,9 +1,11 @@
 """Measure the gateway against its own limits, in one run: medians of interleaved rounds, as ratios.
 
+Every round of accepting begins with empty tables and under a hold, so that the gateway does nothing else beside it.
+
 accept     durable accepts ÷ the same handler without a database, and ÷ a handler that only parses and answers
 tracing    durable accepts with 1 % of them traced and exported ÷ with tracing off
 settle     requests settled ÷ the bare HTTP calls of their lifecycle
-dispatch   calls through dispatch ÷ the same HTTP client posting to the same server
+dispatch   calls through dispatch ÷ the same dispatcher without a database, and ÷ its bare HTTP client
 backlog    calls through dispatch with 500,000 others waiting ÷ with 1,000 waiting
 """
 
@@ -28,7 +30,7 @@ from rich.table import Table
 from gateway import app, settings
 
 from . import limits
-from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles
+from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles, unstored_calls
 from .served import CONFIG, KEYS, TRACED, gateway, served
 from .wrk import CONNECTIONS, Round, load
 
@@ -42,7 +44,8 @@ async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Call
         stub = await stack.enter_async_context(served(limits.stub))
         path = folder / "own.toml"
         path.write_text(CONFIG.format(stub=stub))
-        dsn = await stack.enter_async_context(app.database(settings.load(path, {**KEYS, "DATABASE_URL": ""})))
+        loaded = settings.load(path, {**KEYS, "DATABASE_URL": ""})
+        dsn = await stack.enter_async_context(app.database(loaded))
         main = await stack.enter_async_context(gateway(folder / "gateway.toml", dsn, stub))
         pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=2))
         bench = Bench(rounds, seconds, calls, stub, main.public_url, main.internal_url, pool, say)
@@ -54,7 +57,7 @@ async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Call
             **await bench.accept(bare, same),
             **await _tracing(bench, folder, dsn),
             **await bench.settle(relay),
-            **await bench.dispatch(waiting),
+            **await bench.dispatch(loaded, waiting),
         }
 
 
@@ -84,10 +87,11 @@ class Bench:
         """Accepts under a hold, so that nothing but intake is measured."""
         await self._hold_everything()
         await load(f"{self.public}{PATH}", self.seconds)
-        found = [
-            [await load(f"{url}{PATH}", self.seconds) for url in (bare, same, self.public)]
-            for _ in self._rounds("accept")
-        ]
+        found = []
+        for _ in self._rounds("accept"):
+            await self._empty()
+            await self._hold_everything()
+            found.append([await load(f"{url}{PATH}", self.seconds) for url in (bare, same, self.public)])
         ours = statistics.median(row[2].per_second for row in found)
         calm = await load(f"{self.public}{PATH}", self.seconds, pause_ms=round(2000 * CONNECTIONS / ours))
         await self._empty()
@@ -127,18 +131,20 @@ class Bench:
             "newstore_calls_per_settled": _ratio(calls for _, _, calls in rows),
         }
 
-    async def dispatch(self, waiting: int) -> dict[str, Any]:
+    async def dispatch(self, loaded: settings.Settings, waiting: int) -> dict[str, Any]:
         """Creates at the provider, released at once; then the same behind a long queue."""
         rows = []
         for _ in self._rounds("dispatch"):
             bare = await bare_calls(self.stub, self.calls)
+            unstored = await unstored_calls(self.stub, loaded, self.calls)
             with_few = await self._drain(1_000)
             with_many = await self._drain(waiting)
-            rows.append((bare, with_few, with_many))
+            rows.append((bare, unstored, with_few, with_many))
         return {
-            "dispatch_ratio": _ratio(few / bare for bare, few, _ in rows),
-            "backlog_ratio": _ratio(many / few for _, few, many in rows),
-            "dispatched_per_second": round(statistics.median(few for _, few, _ in rows)),
+            "dispatch_ratio": _ratio(few / unstored for _, unstored, few, _ in rows),
+            "dispatch_ratio_to_bare_client": _ratio(few / bare for bare, _, few, _ in rows),
+            "backlog_ratio": _ratio(many / few for _, _, few, many in rows),
+            "dispatched_per_second": round(statistics.median(few for _, _, few, _ in rows)),
         }
 
     async def _drain(self, waiting: int) -> float:

@@ -9,6 +9,10 @@ import aiohttp
 import asyncpg
 import orjson
 
+from gateway.sending import Checked
+from gateway.settings import Settings
+
+from .limits import Unstored
 from .served import KEYS
 
 AT_ONCE = 64
@@ -107,6 +111,22 @@ async def bare_calls(stub: str, count: int) -> float:
     started = time.perf_counter()
     await post_all(f"{stub}/orders", KEYS["API"], count)
     return count / (time.perf_counter() - started)
+
+
+async def unstored_calls(stub: str, loaded: Settings, count: int) -> float:
+    """Creates per second through the same dispatcher, from this process, with nothing stored."""
+    await reset(stub, "")
+    prefix = secrets.token_hex(6)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, request_class=Checked) as session:
+        dispatcher = Unstored(session, loaded, [body(f"{prefix}-{number:06}") for number in range(count)])
+        started = time.perf_counter()
+        running = asyncio.create_task(dispatcher.run())
+        took = await until(stub, "create", count) - started
+        dispatcher.stop()
+        await running
+        await dispatcher.settled()
+    return count / took
 
 
 async def dispatched(pool: asyncpg.Pool, stub: str, public: str, count: int) -> float:

@@ -2,7 +2,12 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -10,10 +15,18 @@ import orjson
 from aiohttp import web
 
 from gateway import settings
-from gateway.domain.commands import Receive
+from gateway.dispatch.calls import Road
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.domain.commands import Command, Receive
+from gateway.domain.deliveries import Operation
+from gateway.domain.destinations import Destination
 from gateway.domain.handle import handle
+from gateway.domain.requests import Request
 from gateway.inbound.public import public_app
-from gateway.ledger.entries import Applied
+from gateway.ledger.entries import Again, Applied, Attempt, Claim
+from gateway.ledger.stories import Brief
+from gateway.newstore import webhook
+from gateway.providers.http import Http
 
 from .served import KEYS
 
@@ -42,6 +55,49 @@ async def same(path: str) -> web.Application:
     nothing: Any = None
     forgetful: Any = Forgetful()
     return public_app(loaded, forgetful, nothing, nothing)
+
+
+class _Forgetful:
+    """Decides what follows from a call's outcome, and stores nothing."""
+
+    async def settle(self, claim: Claim, _: Attempt, then: Command | Again, known: Request) -> None:
+        assert not isinstance(then, Again), f"{claim.request_id} was not taken"
+        handle(known, then)
+
+
+class _Alone:
+    """The only process there is."""
+
+    owner = "bench"
+    is_alive = True
+
+
+class Unstored(Dispatcher):
+    """The gateway's own dispatcher, with claims and briefs out of memory and outcomes that are thrown away."""
+
+    def __init__(self, session: aiohttp.ClientSession, loaded: settings.Settings, bodies: Iterable[bytes]) -> None:
+        nothing: Any = None
+        writer: Any = _Forgetful()
+        alone: Any = _Alone()
+        super().__init__(Road(nothing, {"wms": Http(session, loaded.providers["wms"])}), writer, loaded, alone, nothing)
+        self._owed = iter([_owed(body) for body in bodies])
+
+    async def run_once(self) -> int:
+        desk = self._desks["wms"]
+        desk.visited(Destination("wms", 0, 0, None), desk.limits.concurrency, asyncio.get_running_loop().time())
+        claimed = list(islice(self._owed, desk.room))
+        for claim, brief in claimed:
+            self._start(claim, brief, monotonic())
+        return len(claimed)
+
+
+def _owed(body: bytes) -> tuple[Claim, Brief]:
+    """Make what the ledger would hand out for a request."""
+    at = datetime.now(UTC)
+    request, _ = handle(None, webhook.receive(body, sha256(body).hexdigest(), at, "DC01", "wms"))
+    assert request is not None
+    claim = Claim(request.id, Operation.CREATE, 1, "wms", "DC01", at.date(), 1, 0, False, "bench", False)  # noqa: FBT003
+    return claim, Brief(request, body, ())
 
 
 class Stub:

@@ -10,6 +10,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from gateway.app import collect_rarely
 from tests import processes
 
 KEYS = {"SECRET": "s" * 24, "KEY": "k" * 24, "API": "a" * 24, "CALLBACK": "c" * 24, "TOKEN": "t" * 24}
@@ -75,6 +76,7 @@ def _serve(pipe: Any, make: Callable[..., Coroutine[Any, Any, web.Application]],
         runner = web.AppRunner(await make(*given), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
+        collect_rarely()  # as the gateway does
         pipe.send(f"http://127.0.0.1:{runner.addresses[0][1]}")
         await asyncio.Event().wait()
 

@@ -75,3 +75,10 @@ async def pool(database: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
     async with asyncpg.create_pool(database, min_size=1, max_size=10) as pool:
         await pool.execute(EMPTY_TABLES)
         yield pool
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one half of a run, and all that need a browser: two of them are more than two cores."""
+    for item in items:
+        group = "dashboard" if item.path.parent.name == "dashboard" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -44,21 +44,23 @@ WITH incoming AS (
 ), fences AS (
     SELECT * FROM json_to_recordset($3::json) AS f(request_id text, operation text, seq int, owner text, attempt int,
         guards bool, again bool, delay float8, doubt bool, counts bool)
-), held AS (
-    SELECT d.request_id, d.operation, d.seq
-    FROM deliveries d JOIN fences f USING (request_id, operation, seq)
-    WHERE (d.owner = f.owner AND d.attempt = f.attempt)
-        OR (f.owner IS NULL AND d.owner IS NULL AND d.doubt <= f.doubt)
-    ORDER BY d.request_id, d.operation, d.seq
-    FOR UPDATE OF d SKIP LOCKED
+), held AS ( -- each row by its key: LATERAL and FOR UPDATE leave the planner no way to read a table whole
+    SELECT f.request_id, f.operation, f.seq
+    FROM fences f CROSS JOIN LATERAL (
+        SELECT FROM deliveries d
+        WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq)
+            AND ((d.owner = f.owner AND d.attempt = f.attempt)
+                OR (f.owner IS NULL AND d.owner IS NULL AND d.doubt <= f.doubt))
+        FOR UPDATE SKIP LOCKED
+    ) d
 ), locked AS (
-    SELECT r.id
-    FROM requests r JOIN wanted w ON w.id = r.id AND w.was = r.version
-    WHERE r.id NOT IN ( -- hashed once: looking through all fences for each took half of a batch of 64
+    SELECT w.id
+    FROM wanted w CROSS JOIN LATERAL (
+        SELECT FROM requests r WHERE r.id = w.id AND r.version = w.was FOR UPDATE SKIP LOCKED
+    ) r
+    WHERE w.id NOT IN ( -- hashed once: looking through all fences for each took half of a batch of 64
         SELECT f.request_id FROM fences f LEFT JOIN held h USING (request_id, operation, seq)
         WHERE f.guards AND h.request_id IS NULL)
-    ORDER BY r.id
-    FOR UPDATE OF r SKIP LOCKED
 ), updated AS (
     UPDATE requests r
     SET version = w.version, provider = w.provider, assignment = w.assignment, units = w.units,

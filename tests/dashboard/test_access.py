@@ -34,9 +34,10 @@ async def barriers(page: "Page") -> list[str]:
 
 
 @pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="pip install axe-playwright-python")
+@pytest.mark.timeout(150)
 async def test_no_page_keeps_anybody_out(sign_in: NewPage, stage: World) -> None:
     await stand.refused(stage, "r-seen")
-    page = await sign_in("otto")
+    page = await sign_in("ada")
     found = []
     for path in PAGES:
         await page.goto(f"{site_of(page)}/{path}")

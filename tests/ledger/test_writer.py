@@ -419,3 +419,31 @@ async def test_what_waits_for_a_stuck_database_is_bounded_in_bytes(database: str
     assert (await stuck.apply(receive("later"), body)).events
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_batch_reads_its_own_rows_alone_though_it_was_planned_on_empty_tables(
+    database: str, pool: Pool
+) -> None:
+    connection = await asyncpg.connect(database)
+
+    async def connect() -> asyncpg.Connection:
+        return connection
+
+    async def rows_read() -> int:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        read: int = await pool.fetchval(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = $1", "requests"
+        )
+        return read
+
+    await pool.execute("ALTER TABLE requests SET (autovacuum_enabled = false)")  # which would plan anew
+    writer = Writer(connect)
+    running = asyncio.create_task(writer.run())
+    await writer.apply(receive("r-0"))
+    await asyncio.gather(*(writer.apply(receive(f"r-{n}")) for n in range(1, 3_000)))
+    before = await rows_read()
+    await writer.apply(said(Word.ACCEPTED, "r-2000", items={"TEE": 1}))
+    assert await rows_read() - before < 100
+    await pool.execute("ALTER TABLE requests RESET (autovacuum_enabled)")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -18,16 +18,15 @@ _STEP_ASIDE = """
 WITH held AS MATERIALIZED (
     SELECT DISTINCT name FROM holds
     WHERE scope = 'rejections' AND released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+), behind AS MATERIALIZED (
+    SELECT DISTINCT ON (request_id) request_id, operation, seq
+    FROM held JOIN deliveries d ON d.location = held.name AND d.destination = $1 AND NOT d.ready
+    WHERE NOT d.is_read AND d.urgency <> ALL($2)
+    ORDER BY request_id, seq
 ), pair AS MATERIALIZED (
-    SELECT head.request_id, head.operation, head.seq, next.operation AS next_operation, next.seq AS next_seq
-    FROM held
-    JOIN deliveries head ON head.location = held.name AND head.destination = $1 AND head.urgency = ANY($2)
-        AND head.ready AND head.owner IS NULL
-    CROSS JOIN LATERAL (
-        SELECT operation, seq FROM deliveries
-        WHERE request_id = head.request_id AND destination = $1 AND NOT is_read AND NOT ready AND urgency <> ALL($2)
-        ORDER BY seq LIMIT 1
-    ) next
+    SELECT head.request_id, head.operation, head.seq, behind.operation AS next_operation, behind.seq AS next_seq
+    FROM behind JOIN deliveries head USING (request_id)
+    WHERE head.destination = $1 AND head.ready AND head.owner IS NULL AND head.urgency = ANY($2)
 ), locked AS MATERIALIZED (
     SELECT pair.* FROM pair CROSS JOIN LATERAL (
         SELECT FROM deliveries d

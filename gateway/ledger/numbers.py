@@ -151,7 +151,7 @@ async def read(
     """Read every series of the database; `providers` are those of the settings."""
     async with connection.transaction(readonly=True):
         await connection.execute(ALONG_INDEXES)
-        rows = await connection.fetch(_NUMBERS, holds.BRAKE, timeout=_GIVE_UP)
+        rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), timeout=_GIVE_UP)
     return {(row["name"], tuple(row["labels"])): row["value"] for row in rows}
 
 

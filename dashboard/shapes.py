@@ -206,6 +206,7 @@ class Destination(msgspec.Struct, frozen=True):
     calls_per_second: float
     calls_per_five_minutes: float | None
     waiting: int
+    more_waiting: bool
     oldest_due: datetime | None
     flying: int
     breaker: str

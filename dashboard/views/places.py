@@ -51,7 +51,7 @@ def _destinations() -> None:
         {
             "name": each.name,
             "breaker": _breaker(each),
-            "waiting": each.waiting,
+            "waiting": f"{each.waiting:,}{'+' * each.more_waiting}",
             "the first since": age(each.oldest_due) if each.waiting else "—",
             "in the air": f"{each.flying} of {each.concurrency}",
             "failed of late": f"{each.failures} of {each.calls} calls",

@@ -252,6 +252,7 @@ class LocationList(msgspec.Struct, forbid_unknown_fields=True):
 class DestinationStory(msgspec.Struct, forbid_unknown_fields=True):
     """NewStore or one provider: its breaker, its budget, and what waits for it.
 
+    `more_waiting`: there are more than `waiting`, which counts no further than 5,000 for each DC and urgency.
     `calls` and `failures` are those of the breaker's present window. `calls_left` of the five-minute budget is None
     until a first call.
     """
@@ -262,6 +263,7 @@ class DestinationStory(msgspec.Struct, forbid_unknown_fields=True):
     calls_per_second: float
     calls_per_five_minutes: float | None
     waiting: int
+    more_waiting: bool
     oldest_due: datetime | None
     flying: int
     breaker: Literal["closed", "open"]

@@ -12,40 +12,36 @@ from gateway.domain.urgency import BRAKED
 
 from .connections import Connection
 
-# Both rows are locked before either is changed, and a row that somebody else has in hand is left to the next look:
-# a call that is being claimed, settled or called off right now stays what it is.
+# Looked for from what stands behind: of all that is held, little has anything behind it. Both rows are locked before
+# either is changed, and a row that somebody else has in hand is left to the next look: a call that is being claimed,
+# settled or called off right now stays what it is. Rows are handed on by their place in the table, and a request's by
+# its id alone, so that no plan looks for them among all that is ready.
 _STEP_ASIDE = """
 WITH held AS MATERIALIZED (
     SELECT DISTINCT name FROM holds
     WHERE scope = 'rejections' AND released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
 ), pair AS MATERIALIZED (
-    SELECT head.request_id, head.operation, head.seq, next.operation AS next_operation, next.seq AS next_seq
-    FROM held
-    JOIN deliveries head ON head.location = held.name AND head.destination = $1 AND head.urgency = ANY($2)
-        AND head.ready AND head.owner IS NULL
-    CROSS JOIN LATERAL (
-        SELECT operation, seq FROM deliveries
-        WHERE request_id = head.request_id AND destination = $1 AND NOT is_read AND NOT ready AND urgency <> ALL($2)
-        ORDER BY seq LIMIT 1
-    ) next
+    SELECT head.row AS head, behind.row AS next
+    FROM held CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (request_id) request_id, ctid AS row FROM deliveries
+        WHERE destination = $1 AND location = held.name AND NOT ready AND NOT is_read AND urgency <> ALL($2)
+        ORDER BY request_id, seq
+    ) behind CROSS JOIN LATERAL (
+        SELECT ctid AS row, destination, ready, owner, urgency FROM deliveries d
+        WHERE d.request_id = behind.request_id OFFSET 0
+    ) head
+    WHERE head.destination = $1 AND head.ready AND head.owner IS NULL AND head.urgency = ANY($2)
 ), locked AS MATERIALIZED (
     SELECT pair.* FROM pair CROSS JOIN LATERAL (
-        SELECT FROM deliveries d
-        WHERE (d.request_id, d.operation, d.seq) = (pair.request_id, pair.operation, pair.seq)
-            AND d.ready AND d.owner IS NULL
-        FOR UPDATE SKIP LOCKED
+        SELECT FROM deliveries WHERE ctid = pair.head AND ready AND owner IS NULL FOR UPDATE SKIP LOCKED
     ) head CROSS JOIN LATERAL (
-        SELECT FROM deliveries d
-        WHERE (d.request_id, d.operation, d.seq) = (pair.request_id, pair.next_operation, pair.next_seq)
-            AND NOT d.ready
-        FOR UPDATE SKIP LOCKED
+        SELECT FROM deliveries WHERE ctid = pair.next AND NOT ready FOR UPDATE SKIP LOCKED
     ) next
 )
 UPDATE deliveries d
 SET ready = NOT d.ready, due_at = CASE WHEN d.ready THEN d.due_at ELSE clock_timestamp() END
-FROM locked
-WHERE d.request_id = locked.request_id
-    AND (d.operation, d.seq) IN ((locked.operation, locked.seq), (locked.next_operation, locked.next_seq))
+FROM (SELECT head AS row FROM locked UNION ALL SELECT next FROM locked) AS turned
+WHERE d.ctid = turned.row
 RETURNING d.ready
 """
 

@@ -21,62 +21,55 @@ _GIVE_UP = 5.0  # seconds after which the statement is given up
 
 # The queue fills and empties more quickly than anybody counts it for the planner, and all that is read in order has an
 # index in that order: only one that walks it can stop early.
-_PLAN = """
-SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off
+ALONG_INDEXES = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off;
+SET LOCAL max_parallel_workers_per_gather = 0
 """
 # Each row is one series: the gauge, its labels and its value. An age counts from the last word on a request where
-# somebody has to move, and from its receipt elsewhere. Every rejected request is pending. What waits is counted lane by
-# lane, and in each no further than an operator needs to know.
+# somebody has to move, and from its receipt elsewhere. All that is pending is counted, from the index alone; what
+# waits is counted lane by lane, and in each no further than an operator needs to know.
 _NUMBERS = """
-WITH RECURSIVE open AS (
-    SELECT location, provider, pending, failure, rejected, accepted_at, received_at, changed_at, units
-    FROM requests WHERE pending
+WITH open AS MATERIALIZED (
+    SELECT location, provider, count(*) AS count, min(received_at) AS since
+    FROM requests WHERE pending GROUP BY location, provider
+), failed AS MATERIALIZED (
+    SELECT location, provider, failure, count(*) AS count, min(changed_at) AS since
+    FROM requests WHERE failure IS NOT NULL GROUP BY location, provider, failure
+), rejected AS MATERIALIZED (
+    SELECT location, provider, count(*) AS count,
+        min(changed_at) FILTER (WHERE ' ' || units LIKE '% o%') AS since
+    FROM requests WHERE rejected GROUP BY location, provider
+), unaccepted AS MATERIALIZED (
+    SELECT open.location, first.received_at AS since FROM open CROSS JOIN LATERAL (
+        SELECT received_at FROM requests r
+        WHERE pending AND r.location = open.location AND r.provider = open.provider
+            AND accepted_at IS NULL AND ' ' || units LIKE '% o%'
+        ORDER BY received_at LIMIT 1
+    ) first
+), unroutable AS (
+    SELECT location, count FROM open WHERE provider IS NULL
     UNION ALL
-    SELECT location, provider, pending, failure, rejected, accepted_at, received_at, changed_at, units
-    FROM requests WHERE failure IS NOT NULL AND NOT pending
-), lane AS MATERIALIZED (
-    SELECT location, coalesce(provider, 'none') AS provider, failure,
-        count(*) FILTER (WHERE pending) AS pending,
-        count(*) FILTER (WHERE failure IS NOT NULL) AS failed,
-        count(*) FILTER (WHERE rejected) AS rejected,
-        count(*) FILTER (
-            WHERE pending AND (provider IS NULL OR provider <> ALL($2::text[]) AND ' ' || units LIKE '% o%')
-        ) AS unroutable,
-        min(received_at) FILTER (WHERE pending) AS pending_since,
-        min(changed_at) FILTER (WHERE failure IS NOT NULL) AS failed_since,
-        min(received_at) FILTER (
-            WHERE pending AND accepted_at IS NULL AND provider IS NOT NULL AND ' ' || units LIKE '% o%'
-        ) AS unaccepted_since,
-        min(changed_at) FILTER (WHERE rejected AND ' ' || units LIKE '% o%') AS sibling_since
-    FROM open
-    GROUP BY location, provider, failure
+    SELECT open.location, unserved.count FROM open CROSS JOIN LATERAL (
+        SELECT count(*) AS count FROM requests r
+        WHERE pending AND r.location = open.location AND r.provider = open.provider AND ' ' || units LIKE '% o%'
+    ) unserved
+    WHERE open.provider <> ALL($2::text[])
 ), since AS (
-    SELECT location, min(pending_since) AS pending, min(failed_since) AS failed, min(unaccepted_since) AS unaccepted,
-        min(sibling_since) AS sibling
-    FROM lane GROUP BY location
+    SELECT 'gateway_oldest_pending_seconds' AS name, location, since FROM open
+    UNION ALL SELECT 'gateway_oldest_failed_seconds', location, since FROM failed
+    UNION ALL SELECT 'gateway_oldest_unaccepted_seconds', location, since FROM unaccepted
+    UNION ALL SELECT 'gateway_sibling_wait_seconds', location, since FROM rejected
 ), unverified AS MATERIALIZED (
     SELECT sum(regexp_count(' ' || units, ' su')) AS ship, sum(regexp_count(' ' || units, ' ru')) AS reject,
         sum(regexp_count(' ' || units, ' cu')) AS cancel
     FROM requests WHERE failure IS NOT NULL AND NOT closed
-), queue AS (
-    (
-        SELECT destination, location, urgency FROM deliveries
-        WHERE ready AND owner IS NULL ORDER BY destination, location, urgency LIMIT 1
-    )
-    UNION ALL
-    SELECT next.* FROM queue CROSS JOIN LATERAL (
-        SELECT destination, location, urgency FROM deliveries d
-        WHERE ready AND owner IS NULL
-            AND (d.destination, d.location, d.urgency) > (queue.destination, queue.location, queue.urgency)
-        ORDER BY destination, location, urgency LIMIT 1
-    ) next
 ), waiting AS MATERIALIZED (
     SELECT destination, sum(due.count) AS count, min(due.since) AS since
-    FROM queue CROSS JOIN LATERAL (
+    FROM lanes CROSS JOIN LATERAL (
         SELECT count(*) AS count, min(due_at) AS since FROM (
             SELECT due_at FROM deliveries d
-            WHERE ready AND owner IS NULL AND d.destination = queue.destination AND d.location = queue.location
-                AND d.urgency = queue.urgency AND due_at <= statement_timestamp()
+            WHERE ready AND owner IS NULL AND d.destination = lanes.destination AND d.location = lanes.location
+                AND d.urgency = lanes.urgency AND due_at <= statement_timestamp()
             ORDER BY due_at LIMIT 5000
         ) first
     ) due
@@ -88,20 +81,16 @@ WITH RECURSIVE open AS (
     SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source
 )
 SELECT name, labels, value::float8 FROM (
-    SELECT 'pending_shipments', ARRAY[location, provider], sum(pending) FROM lane GROUP BY location, provider
+    SELECT 'pending_shipments', ARRAY[location, coalesce(provider, 'none')], count FROM open
     UNION ALL
-    SELECT 'failed_shipments', ARRAY[location, provider, failure], failed FROM lane WHERE failure IS NOT NULL
+    SELECT 'failed_shipments', ARRAY[location, coalesce(provider, 'none'), failure], count FROM failed
     UNION ALL
-    SELECT 'rejected_shipments', ARRAY[location, provider], sum(rejected) FROM lane GROUP BY location, provider
+    SELECT 'rejected_shipments', ARRAY[location, coalesce(provider, 'none')], count FROM rejected
     UNION ALL
-    SELECT 'gateway_unroutable_requests', ARRAY[location], sum(unroutable) FROM lane GROUP BY location
+    SELECT 'gateway_unroutable_requests', ARRAY[location], sum(count) FROM unroutable GROUP BY location
     UNION ALL
-    SELECT each.name, ARRAY[location], greatest(0, extract(epoch FROM clock_timestamp() - each.at))
-    FROM since CROSS JOIN LATERAL (VALUES
-        ('gateway_oldest_pending_seconds', pending), ('gateway_oldest_failed_seconds', failed),
-        ('gateway_oldest_unaccepted_seconds', unaccepted), ('gateway_sibling_wait_seconds', sibling)
-    ) AS each(name, at)
-    WHERE each.at IS NOT NULL
+    SELECT name, ARRAY[location], greatest(0, extract(epoch FROM clock_timestamp() - min(since)))
+    FROM since WHERE since IS NOT NULL GROUP BY name, location
     UNION ALL
     SELECT 'gateway_unverified', ARRAY[each.operation], each.units
     FROM unverified CROSS JOIN LATERAL (VALUES ('ship', ship), ('reject', reject), ('cancel', cancel)
@@ -161,7 +150,7 @@ async def read(
 ) -> dict[Series, float]:
     """Read every series of the database; `providers` are those of the settings."""
     async with connection.transaction(readonly=True):
-        await connection.execute(_PLAN)
+        await connection.execute(ALONG_INDEXES)
         rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), timeout=_GIVE_UP)
     return {(row["name"], tuple(row["labels"])): row["value"] for row in rows}
 

@@ -12,21 +12,29 @@ from gateway.domain.destinations import Destination
 
 from . import destinations, holds
 from .holds import Hold
+from .numbers import ALONG_INDEXES
 from .reading import reading
 
 _NEWEST = 5_000
 _BUCKETS = 30
 _WIDTHS = (10, 60, 300, 900, 3_600)
 
+# Each part is read from an index of its own; every rejected request is pending.
 _OPEN = """
-SELECT location, provider, failure, taken_by, count(*) FILTER (WHERE pending) AS pending,
-    count(*) FILTER (WHERE rejected) AS rejected, count(*) FILTER (WHERE pending AND provider IS NULL) AS unroutable,
-    count(failure) AS failed, count(failure) FILTER (WHERE changed_at >= $1) AS newly_failed,
-    count(taken_by) AS taken, min(received_at) FILTER (WHERE pending) AS oldest_pending
-FROM requests
-WHERE pending OR failure IS NOT NULL OR rejected
-GROUP BY location, provider, failure, taken_by
+SELECT location, provider, NULL AS failure, count(*) AS pending, 0 AS rejected, 0 AS failed, 0 AS newly_failed,
+    min(received_at) AS oldest_pending
+FROM requests WHERE pending GROUP BY location, provider
+UNION ALL
+SELECT location, provider, failure, 0, 0, count(*), count(*) FILTER (WHERE changed_at >= $1), NULL
+FROM requests WHERE failure IS NOT NULL GROUP BY location, provider, failure
+UNION ALL
+SELECT location, provider, NULL, 0, count(*), 0, 0, NULL
+FROM requests WHERE rejected GROUP BY location, provider
 ORDER BY location, provider
+"""
+_TAKEN = """
+SELECT taken_by, count(*) AS requests FROM requests
+WHERE taken_by IS NOT NULL AND (pending OR failure IS NOT NULL) GROUP BY taken_by ORDER BY taken_by
 """
 _BESIDE = """
 SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
@@ -68,8 +76,17 @@ SELECT date_bin(make_interval(secs => $2), at, 'epoch') AS at, location, sum(rec
 FROM moments GROUP BY 1, 2 ORDER BY 1, 2
 """
 _WAITING = """
-SELECT destination, count(*) AS waiting, min(due_at) AS oldest_due FROM deliveries
-WHERE ready AND owner IS NULL GROUP BY destination
+SELECT destination, sum(least(waiting.count, 5000))::int AS waiting, bool_or(waiting.count > 5000) AS more_waiting,
+    min(waiting.since) AS oldest_due
+FROM lanes CROSS JOIN LATERAL (
+    SELECT count(*) AS count, min(due_at) AS since FROM (
+        SELECT due_at FROM deliveries d
+        WHERE ready AND owner IS NULL AND d.destination = lanes.destination AND d.location = lanes.location
+            AND d.urgency = lanes.urgency
+        ORDER BY due_at LIMIT 5001
+    ) first
+) waiting
+GROUP BY destination
 """
 _FLYING = "SELECT destination, count(*) AS flying FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
 
@@ -79,6 +96,8 @@ class Queue:
     """What one destination is to be told: calls that wait, calls that are in the air, and its shared state."""
 
     waiting: int
+    more_waiting: bool
+    """There are more than `waiting`: one DC has so many of one urgency that they were not all counted."""
     oldest_due: datetime | None
     flying: int
     state: Destination | None
@@ -88,16 +107,13 @@ async def summary(pool: Pool, since: datetime) -> tuple[dict[str, Any], list[Hol
     """Count what is open, per location and provider, and name what else may need a person."""
     async with reading(pool) as connection:
         rows = await connection.fetch(_OPEN, since)
+        taken = await connection.fetch(_TAKEN)
         (beside,) = await connection.fetch(_BESIDE)
         held = await holds.active(connection)
-    taken: Counter[str] = Counter()
-    for row in rows:
-        if row["taken_by"] is not None:
-            taken[row["taken_by"]] += row["taken"]
     counts = {
         "locations": _by_place(rows),
         "newly_failed": sum(row["newly_failed"] for row in rows),
-        "taken": dict(taken),
+        "taken": {row["taken_by"]: row["requests"] for row in taken},
         **beside,
     }
     return counts, held
@@ -123,6 +139,7 @@ async def trends(pool: Pool) -> dict[str, Any]:
 async def queues(pool: Pool, names: Iterable[str]) -> dict[str, Queue]:
     """Tell what waits for each destination."""
     async with reading(pool) as connection:
+        await connection.execute(ALONG_INDEXES)
         waiting = {row["destination"]: row for row in await connection.fetch(_WAITING)}
         flying = {row["destination"]: row["flying"] for row in await connection.fetch(_FLYING)}
         states = {each.name: each for each in await destinations.every(connection)}
@@ -130,7 +147,9 @@ async def queues(pool: Pool, names: Iterable[str]) -> dict[str, Queue]:
 
 
 def _queue(waiting: Record | None, flying: int, state: Destination | None) -> Queue:
-    return Queue(waiting["waiting"] if waiting else 0, waiting["oldest_due"] if waiting else None, flying, state)
+    if waiting is None:
+        return Queue(0, more_waiting=False, oldest_due=None, flying=flying, state=state)
+    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], flying, state)
 
 
 def _by_place(rows: Iterable[Record]) -> list[dict[str, Any]]:
@@ -140,8 +159,10 @@ def _by_place(rows: Iterable[Record]) -> list[dict[str, Any]]:
             (row["location"], row["provider"]),
             {"pending": 0, "failed": 0, "rejected": 0, "unroutable": 0, "oldest_pending": None, "failures": Counter()},
         )
-        for name in ("pending", "failed", "rejected", "unroutable"):
+        for name in ("pending", "failed", "rejected"):
             place[name] += row[name]
+        if row["provider"] is None:
+            place["unroutable"] += row["pending"]
         if row["failure"] is not None:
             place["failures"][row["failure"]] += row["failed"]
         oldest = [each for each in (place["oldest_pending"], row["oldest_pending"]) if each]

@@ -15,6 +15,7 @@ from tests.ledger.owed import owe
 
 pytestmark = pytest.mark.timeout(120)
 SIZE, MOST = 40_000, 10_100
+SERVED = [f"wms-{number}" for number in range(5)]
 LISTS: tuple[dict[str, str], ...] = (
     {}, {"status": "pending"}, {"status": "failed"}, {"status": "rejected"}, {"status": "unroutable"},
     {"status": "shipped"}, {"status": "cancelled"}, {"status": "failed", "failure": "refused", "location": "DC04"},
@@ -29,7 +30,7 @@ async def test_no_question_reads_the_whole_log(database: str, pool: asyncpg.Pool
     await filling.close()
     questions: list[tuple[str, tuple[Any, ...]]] = [
         *((listing._LIST, (None, "", *(each.get(name) for name in listing.FILTERS), 51)) for each in LISTS),
-        (overview._OPEN, (None,)), (overview._CAUSES, ()), (overview._BESIDE, ()),
+        (overview._OPEN, (None,)), (overview._TAKEN, ()), (overview._CAUSES, ()), (overview._BESIDE, ()),
         (overview._SPEEDS, (5_000,)), (overview._FLOW, (5_000, 3_600)),
         (audit._PAGE, (None, None, None, None, 51)), (audit._PAGE, (None, "r-47", None, None, 51)),
         (audit._PAGE, (None, None, "person-7", None, 51)), (audit._PAGE, (None, None, None, "redrive", 51)),
@@ -45,19 +46,41 @@ async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.P
     filling = await asyncpg.connect(database)
     await fill(filling, SIZE)
     await filling.close()
+    if not is_counted:
+        await pool.execute("ANALYZE deliveries")  # while it is empty: so it is remembered when it is long
     await owe(pool, "w-", count=SIZE, age=60)
     await owe(pool, "first", age=90)
     await owe(pool, "elsewhere", location="DC02")
     if is_counted:
         await pool.execute("ANALYZE deliveries")
-    async with pool.acquire() as connection:
-        async with connection.transaction():
-            await connection.execute(numbers._PLAN)
-            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {numbers._NUMBERS}", holds.BRAKE, [])
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(numbers.ALONG_INDEXES)
+        for question, arguments in ((numbers._NUMBERS, (holds.BRAKE, ())), (overview._WAITING, ())):
+            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {question}", *arguments)
+            assert most_read(json.loads(plan)[0]["Plan"]) <= MOST, question
         told = await numbers.read(connection, ())
-    assert most_read(json.loads(plan)[0]["Plan"]) <= MOST
+    queue = (await overview.queues(pool, ["newstore"]))["newstore"]
     assert told["gateway_waiting_deliveries", ("newstore",)] == 5_001
     assert 90 <= told["gateway_oldest_waiting_seconds", ("newstore",)] < 150
+    assert (queue.waiting, queue.more_waiting) == (5_001, True)
+
+
+async def test_what_is_open_is_counted_without_reading_it(database: str, pool: asyncpg.Pool) -> None:
+    filling = await asyncpg.connect(database)
+    await fill(filling, SIZE)
+    await filling.execute(
+        "UPDATE requests SET pending = true, settled_at = NULL, accepted_at = NULL, units = 'o-0.0', failure = NULL, "
+        "rejected = false"
+    )
+    await filling.execute("VACUUM ANALYZE requests")
+    async with filling.transaction():
+        await filling.execute(numbers.ALONG_INDEXES)
+        scrape, arguments = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {numbers._NUMBERS}", (holds.BRAKE, SERVED)
+        plan = json.loads(await filling.fetchval(scrape, *arguments))[0]["Plan"]
+        told = await numbers.read(filling, SERVED)
+    await filling.close()
+    assert sum(value for (name, _), value in told.items() if name == "pending_shipments") == SIZE
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < SIZE / 10
 
 
 async def test_a_list_that_no_index_serves_ends_by_itself(pool: asyncpg.Pool) -> None:

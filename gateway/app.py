@@ -20,7 +20,6 @@ from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
-from gateway.inbound.listening import Runner
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.ledger import aside, claims, holds, processes, restored, stories
@@ -283,7 +282,9 @@ async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -
 async def _listen(
     stack: AsyncExitStack, app: web.Application, table: str, at: Listener, patience: float
 ) -> tuple[str, web.AppRunner]:
-    runner = Runner(app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, at.host, at.port)

@@ -24,7 +24,7 @@ from .held import list_holds, place_hold, release_hold
 from .kept import reveal, show_bodies
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
-from .problems import Problem, problems, unavailable
+from .problems import Problem, name_no_version, problems, unavailable
 from .quarantined import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
 from .queries import filters_of, limit_of, number_of, place_of
 
@@ -45,6 +45,7 @@ def internal_app(
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
+    app.on_response_prepare.append(name_no_version)
     app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event())
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())

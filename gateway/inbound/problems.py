@@ -13,9 +13,6 @@ from gateway.ledger.entries import LedgerUnavailable
 from gateway.ledger.writer import DATABASE_AWAY
 from gateway.telemetry.logs import log
 
-SERVER = "gateway"
-"""What every answer calls itself, without a version."""
-
 ECHO = 200
 """Characters at most of what a sender sent that an error repeats."""
 
@@ -53,7 +50,7 @@ def answer(problem: Problem, **more: str) -> web.Response:
     response = web.Response(
         body=orjson.dumps(document),
         status=problem.status,
-        headers={**problem.headers, "Server": SERVER},
+        headers=problem.headers,
         content_type="application/problem+json",
     )
     if problem.closes:
@@ -69,7 +66,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as problem:
         return answer(problem)
     except web.HTTPException as error:
-        return answer(of_aiohttp(request, error))
+        return answer(_of_aiohttp(request, error))
     except asyncpg.QueryCanceledError:
         return answer(Problem(503, "that took too long; narrow it, by a DC, a status, or a time window"))
     except (LedgerUnavailable, *DATABASE_AWAY):
@@ -79,7 +76,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer(Problem(500, "the gateway has a fault and logged it; send the same again later"))
 
 
-def of_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> Problem:
+async def name_no_version(_: web.Request, response: web.StreamResponse) -> None:
+    """Tell nobody which versions run."""
+    response.headers["Server"] = "gateway"
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
     """Say what aiohttp found wrong with a request in words that help."""
     path = request.path[:ECHO]
     if error.status == HTTPStatus.NOT_FOUND:

@@ -26,7 +26,7 @@ from .access import bearer, is_key
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
 from .bodies import read_body
 from .patience import within
-from .problems import ECHO, Problem, answer, problems
+from .problems import ECHO, Problem, answer, name_no_version, problems
 from .rejoin import with_location_rule
 
 Rejoin = Callable[[list[str]], Awaitable[None]]
@@ -72,6 +72,7 @@ def public_app(
 ) -> web.Application:
     """Build the public listener; `rejoin` is called with ids whose messages came before the request."""
     app = web.Application(middlewares=[_count, problems], client_max_size=settings.body_limit)
+    app.on_response_prepare.append(name_no_version)
     app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining or asyncio.Event())
     app.add_routes(
         [

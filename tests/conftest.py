@@ -2,6 +2,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -77,8 +78,14 @@ async def pool(database: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
         yield pool
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep a file's tests in one half of a run, and all that need a browser: two of them are more than two cores."""
-    for item in items:
-        group = "dashboard" if item.path.parent.name == "dashboard" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/dashboard" if file.startswith("tests/dashboard/") else file
+
+    return Scheduling(config, log)

@@ -41,11 +41,13 @@ _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
 _STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
-_ENSURE_PARTITIONS = """
-SELECT ensure_partitions($1) WHERE NOT EXISTS (
+_STRAYED = """
+SELECT EXISTS (
     SELECT FROM events_default WHERE month = $1 UNION ALL SELECT FROM attempts_default WHERE month = $1
     UNION ALL SELECT FROM payloads_default WHERE month = $1)
 """
+# A statement of its own: one that has looked into a table while it waits for another process is in that one's way.
+_ENSURE_PARTITIONS = "SELECT ensure_partitions($1)"
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
 _DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
@@ -150,7 +152,8 @@ async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> No
     """
     this = (today or datetime.now(UTC).date()).replace(day=1)
     for month in (this, (this + timedelta(days=32)).replace(day=1)):
-        await pool.execute(_ENSURE_PARTITIONS, month)
+        if not await pool.fetchval(_STRAYED, month):
+            await pool.execute(_ENSURE_PARTITIONS, month)
 
 
 async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -32,8 +31,8 @@ from gateway.telemetry import trace
 from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
-from .problems import ECHO, Problem
-from .queries import Reason, filters_of, place_of, read_as
+from .problems import Problem
+from .queries import Reason, check_named, filters_of, place_of, read_as
 
 _MOST_AT_ONCE = 500
 _PER_SECOND = 100
@@ -88,18 +87,6 @@ CONSEQUENCES = {
     ("recheck", None): "NewStore and the provider are asked what became of it; nothing is sent",
 }
 """What an act does, in words that every dialog and dry run shows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    request_id: str
-    at: datetime
-    who: str
-    action_id: str
-    reason: str
-
-    def facts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("request_id", "at", "who", "action_id", "reason")}
 
 
 async def act_on_one(request: web.Request) -> web.Response:
@@ -168,14 +155,14 @@ def _consequence(action: str, order: Order) -> str:
 
 
 def _command(desk: Desk, who: str, action: str, before: Request, order: Order) -> Command:
-    given = _Given(
-        request_id=before.id,
-        at=datetime.now(UTC),
-        who=who,
-        action_id=order.action_id or secrets.token_hex(8),
-        reason=order.reason.strip(),
-    )
-    return _COMMANDS[action](desk, before, order, given.facts())
+    given = {
+        "request_id": before.id,
+        "at": datetime.now(UTC),
+        "who": who,
+        "action_id": order.action_id or secrets.token_hex(8),
+        "reason": order.reason.strip(),
+    }
+    return _COMMANDS[action](desk, before, order, given)
 
 
 def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) -> Command:
@@ -186,10 +173,7 @@ def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) ->
 
 
 def _reroute(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
-    if order.to not in desk.settings.providers:
-        raise Problem(
-            400, f"no provider {order.to[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.providers)}"
-        )
+    check_named("provider", order.to, desk.settings.providers)
     return Reroute(**given, to=order.to, can_withdraw=_can_withdraw(desk, before), stopped=order.provider_stopped)
 
 

@@ -1,6 +1,6 @@
 """Read what operators ask: filters, page sizes, and the JSON of what they want done."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -18,6 +18,12 @@ _MOST = 200
 _TIMES = frozenset({"since", "until", "changed_since"})
 
 
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """Why somebody decides so."""
+
+    reason: Reason
+
+
 def read_as(kind: type[T], body: bytes) -> T:
     """Read a JSON body as this type; what is wrong is a 400 that says where."""
     try:
@@ -27,6 +33,14 @@ def read_as(kind: type[T], body: bytes) -> T:
     if any("\0" in text for text in _texts(read)):
         raise Problem(400, "the body holds a NUL character; remove it")
     return read
+
+
+def reason_in(body: bytes, what: str) -> str:
+    """Read why somebody wants `what`; nothing is done without it."""
+    reason = read_as(Decision, body).reason.strip()
+    if not reason:
+        raise Problem(400, f"{what} needs a reason; it goes into the audit")
+    return reason
 
 
 def _texts(read: msgspec.Struct) -> Iterator[str]:
@@ -48,6 +62,12 @@ def filters_of(asked: Mapping[str, str]) -> dict[str, str]:
     if {"changed_since", "taken_by", "failure"} & asked.keys() and asked.get("status") not in listing.OPEN_STATUSES:
         raise Problem(400, "changed_since, taken_by and failure need a status: pending, failed, rejected or unroutable")
     return {**asked, **{name: moment_of(name, asked[name]).isoformat() for name in _TIMES & asked.keys()}}
+
+
+def check_named(kind: str, name: str, named: Collection[str]) -> None:
+    """Check that the settings name this location or provider."""
+    if name not in named:
+        raise Problem(400, f"no {kind} {name[:ECHO]!r} in the settings; choose one of {', '.join(named)}")
 
 
 def moment_of(name: str, text: str) -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from platform import python_version
 from typing import Any
@@ -96,10 +97,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         pool = await _opened(stack, servers)
         await _place_holds(pool, settings, paused=paused)
         newstore, adapters = await _callers(stack, settings)
-
-        async def connect() -> asyncpg.Connection:
-            return await servers.connect(command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
-
+        connect = partial(servers.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
         membership = Membership(connect)
         await membership.join()
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
@@ -111,10 +109,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
         _keep_running(stack, writer.run(), broke)
-
-        async def join(request_ids: Sequence[str] | None) -> None:
-            await rejoin(pool, writer, settings, request_ids)
-
+        join = partial(rejoin, pool, writer, settings)
         writer.on_received = _gathered(join)
         _keep_running(stack, _sweep(pool, writer, settings, join), broke)
         _keep_running(stack, _watch(pool, settings, dispatcher, membership), broke)

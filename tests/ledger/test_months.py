@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 import asyncpg
 
-from gateway.app import ensure_partitions
 from gateway.ledger.writer import Writer
+from gateway.sweeps import ensure_partitions
 from tests.processes import until
 from tests.requests import receive
 

@@ -32,7 +32,7 @@ from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
 from .problems import Problem
-from .queries import Reason, check_named, filters_of, place_of, read_as
+from .queries import Reason, check_named, filters_of, id_of, no_such_request, place_of, read_as
 
 _MOST_AT_ONCE = 500
 _PER_SECOND = 100
@@ -93,9 +93,9 @@ async def act_on_one(request: web.Request) -> web.Response:
     """Do something about one request."""
     order = read_as(Order, await request.read())
     action = request.match_info["action"]
-    result = await _act(request.app[DESK], request[OPERATOR].name, action, request.match_info["id"], order)
+    result = await _act(request.app[DESK], request[OPERATOR].name, action, id_of(request), order)
     if result is None:
-        raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
+        raise no_such_request()
     return json_answer(result, 200 if result.done or order.dry_run else 409)
 
 
@@ -134,7 +134,7 @@ async def _at_bounded_speed(desk: Desk, who: str, action: str, ids: list[str], o
 async def _act(desk: Desk, who: str, action: str, request_id: str, order: Order) -> ActResult | None:
     if not order.reason.strip():
         raise Problem(400, "an act needs a reason; it goes into the audit")
-    before = None if "\0" in request_id else await stories.request(desk.pool, request_id)
+    before = await stories.request(desk.pool, request_id)
     if before is None:
         return None
     command = _command(desk, who, action, before, order)

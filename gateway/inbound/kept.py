@@ -16,8 +16,7 @@ from .access import may_see_people
 from .answers import json_answer
 from .desk import DESK
 from .masking import masked
-from .problems import Problem
-from .queries import reason_in
+from .queries import id_of, no_such_request, reason_in
 
 _MOST = 10_000  # bytes that are shown of what is no JSON
 
@@ -56,10 +55,9 @@ def unkept(document: object) -> web.Response:
 
 
 async def _kept(request: web.Request) -> list[Body]:
-    request_id = request.match_info["id"]
-    found = None if "\0" in request_id else await bodies.kept(request.app[DESK].pool, request_id)
+    found = await bodies.kept(request.app[DESK].pool, id_of(request))
     if found is None:
-        raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
+        raise no_such_request()
     return found
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
+from aiohttp import web
 
 from gateway.ledger import listing
 
@@ -68,6 +69,18 @@ def check_named(kind: str, name: str, named: Collection[str]) -> None:
     """Check that the settings name this location or provider."""
     if name not in named:
         raise Problem(400, f"no {kind} {name[:ECHO]!r} in the settings; choose one of {', '.join(named)}")
+
+
+def id_of(request: web.Request) -> str:
+    """Give the id of a request in a path; one that no request can have is answered at once."""
+    request_id = request.match_info["id"]
+    if "\0" in request_id:
+        raise no_such_request()
+    return request_id
+
+
+def no_such_request() -> Problem:
+    return Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
 
 
 def moment_of(name: str, text: str) -> datetime:

@@ -31,9 +31,8 @@ def show() -> None:
         _buttons(chosen)
     if len(chosen) == 1:
         _one(chosen[0])
-    if page.next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
-        st.query_params["after"] = page.next_page
-        st.rerun()
+    with st.container(horizontal=True):
+        tables.turn(after, page.next_page)
     frame.watch(_digest, chosen=bool(chosen))
 
 

@@ -49,14 +49,9 @@ def _reveal(reveal: Callable[[str], BodyList], zone: str) -> None:
         "The audit keeps your name and the reason.",
         icon=":material/arrow_forward:",
     )
-    with st.form("reveal", border=False):
-        reason = st.text_input("Reason (it goes into the audit)", max_chars=1000)
-        pressed = st.form_submit_button("Show personal data", type="primary", icon=":material/visibility:")
-    if pressed and not reason.strip():
-        st.warning("Write a reason first.", icon=":material/edit:")
-    elif pressed:
+    if reason := frame.reason_for("Show personal data", ":material/visibility:"):
         try:
-            _list(reveal(reason.strip()).bodies, zone)
+            _list(reveal(reason).bodies, zone)
         except Failed as error:
             frame.refused(error)
 

@@ -94,6 +94,16 @@ def empty(text: str) -> None:
     st.info(text, icon=":material/inbox:")
 
 
+def reason_for(button: str, icon: str) -> str:
+    """Ask why; empty until somebody has said so and pressed the button."""
+    with st.form("reason", border=False):
+        reason = st.text_input("Reason (it goes into the audit)", max_chars=1000).strip()
+        pressed = st.form_submit_button(button, type="primary", icon=icon)
+    if pressed and not reason:
+        st.warning("Write a reason first.", icon=":material/edit:")
+    return reason if pressed else ""
+
+
 def refused(error: Failed) -> None:
     st.error("The gateway refused this:", icon=":material/block:")
     st.text(str(error))

@@ -20,17 +20,6 @@ def name_of(hold: Hold) -> str:
     return f"{word} {hold.name}".strip().replace("DC DC", "DC")
 
 
-def row(hold: Hold) -> dict[str, str]:
-    """Write a hold as a row of a table."""
-    return {
-        "held": shown(name_of(hold)),
-        "why": shown(hold.reason, 160),
-        "by": shown(hold.who, 40),
-        "since": age(hold.at),
-        "ends": age(hold.expires_at) if hold.expires_at else "when released",
-    }
-
-
 def ask_to_hold(scope: str = "", name: str = "") -> None:
     """Open the dialog that places a hold."""
     frame.busy()
@@ -67,13 +56,8 @@ def _hold(scope: str, name: str) -> None:
 def _release(hold: Hold) -> None:
     st.text(f"Held by {shown(hold.who, 40)}, {age(hold.at)}: {shown(hold.reason, 400)}")
     st.info("What follows: what waited goes out now, within the budgets.", icon=":material/arrow_forward:")
-    with st.form("release", border=False):
-        reason = st.text_input("Reason (it goes into the audit)", max_chars=1000)
-        pressed = st.form_submit_button("Release", type="primary", icon=":material/play_circle:")
-    if pressed and not reason.strip():
-        st.warning("Write a reason first.", icon=":material/edit:")
-    elif pressed:
-        _done(lambda: here().api.release(hold.id, reason.strip()), "Released")
+    if reason := frame.reason_for("Release", ":material/play_circle:"):
+        _done(lambda: here().api.release(hold.id, reason), "Released")
 
 
 def _names(scope: str) -> list[str]:

@@ -31,9 +31,8 @@ def show() -> None:
         _buttons(chosen)
     if len(chosen) == 1:
         _one(chosen[0])
-    if page.next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
-        st.query_params["after"] = page.next_page
-        st.rerun()
+    with st.container(horizontal=True):
+        tables.turn(after, page.next_page)
     frame.watch(_digest, chosen=bool(chosen))
 
 
@@ -66,15 +65,8 @@ def _one(message: Quarantined) -> None:
 def _dialog(way: str, chosen: list[Quarantined]) -> None:
     icon, consequence = _WAYS[way]
     st.info(f"What follows: {consequence}", icon=":material/arrow_forward:")
-    with st.form("decide", border=False):
-        reason = st.text_input("Reason (it goes into the audit)", max_chars=1000)
-        pressed = st.form_submit_button(
-            f"{way.capitalize()} {count(len(chosen), 'message')}", type="primary", icon=icon
-        )
-    if pressed and not reason.strip():
-        st.warning("Write a reason first.", icon=":material/edit:")
-    elif pressed:
-        _decide(way, chosen, reason.strip())
+    if reason := frame.reason_for(f"{way.capitalize()} {count(len(chosen), 'message')}", icon):
+        _decide(way, chosen, reason)
 
 
 def _decide(way: str, chosen: list[Quarantined], reason: str) -> None:

@@ -88,6 +88,27 @@ def key_of(name: str, ids: Sequence[object]) -> str:
     return f"{name}:{hash(tuple(ids))}"
 
 
+def turn(
+    here: str, next_page: str | None, key: str = "after", first: str = "Page 1", further: str = "Next page"
+) -> None:
+    """Put buttons here that turn to the first page and to the next; `key` holds the place in the address."""
+    if here and st.button(first, icon=":material/first_page:"):
+        del st.query_params[key]
+        st.rerun()
+    if next_page and st.button(further, icon=":material/chevron_right:", icon_position="right"):
+        st.query_params[key] = next_page
+        st.rerun()
+
+
+def refresh_or_save(rows: Sequence[Mapping[str, str]], file: str) -> None:
+    """Put buttons here that ask anew, and that give these rows to a spreadsheet."""
+    if st.button("Refresh", icon=":material/refresh:"):
+        cached.forget()
+        st.rerun()
+    if rows:
+        st.download_button("CSV of these", as_csv(rows), file, "text/csv", icon=":material/download:")
+
+
 def as_csv(rows: Sequence[Mapping[str, str]]) -> str:
     """Write rows for a spreadsheet."""
     text = io.StringIO()

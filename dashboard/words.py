@@ -22,7 +22,8 @@ FAILURES = {
 }
 QUARANTINE = {
     "unknown_request": "nobody has its request yet",
-    "unreadable": "it can't be read",
+    "malformed": "it can't be read",
+    "unstorable": "no database can hold it",
     "unknown_word": "an unknown word",
 }
 SCOPES = {

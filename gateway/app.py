@@ -2,10 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from platform import python_version
 from typing import Any
@@ -14,19 +14,17 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 
-from gateway import migrations, postgres
+from gateway import migrations, postgres, sweeps
 from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.domain.commands import Assign
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
-from gateway.ledger import aside, claims, holds, processes, restored, stories
-from gateway.ledger.entries import LedgerUnavailable
+from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
 from gateway.ledger.servers import Servers
-from gateway.ledger.writer import DATABASE_AWAY, Writer
+from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter
@@ -35,17 +33,9 @@ from gateway.settings import Listener, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 
-_SWEEP = 2.0  # seconds between looks for what no event in this process announces
-_GATHER = 0.05  # seconds in which new requests gather for one look at what came before them
-_WATCH = 0.5  # seconds between looks for claims of processes that are gone
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
 _STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
-_ENSURE_PARTITIONS = """
-SELECT ensure_partitions($1) WHERE NOT EXISTS (
-    SELECT FROM events_default WHERE month = $1 UNION ALL SELECT FROM attempts_default WHERE month = $1
-    UNION ALL SELECT FROM payloads_default WHERE month = $1)
-"""
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
 _DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
@@ -94,10 +84,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         pool = await _opened(stack, servers)
         await _place_holds(pool, settings, paused=paused)
         newstore, adapters = await _callers(stack, settings)
-
-        async def connect() -> asyncpg.Connection:
-            return await servers.connect(command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
-
+        connect = partial(servers.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
         membership = Membership(connect)
         await membership.join()
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
@@ -109,13 +96,10 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
         _keep_running(stack, writer.run(), broke)
-
-        async def join(request_ids: Sequence[str] | None) -> None:
-            await rejoin(pool, writer, settings, request_ids)
-
-        writer.on_received = _gathered(join)
-        _keep_running(stack, _sweep(pool, writer, settings, join), broke)
-        _keep_running(stack, _watch(pool, settings, dispatcher, membership), broke)
+        join = partial(rejoin, pool, writer, settings)
+        writer.on_received = sweeps.gathered(join)
+        _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
+        _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
         inside = internal_app(settings, pool, writer, adapters, draining)
@@ -139,18 +123,8 @@ async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
     stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
     async with pool.acquire() as connection:
         await migrations.check(connection)
-    await ensure_partitions(pool)
+    await sweeps.ensure_partitions(pool)
     return pool
-
-
-async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
-    """Make the partitions of this month and the next, before anything can land in the default one.
-
-    A month whose rows lie there already, because a clock was wrong, stays there until a person has moved them.
-    """
-    this = (today or datetime.now(UTC).date()).replace(day=1)
-    for month in (this, (this + timedelta(days=32)).replace(day=1)):
-        await pool.execute(_ENSURE_PARTITIONS, month)
 
 
 async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) -> None:
@@ -168,73 +142,6 @@ async def _callers(stack: AsyncExitStack, settings: Settings) -> tuple[Client, d
     )
     adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
     return Client(session, settings.newstore), adapters
-
-
-def _gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:
-    """Look once for all requests of a moment: what has come before them is rare, and the sweep looks too."""
-    fresh: set[str] = set()
-    looking: set[asyncio.Task[None]] = set()
-
-    async def look() -> None:
-        await asyncio.sleep(_GATHER)
-        found = list(fresh)
-        fresh.clear()
-        await _quietly(join, found)
-
-    def received(request_ids: list[str]) -> None:
-        if not fresh:
-            task = asyncio.create_task(look())
-            looking.add(task)
-            task.add_done_callback(looking.discard)
-        fresh.update(request_ids)
-
-    return received
-
-
-async def _sweep(
-    pool: asyncpg.Pool,
-    writer: Writer,
-    settings: Settings,
-    join: Callable[[Sequence[str] | None], Awaitable[None]],
-) -> None:
-    while True:
-        await _quietly(ensure_partitions, pool)
-        await _quietly(assign_unroutable, pool, writer, settings)
-        await _quietly(join, None)
-        await _quietly(aside.step_aside, pool)
-        await asyncio.sleep(_SWEEP)
-
-
-async def _watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher, membership: Membership) -> None:
-    """Look after the calls of processes that are gone, and after the brakes."""
-    while True:
-        if membership.is_alive:  # whoever is cut off itself knows nothing of the others
-            await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher, membership.back_at)
-        await _quietly(holds.trip, pool, settings.brake)
-        await asyncio.sleep(_WATCH)
-
-
-async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher, back_at: datetime | None) -> None:
-    try:
-        async with pool.acquire() as connection:
-            taken = await processes.take_over(connection, grace=grace, back_at=back_at)
-            if taken + await claims.free_lost(connection, grace=grace):
-                dispatcher.wake()
-    except DATABASE_AWAY:
-        await pool.expire_connections()  # they may lead to a server that is gone, or that only reads by now
-        raise
-
-
-async def assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Settings) -> int:
-    """Route what was parked while its location had no provider, once the settings name one."""
-    assigned = 0
-    for location in settings.locations.values():
-        if location.provider is None:
-            continue
-        for request_id in await stories.unroutable(pool, location.id):
-            await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
-            assigned += 1
-    return assigned
 
 
 def collect_rarely() -> None:
@@ -269,14 +176,6 @@ async def reach(settings: Settings) -> dict[str, str]:
             else:
                 found[name] = ""
     return found
-
-
-async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
-    """A sweep that the database interrupts comes round again."""
-    try:
-        await work(*arguments)
-    except (*DATABASE_AWAY, LedgerUnavailable) as error:
-        log("sweep.interrupted", error)
 
 
 async def _listen(

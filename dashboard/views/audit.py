@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import cached, frame, links, tables
 from dashboard.plain import shown
-from dashboard.shapes import AuditEntry, AuditPage
+from dashboard.shapes import AuditEntry
 from dashboard.times import age, clock
 
 _ANY = "any"
@@ -27,30 +27,16 @@ def show() -> None:
     filters = {name: value for name, value in asked.items() if value not in {"", _ANY}}
     before = st.query_params.get("before", "")
     page = cached.audit(**filters, limit="100", **({"before": before} if before else {}))
-    if not page.audit:
+    rows = [_row(each) for each in page.audit]
+    if not rows:
         frame.empty("Nobody has done anything that matches. Every act, hold, replay and note is listed here.")
     else:
-        rows = [_row(each) for each in page.audit]
         key = tables.key_of("audit", [each.id for each in page.audit])
         for row in tables.chosen(key, rows, "Audit, newest first", "single-row"):
             _one(page.audit[row])
-    _turn(before, page)
-
-
-def _turn(before: str, page: AuditPage) -> None:
     with st.container(horizontal=True):
-        if before and st.button("Newest", icon=":material/first_page:"):
-            del st.query_params["before"]
-            st.rerun()
-        if page.next_page and st.button("Older", icon=":material/chevron_right:", icon_position="right"):
-            st.query_params["before"] = page.next_page
-            st.rerun()
-        if st.button("Refresh", icon=":material/refresh:"):
-            cached.forget()
-            st.rerun()
-        if page.audit:
-            text = tables.as_csv([_row(each) for each in page.audit])
-            st.download_button("CSV of these", text, "audit.csv", "text/csv", icon=":material/download:")
+        tables.turn(before, page.next_page, "before", "Newest", "Older")
+        tables.refresh_or_save(rows, "audit.csv")
 
 
 def _row(entry: AuditEntry) -> dict[str, str]:

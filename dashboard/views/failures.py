@@ -47,7 +47,8 @@ def _shipments() -> None:
     if here().may_act and targets is None:
         st.caption("Choose rows by the boxes at their left; then the buttons work on them.")
     _open(chosen)
-    _turn(after, page.next_page)
+    with st.container(horizontal=True):
+        tables.turn(after, page.next_page)
     frame.watch(_digest, chosen=bool(chosen) or everything)
 
 
@@ -123,13 +124,3 @@ def _open(chosen: list[tuple[str, str]]) -> None:
         request_id, waits = chosen[0]
         st.text(shown(waits, 400))
         links.to("request", f"Open {shown(request_id, 60)}", icon=":material/receipt_long:", id=request_id)
-
-
-def _turn(after: str, next_page: str | None) -> None:
-    with st.container(horizontal=True):
-        if after and st.button("Page 1", icon=":material/first_page:"):
-            del st.query_params["after"]
-            st.rerun()
-        if next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
-            st.query_params["after"] = next_page
-            st.rerun()

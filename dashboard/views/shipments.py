@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import streamlit as st
 
 from dashboard import cached, frame, links, tables, words
-from dashboard.shapes import RequestPage
 from dashboard.times import before
 
 _STATUSES = ("pending", "failed", "rejected", "unroutable", "shipped", "cancelled", "all")
@@ -37,15 +36,17 @@ def show() -> None:
     _restart_if_other(filters)
     after = st.query_params.get("after", "")
     page = cached.requests(**filters, limit=_PAGE, **({"after": after} if after else {}))
-    if not page.requests:
+    rows = tables.of_requests(page.requests)
+    if not rows:
         frame.empty(_EMPTY.get(filters.get("status", ""), "No request matches. Widen the filters, or go to page 1."))
     else:
-        rows = tables.of_requests(page.requests)
         st.caption("Choose a row to open it. The address of this page holds the filters: share it as it is.")
         key = tables.key_of("shipments", [each.id for each in page.requests])
         for row in tables.chosen(key, rows, "Requests", "single-row"):
             links.go("request", id=page.requests[row].id)
-    _turn(after, page)
+    with st.container(horizontal=True):
+        tables.turn(after, page.next_page)
+        tables.refresh_or_save(rows, "requests.csv")
 
 
 def _filters() -> dict[str, str]:
@@ -107,19 +108,3 @@ def _restart_if_other(filters: Mapping[str, str]) -> None:
     if st.session_state.get("asked", asked) != asked:
         st.query_params.pop("after", None)
     st.session_state["asked"] = asked
-
-
-def _turn(after: str, page: RequestPage) -> None:
-    with st.container(horizontal=True):
-        if after and st.button("Page 1", icon=":material/first_page:"):
-            del st.query_params["after"]
-            st.rerun()
-        if page.next_page and st.button("Next page", icon=":material/chevron_right:", icon_position="right"):
-            st.query_params["after"] = page.next_page
-            st.rerun()
-        if st.button("Refresh", icon=":material/refresh:"):
-            cached.forget()
-            st.rerun()
-        if page.requests:
-            rows = tables.as_csv(tables.of_requests(page.requests))
-            st.download_button("CSV of these", rows, "requests.csv", "text/csv", icon=":material/download:")

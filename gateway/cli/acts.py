@@ -1,5 +1,6 @@
 """What a person does about requests: one by its id, or many by a filter that is counted first."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,7 @@ from rich.progress import Progress
 
 from gateway.inbound.acts import BULK
 
-from .api import LOCAL, Json, Token, Url, part, tell
+from .api import LOCAL, Json, Token, Url, given, part, tell
 from .terminal import console, fault, print_json, print_table, run, say
 
 commands = typer.Typer()
@@ -91,22 +92,21 @@ def take(
     _one("take", request_id, {"reason": reason}, _Ask(url, token, as_json, yes=True))
 
 
+@dataclass(frozen=True, slots=True)
 class _Ask:
     """How the person called."""
 
-    def __init__(self, url: str, token: str, as_json: bool, yes: bool) -> None:  # noqa: FBT001 - as typer gives them
-        self.url = url
-        self.token = token
-        self.as_json = as_json
-        self.yes = yes
+    url: str
+    token: str
+    as_json: bool
+    yes: bool
 
     def post(self, path: str, body: dict[str, Any], good: tuple[int, ...] = (200,)) -> Any:
         return run(tell(self.url, self.token, path, body, good))
 
 
 def _filter(status: str, location: str, provider: str, since: str, until: str) -> dict[str, str]:
-    chosen = {"status": status, "location": location, "provider": provider, "since": since, "until": until}
-    return {name: value for name, value in chosen.items() if value}
+    return given(status=status, location=location, provider=provider, since=since, until=until)
 
 
 def _act(action: str, request_id: str, chosen: dict[str, str], order: dict[str, Any], ask: _Ask) -> None:

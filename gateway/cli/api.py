@@ -25,6 +25,11 @@ async def tell(url: str, token: str, path: str, body: dict[str, Any], good: tupl
     return await _call(url, token, "POST", path, good, json=body)
 
 
+def given(**options: str) -> dict[str, str]:
+    """Give the options that a person has written."""
+    return {name: value for name, value in options.items() if value}
+
+
 def part(request_id: str) -> str:
     """Write an id, which may hold anything, as a part of a path."""
     return quote(request_id, safe="")

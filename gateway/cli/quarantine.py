@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, tell
+from .api import LOCAL, Json, Token, Url, ask, given, tell
 from .requests import Unmasked, Why, print_body, print_unmasked
 from .terminal import print_json, print_table, run, say
 
@@ -22,7 +22,7 @@ def list_quarantine(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """List what waits for a decision, oldest first."""
-    found = run(ask(url, token, "/v1/quarantine", _given(limit=str(limit), after=after)))
+    found = run(ask(url, token, "/v1/quarantine", given(limit=str(limit), after=after)))
     if as_json:
         print_json(found)
         return
@@ -81,7 +81,7 @@ def audit(
     limit: Limit = 50, as_json: Json = False,
 ) -> None:  # fmt: skip
     """List who did what and why, newest first."""
-    found = run(ask(url, token, "/v1/audit", _given(subject=subject, who=who, limit=str(limit))))
+    found = run(ask(url, token, "/v1/audit", given(subject=subject, who=who, limit=str(limit))))
     if as_json:
         print_json(found)
         return
@@ -99,7 +99,3 @@ def _decide(way: str, quarantine_id: int, reason: str, url: str, token: str, *, 
         print_json(told)
     else:
         say(f"{way}: {told['outcome']}")
-
-
-def _given(**values: str) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, part, tell
+from .api import LOCAL, Json, Token, Url, ask, given, part, tell
 from .terminal import fault, print_json, print_table, run, say
 
 commands = typer.Typer()
@@ -29,11 +29,11 @@ def list_requests(
     as_json: Json = False,
 ) -> None:
     """List requests, newest first, and what each waits for."""
-    asked = {
-        "status": status, "location": location, "provider": provider, "order": order, "reference": reference,
-        "tracking_code": tracking_code, "product": product, "limit": str(limit), "after": after,
-    }  # fmt: skip
-    found = run(ask(url, token, "/v1/requests", {name: value for name, value in asked.items() if value}))
+    asked = given(
+        status=status, location=location, provider=provider, order=order, reference=reference,
+        tracking_code=tracking_code, product=product, limit=str(limit), after=after,
+    )  # fmt: skip
+    found = run(ask(url, token, "/v1/requests", asked))
     if as_json:
         print_json(found)
         return

@@ -42,14 +42,14 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     Refused: Outcome("refused", end=End.REFUSED),
     Undecidable: Outcome("undecidable", end=End.UNDECIDABLE),
 }
-"""What went wrong -> what that is called and does; a subclass goes before its parent."""
+"""What went wrong -> what that is called and does."""
 
 FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait"}
 """What a call that went wrong is called; being told to come later is no failure."""
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """Find the outcome of a failed call."""
+    """Find the outcome of a failed call: its own, or else its nearest parent's."""
     return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
 
 

@@ -9,16 +9,16 @@ from .requests import Dead, Request
 from .units import Confirmed, Said
 
 _MAY_HAVE_HAPPENED = frozenset({Operation.CREATE, *READ_BACK})
-_CLOSED = "the request is closed: nothing is done for it any more"
+CLOSED = "the request is closed: nothing is done for it any more"
 
 
 def redrive(request: Request, act: Redrive) -> list[Fact]:
     """Owe what failed once more: what definitely did not happen as it is, all else only after a look."""
     if request.closed:
-        return _declined(act, _CLOSED)
+        return declined(act, CLOSED)
     again = [*(_dead(request, dead, act) for dead in request.dead), *_failed(request, act)]
     if not again:
-        return _declined(act, "nothing failed that could be sent again: see what the request waits for")
+        return declined(act, "nothing failed that could be sent again: see what the request waits for")
     return [*sorted(again, key=lambda each: each.was_seq)]
 
 
@@ -46,15 +46,15 @@ def _failed(request: Request, act: Redrive) -> Iterator[Redriven]:
 def recheck(request: Request, act: Recheck) -> list[Fact]:
     """Look at what became of the failed calls, each kind once; nothing is sent."""
     if request.closed:
-        return _declined(act, _CLOSED)
+        return declined(act, CLOSED)
     concerned = set(_reads(request, act.read_backs))
     if act.can_look_up and any(dead.operation is Operation.CREATE for dead in request.dead):
         concerned.add(Operation.LOOK_UP)
     if not concerned:
-        return _declined(act, "nothing failed that can be read back or looked up: redrive or close it")
+        return declined(act, "nothing failed that can be read back or looked up: redrive or close it")
     under_way = {owed.operation for owed in request.owed if owed.seq}
     asked: list[Fact] = [RecheckAsked(each, act.who, act.reason) for each in sorted(concerned - under_way)]
-    return asked or _declined(act, "a recheck is under way: wait for what it shows")
+    return asked or declined(act, "a recheck is under way: wait for what it shows")
 
 
 def _reads(request: Request, read_backs: Collection[Operation]) -> Iterator[Operation]:
@@ -70,9 +70,9 @@ def _reads(request: Request, read_backs: Collection[Operation]) -> Iterator[Oper
 def close(request: Request, act: Close) -> list[Fact]:
     """End what is left of the request: a person has settled it elsewhere."""
     if request.closed:
-        return _declined(act, "the request is closed already")
+        return declined(act, "the request is closed already")
     if not request.is_pending and request.failure is None:
-        return _declined(act, "the request is settled and nothing is wrong with it")
+        return declined(act, "the request is settled and nothing is wrong with it")
     return [Closed(act.who, act.reason)]
 
 
@@ -86,13 +86,13 @@ def discard_reports(request: Request, act: DiscardReports) -> list[Fact]:
         if unit.said in {Said.REJECTED, Said.CANCELLED} and unit.by in {0, *reports}
     )
     if request.closed:
-        return _declined(act, _CLOSED)
+        return declined(act, CLOSED)
     if request.withdrawn or request.withdrawal:
-        return _declined(act, f"{request.provider} was told to stop: it does not ship these units any more")
+        return declined(act, f"{request.provider} was told to stop: it does not ship these units any more")
     if not all(each.is_unsent for each in owed) or any(request.units[index].refusals for index in units):
-        return _declined(act, "NewStore may have been told: release what holds it back, and see what is shown there")
+        return declined(act, "NewStore may have been told: release what holds it back, and see what is shown there")
     if not units:
-        return _declined(act, "nothing that was rejected or cancelled waits to be told to NewStore")
+        return declined(act, "nothing that was rejected or cancelled waits to be told to NewStore")
     return [UnitsReopened(units, reports, act.who, act.reason)]
 
 
@@ -109,5 +109,6 @@ def discard(_: Request, act: Discard) -> list[Fact]:
     return [QuarantineLeft("discarded", act.message, act.who, act.reason)]
 
 
-def _declined(act: Act, why: str) -> list[Fact]:
+def declined(act: Act, why: str) -> list[Fact]:
+    """Say why what a person commanded can't be done."""
     return [Declined(act.who, act.action, why)]

@@ -2,7 +2,8 @@
 
 from .commands import End, RejectByHand, Reroute
 from .deliveries import Operation
-from .events import Declined, Fact, OrderWithdrawn, ProviderAssigned, UnitsRejected, UnitsWithdrawn, WithdrawalAsked
+from .events import Fact, OrderWithdrawn, ProviderAssigned, UnitsRejected, UnitsWithdrawn, WithdrawalAsked
+from .exits import CLOSED, declined
 from .requests import Request, Withdrawal
 
 _NEVER_TAKEN = frozenset({End.REFUSED, End.EXHAUSTED, End.ABSENT})
@@ -11,14 +12,14 @@ _NEVER_TAKEN = frozenset({End.REFUSED, End.EXHAUSTED, End.ABSENT})
 def reroute(request: Request, act: Reroute) -> list[Fact]:
     """Give the request to another provider, at once or after the present one has stopped."""
     if why := _cannot_reroute(request, act) or _cannot_stop(request, act):
-        return [Declined(act.who, act.action, why)]
+        return declined(act, why)
     return _stop(request, act, Withdrawal(act.to, None, act.who, act.reason))
 
 
 def reject(request: Request, act: RejectByHand) -> list[Fact]:
     """Reject the open units, and those whose rejection waits for proof, once the provider has stopped."""
     if why := _cannot_reject(request) or _cannot_stop(request, act):
-        return [Declined(act.who, act.action, why)]
+        return declined(act, why)
     return _stop(request, act, Withdrawal(None, act.rejection_reason, act.who, act.reason))
 
 
@@ -72,7 +73,7 @@ def _follow(request: Request, proof: str, then: Withdrawal) -> list[Fact]:
 def _cannot_reroute(request: Request, act: Reroute) -> str:
     final = len(request.units) - len(request.open_units)
     if request.closed:
-        return "the request is closed: nothing is done for it any more"
+        return CLOSED
     if act.to == request.provider:
         return f"{act.to} is its provider already: redrive what failed there"
     if act.to in request.former:
@@ -84,7 +85,7 @@ def _cannot_reroute(request: Request, act: Reroute) -> str:
 
 def _cannot_reject(request: Request) -> str:
     if request.closed:
-        return "the request is closed: nothing is done for it any more"
+        return CLOSED
     if not request.open_units and not request.unproved_rejections:
         return "every unit is final: there is nothing left to reject"
     return ""

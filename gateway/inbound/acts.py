@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -32,8 +31,8 @@ from gateway.telemetry import trace
 from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK, Desk
-from .problems import ECHO, Problem
-from .queries import Reason, filters_of, place_of, read_as
+from .problems import Problem
+from .queries import Reason, check_named, filters_of, id_of, no_such_request, place_of, read_as
 
 _MOST_AT_ONCE = 500
 _PER_SECOND = 100
@@ -90,25 +89,13 @@ CONSEQUENCES = {
 """What an act does, in words that every dialog and dry run shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    request_id: str
-    at: datetime
-    who: str
-    action_id: str
-    reason: str
-
-    def facts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("request_id", "at", "who", "action_id", "reason")}
-
-
 async def act_on_one(request: web.Request) -> web.Response:
     """Do something about one request."""
     order = read_as(Order, await request.read())
     action = request.match_info["action"]
-    result = await _act(request.app[DESK], request[OPERATOR].name, action, request.match_info["id"], order)
+    result = await _act(request.app[DESK], request[OPERATOR].name, action, id_of(request), order)
     if result is None:
-        raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
+        raise no_such_request()
     return json_answer(result, 200 if result.done or order.dry_run else 409)
 
 
@@ -147,7 +134,7 @@ async def _at_bounded_speed(desk: Desk, who: str, action: str, ids: list[str], o
 async def _act(desk: Desk, who: str, action: str, request_id: str, order: Order) -> ActResult | None:
     if not order.reason.strip():
         raise Problem(400, "an act needs a reason; it goes into the audit")
-    before = None if "\0" in request_id else await stories.request(desk.pool, request_id)
+    before = await stories.request(desk.pool, request_id)
     if before is None:
         return None
     command = _command(desk, who, action, before, order)
@@ -168,14 +155,14 @@ def _consequence(action: str, order: Order) -> str:
 
 
 def _command(desk: Desk, who: str, action: str, before: Request, order: Order) -> Command:
-    given = _Given(
-        request_id=before.id,
-        at=datetime.now(UTC),
-        who=who,
-        action_id=order.action_id or secrets.token_hex(8),
-        reason=order.reason.strip(),
-    )
-    return _COMMANDS[action](desk, before, order, given.facts())
+    given = {
+        "request_id": before.id,
+        "at": datetime.now(UTC),
+        "who": who,
+        "action_id": order.action_id or secrets.token_hex(8),
+        "reason": order.reason.strip(),
+    }
+    return _COMMANDS[action](desk, before, order, given)
 
 
 def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) -> Command:
@@ -186,10 +173,7 @@ def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) ->
 
 
 def _reroute(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
-    if order.to not in desk.settings.providers:
-        raise Problem(
-            400, f"no provider {order.to[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.providers)}"
-        )
+    check_named("provider", order.to, desk.settings.providers)
     return Reroute(**given, to=order.to, can_withdraw=_can_withdraw(desk, before), stopped=order.provider_stopped)
 
 

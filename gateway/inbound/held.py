@@ -14,7 +14,7 @@ from .access import OPERATOR
 from .answers import json_answer
 from .desk import DESK
 from .problems import ECHO, Problem
-from .queries import Reason, number_of, read_as
+from .queries import Reason, check_named, number_of, read_as, reason_in
 
 _LONGEST = 60 * 24 * 365.0
 
@@ -28,10 +28,6 @@ class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
     minutes: float | None = None
 
 
-class ReleaseOrder(msgspec.Struct, forbid_unknown_fields=True):
-    reason: Reason
-
-
 async def list_holds(request: web.Request) -> web.Response:
     """List what is held back now."""
     return json_answer({"holds": [shown(each) for each in await holds.active(request.app[DESK].pool)]})
@@ -42,14 +38,10 @@ async def place_hold(request: web.Request) -> web.Response:
     order = read_as(HoldOrder, await request.read())
     desk = request.app[DESK]
     scope, name = _scope(order.scope, order.name)
-    if order.scope == "provider" and name not in desk.settings.providers:
-        raise Problem(
-            400, f"no provider {name[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.providers)}"
-        )
-    if scope in {"location", "rejections"} and name not in desk.settings.locations:
-        raise Problem(
-            400, f"no location {name[:ECHO]!r} in the settings; choose one of {', '.join(desk.settings.locations)}"
-        )
+    if order.scope == "provider":
+        check_named("provider", name, desk.settings.providers)
+    if scope in {"location", "rejections"}:
+        check_named("location", name, desk.settings.locations)
     if not order.reason.strip():
         raise Problem(400, "a hold needs a reason; whoever comes next reads it")
     if order.minutes is not None and not 0 < order.minutes <= _LONGEST:
@@ -65,13 +57,11 @@ async def place_hold(request: web.Request) -> web.Response:
 
 async def release_hold(request: web.Request) -> web.Response:
     """Release one hold; others on the same thing stay."""
-    order = read_as(ReleaseOrder, await request.read())
+    reason = reason_in(await request.read(), "a release")
     hold_id = number_of("id", request.match_info["id"])
-    if not order.reason.strip():
-        raise Problem(400, "a release needs a reason; it goes into the audit")
     pool = request.app[DESK].pool
     with trace.act("release") as span:
-        released = await holds.release(pool, hold_id or 0, request[OPERATOR].name, order.reason)
+        released = await holds.release(pool, hold_id or 0, request[OPERATOR].name, reason)
         if released is None:
             raise Problem(404, "no hold of this id is active; GET /v1/holds lists those that are")
         await _tell(span, pool, released)

@@ -26,7 +26,7 @@ from .overview import list_destinations, list_failures, list_locations, show_me,
 from .patience import within
 from .problems import Problem, name_no_version, problems, unavailable
 from .quarantined import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
-from .queries import filters_of, limit_of, number_of, place_of
+from .queries import filters_of, id_of, limit_of, no_such_request, number_of, place_of
 
 NUMBERS = web.AppKey("numbers", Numbers)
 
@@ -113,11 +113,10 @@ async def list_audit(request: web.Request) -> web.Response:
 
 async def show_request(request: web.Request) -> web.Response:
     """Tell one request's whole story."""
-    request_id = request.match_info["id"]
     desk = request.app[DESK]
-    story = None if "\0" in request_id else await listing.story(desk.pool, request_id, desk.settings.providers)
+    story = await listing.story(desk.pool, id_of(request), desk.settings.providers)
     if story is None:
-        raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
+        raise no_such_request()
     return json_answer(story)
 
 

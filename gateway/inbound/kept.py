@@ -16,16 +16,9 @@ from .access import may_see_people
 from .answers import json_answer
 from .desk import DESK
 from .masking import masked
-from .problems import Problem
-from .queries import Reason, read_as
+from .queries import id_of, no_such_request, reason_in
 
 _MOST = 10_000  # bytes that are shown of what is no JSON
-
-
-class RevealOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Why somebody must see personal data."""
-
-    reason: Reason
 
 
 async def show_bodies(request: web.Request) -> web.Response:
@@ -41,12 +34,10 @@ async def reveal(request: web.Request) -> web.Response:
 
 async def revealed(request: web.Request, subject: str, found: Sequence[Body]) -> web.Response:
     """Show bodies as they came, once it is in the audit who sees them and why."""
-    who, order = may_see_people(request), read_as(RevealOrder, await request.read())
-    if not order.reason.strip():
-        raise Problem(400, "to see personal data needs a reason; it goes into the audit")
+    who, reason = may_see_people(request), reason_in(await request.read(), "to see personal data")
+    outcome = f"showed {len(found)} bodies"
     await audit.write(
-        request.app[DESK].pool, who=who, action="reveal", subject=subject, reason=order.reason.strip(),
-        outcome=f"showed {len(found)} bodies",
+        request.app[DESK].pool, who=who, action="reveal", subject=subject, reason=reason, outcome=outcome
     )  # fmt: skip
     return unkept({"masked": False, "bodies": [_shown(each, _whole(each.body)) for each in found]})
 
@@ -64,10 +55,9 @@ def unkept(document: object) -> web.Response:
 
 
 async def _kept(request: web.Request) -> list[Body]:
-    request_id = request.match_info["id"]
-    found = None if "\0" in request_id else await bodies.kept(request.app[DESK].pool, request_id)
+    found = await bodies.kept(request.app[DESK].pool, id_of(request))
     if found is None:
-        raise Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
+        raise no_such_request()
     return found
 
 

@@ -10,10 +10,9 @@ from gateway.ledger.listing import FILTERS, STATUSES
 
 from .acts import ACTIONS, BULK, ActResult, BulkOrder, BulkResult, Order
 from .answers import CallbackReceipt, Receipt
-from .held import HoldOrder, ReleaseOrder
-from .kept import RevealOrder
+from .held import HoldOrder
 from .problems import ProblemDocument
-from .quarantined import Decision
+from .queries import Decision
 from .shapes import (
     AuditPage,
     BodyList,
@@ -83,7 +82,7 @@ ROUTES = (
     ),
     _Route(
         "post", "/v1/requests/{id}/reveal", "The same as it came; an admin says why, and it is audited",
-        {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=RevealOrder,
+        {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=Decision,
     ),
     _Route(
         "post", "/v1/requests/{id}/{action}", f"Do something about a request: {', '.join(ACTIONS)}",
@@ -103,7 +102,7 @@ ROUTES = (
     ),
     _Route(
         "post", "/v1/holds/{id}/release", "Release a hold", {200: HoldStory}, (400, 401, 403, 404, 503),
-        "operator_token", takes=ReleaseOrder,
+        "operator_token", takes=Decision,
     ),
     _Route(
         "get", "/v1/quarantine", "List messages that wait for a decision", {200: QuarantinePage}, (400, 401, 503),
@@ -115,7 +114,7 @@ ROUTES = (
     ),
     _Route(
         "post", "/v1/quarantine/{id}/reveal", "Its body as it came; an admin says why, and it is audited",
-        {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=RevealOrder,
+        {200: BodyList}, (400, 401, 403, 404, 503), "operator_token", takes=Decision,
     ),
     *(
         _Route(

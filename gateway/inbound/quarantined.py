@@ -23,14 +23,10 @@ from .answers import json_answer
 from .desk import DESK, Desk
 from .kept import revealed, unkept, without_people
 from .problems import Problem
-from .queries import Reason, limit_of, number_of, read_as
+from .queries import limit_of, number_of, reason_in
 from .rejoin import with_location_rule
 
 _SHOWN = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
-
-
-class Decision(msgspec.Struct, forbid_unknown_fields=True):
-    reason: Reason
 
 
 async def list_quarantine(request: web.Request) -> web.Response:
@@ -60,7 +56,7 @@ async def reveal_quarantined(request: web.Request) -> web.Response:
 
 async def replay(request: web.Request) -> web.Response:
     """Read a message again, as the settings and adapters are now, and apply it."""
-    order = _decision(await request.read())
+    reason = reason_in(await request.read(), "a decision")
     desk, who, kept = request.app[DESK], request[OPERATOR].name, await _find(request)
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
@@ -74,7 +70,7 @@ async def replay(request: web.Request) -> web.Response:
         raise Problem(409, "nobody has its request yet; it is applied by itself when the request arrives")
     outcome = codec.outcome(applied.events) or "nothing new"
     # Where the request itself had quarantined it, its own commit has taken it off the list.
-    told = {"who": who, "action": "replay", "reason": order.reason, "outcome": outcome}
+    told = {"who": who, "action": "replay", "reason": reason, "outcome": outcome}
     if not await quarantine.settle(desk.pool, kept["id"], **told):
         await audit.write(desk.pool, subject=f"quarantine {kept['id']}", **told)
     return json_answer({"id": kept["id"], "request_id": applied.request.id, "outcome": outcome})
@@ -82,12 +78,12 @@ async def replay(request: web.Request) -> web.Response:
 
 async def discard(request: web.Request) -> web.Response:
     """Take a message out of quarantine without applying it; its bytes are kept."""
-    order = _decision(await request.read())
+    reason = reason_in(await request.read(), "a decision")
     desk, who, kept = request.app[DESK], request[OPERATOR].name, await _find(request)
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
     said: ProviderSaid | None = kept["command"]
-    told = {"who": who, "action": "discard", "reason": order.reason, "outcome": "discarded"}
+    told = {"who": who, "action": "discard", "reason": reason, "outcome": "discarded"}
     with trace.act("discard", source=kept["source"]) as span:
         if said is not None and kept["reason"] != "unknown_request":
             applied = await desk.writer.apply(
@@ -96,7 +92,7 @@ async def discard(request: web.Request) -> web.Response:
                     at=datetime.now(UTC),
                     who=who,
                     action_id=secrets.token_hex(8),
-                    reason=order.reason,
+                    reason=reason,
                     message=said.cause,
                 )
             )
@@ -115,13 +111,6 @@ def _tell(span: trace.Span, applied: Applied | None) -> None:
     if applied is not None and applied.request is not None:
         span.facts["request_id"] = applied.request.id
         span.link(applied.trace)
-
-
-def _decision(body: bytes) -> Decision:
-    order = read_as(Decision, body)
-    if not order.reason.strip():
-        raise Problem(400, "a decision needs a reason; it goes into the audit")
-    return order
 
 
 async def _find(request: web.Request) -> dict[str, Any]:

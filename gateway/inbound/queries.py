@@ -1,10 +1,11 @@
 """Read what operators ask: filters, page sizes, and the JSON of what they want done."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
+from aiohttp import web
 
 from gateway.ledger import listing
 
@@ -18,6 +19,12 @@ _MOST = 200
 _TIMES = frozenset({"since", "until", "changed_since"})
 
 
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """Why somebody decides so."""
+
+    reason: Reason
+
+
 def read_as(kind: type[T], body: bytes) -> T:
     """Read a JSON body as this type; what is wrong is a 400 that says where."""
     try:
@@ -27,6 +34,14 @@ def read_as(kind: type[T], body: bytes) -> T:
     if any("\0" in text for text in _texts(read)):
         raise Problem(400, "the body holds a NUL character; remove it")
     return read
+
+
+def reason_in(body: bytes, what: str) -> str:
+    """Read why somebody wants `what`; nothing is done without it."""
+    reason = read_as(Decision, body).reason.strip()
+    if not reason:
+        raise Problem(400, f"{what} needs a reason; it goes into the audit")
+    return reason
 
 
 def _texts(read: msgspec.Struct) -> Iterator[str]:
@@ -48,6 +63,24 @@ def filters_of(asked: Mapping[str, str]) -> dict[str, str]:
     if {"changed_since", "taken_by", "failure"} & asked.keys() and asked.get("status") not in listing.OPEN_STATUSES:
         raise Problem(400, "changed_since, taken_by and failure need a status: pending, failed, rejected or unroutable")
     return {**asked, **{name: moment_of(name, asked[name]).isoformat() for name in _TIMES & asked.keys()}}
+
+
+def check_named(kind: str, name: str, named: Collection[str]) -> None:
+    """Check that the settings name this location or provider."""
+    if name not in named:
+        raise Problem(400, f"no {kind} {name[:ECHO]!r} in the settings; choose one of {', '.join(named)}")
+
+
+def id_of(request: web.Request) -> str:
+    """Give the id of a request in a path; one that no request can have is answered at once."""
+    request_id = request.match_info["id"]
+    if "\0" in request_id:
+        raise no_such_request()
+    return request_id
+
+
+def no_such_request() -> Problem:
+    return Problem(404, "no request has this id; look it up by order or reference in /v1/requests")
 
 
 def moment_of(name: str, text: str) -> datetime:

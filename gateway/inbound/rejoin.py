@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import asyncpg
 
-from gateway.domain.commands import OnProviderCancel, ProviderSaid, Word
+from gateway.domain.commands import ProviderSaid, Word
 from gateway.ledger import quarantine, stories
 from gateway.ledger.entries import Unstorable
 from gateway.ledger.writer import Writer
@@ -31,4 +31,4 @@ async def with_location_rule(pool: asyncpg.Pool, settings: Settings, said: Provi
     if said.word is not Word.CANCELLED:
         return said
     location = settings.locations.get(await stories.location_of(pool, said.request_id) or "")
-    return replace(said, on_cancel=OnProviderCancel(location.on_provider_cancel)) if location else said
+    return replace(said, on_cancel=location.on_provider_cancel) if location else said

@@ -90,10 +90,8 @@ async def requests(
     providers: Collection[str] | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """List requests, newest first, each with what it waits for; the second value names the next page."""
-    received_at, request_id = place(after)
-    wanted = [filters.get(name) for name in FILTERS]
     async with reading(pool) as connection:
-        rows = await connection.fetch(_LIST, received_at, request_id, *wanted, limit + 1)
+        rows = await connection.fetch(_LIST, *_chosen(filters, after), limit + 1)
         page = rows[:limit]
         owed = await connection.fetch(_OWED, [row["id"] for row in page], BRAKED)
     shown = [_show(row, [each for each in owed if each["request_id"] == row["id"]], providers) for row in page]
@@ -102,12 +100,14 @@ async def requests(
 
 async def count(pool: Pool, filters: Mapping[str, str], after: str | None = None) -> int:
     """Count what a list would show from a place on."""
-    received_at, request_id = place(after)
     async with reading(pool) as connection:
-        found: int = await connection.fetchval(
-            _COUNT, received_at, request_id, *[filters.get(name) for name in FILTERS]
-        )  # fmt: skip
+        found: int = await connection.fetchval(_COUNT, *_chosen(filters, after))
     return found
+
+
+def _chosen(filters: Mapping[str, str], after: str | None) -> list[object]:
+    """Give the arguments of `_CHOSEN`."""
+    return [*place(after), *(filters.get(name) for name in FILTERS)]
 
 
 async def story(pool: Pool, request_id: str, providers: Collection[str] | None = None) -> dict[str, Any] | None:

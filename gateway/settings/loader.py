@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.domain.brakes import Brake
+from gateway.domain.commands import OnProviderCancel
 from gateway.settings import kinds
 from gateway.settings.kinds import SecretKinds
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
     ADAPTERS,
-    PROVIDER_CANCEL_POLICIES,
     READ_BACK_OPERATIONS,
     ROLES,
     Database,
@@ -191,7 +191,7 @@ def _location(location: str, table: Table, secrets: SecretKinds, providers: Iter
     options: dict[str, Any] = table.given(
         time_zone=kinds.time_zone,
         confirm_first=kinds.whole(0, 1_000),
-        on_provider_cancel=kinds.one_of(PROVIDER_CANCEL_POLICIES),
+        on_provider_cancel=kinds.one_of(tuple(OnProviderCancel)),
     )
     return Location(
         id=location,

@@ -5,13 +5,12 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from gateway.domain.brakes import Brake
+from gateway.domain.commands import OnProviderCancel
 from gateway.settings.secret import Secret
 
 Role = Literal["viewer", "operator", "admin"]
-ProviderCancelPolicy = Literal["quarantine", "reject", "cancel"]
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
-PROVIDER_CANCEL_POLICIES: Final[tuple[ProviderCancelPolicy, ...]] = ("quarantine", "reject", "cancel")
 ADAPTERS: Final = ("http",)
 READ_BACK_OPERATIONS: Final = ("shipment", "rejection", "cancellation")
 
@@ -96,7 +95,7 @@ class Location:
     api_keys: tuple[Secret, ...]
     time_zone: str = "UTC"
     confirm_first: int = 0
-    on_provider_cancel: ProviderCancelPolicy = "quarantine"
+    on_provider_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)

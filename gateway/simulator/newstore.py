@@ -173,10 +173,7 @@ class NewStore(Served):
         order = {**request.body, "id": self._uuid(), "items": rejected}
         successor = self._open(order, location, (*request.tried, location), request.id)
         request.rerouted_to = successor.id
-        self._spawn(self._send_successor(successor.id))
-
-    async def _send_successor(self, request_id: str) -> None:
-        await self.send(request_id)
+        self._spawn(self.send(successor.id))
 
     @web.middleware
     async def _meet_fate(self, request: web.Request, handler: Handler) -> web.StreamResponse:

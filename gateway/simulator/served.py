@@ -30,7 +30,7 @@ class Served:
         self._middlewares = tuple(middlewares)
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen, and take up what the last stop left undone."""
@@ -80,7 +80,7 @@ class Served:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

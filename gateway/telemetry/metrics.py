@@ -62,10 +62,9 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
     return Gauge(name, text, labels, registry=REGISTRY)
 
 
-def _number(name: str, text: str, *labels: str) -> Gauge:
+def _number(name: str, text: str, *labels: str) -> None:
     DECLARED.append(Declared(name, "gauge", labels, "database", text))
     NUMBERS[name] = Gauge(name, text, labels, registry=REGISTRY)
-    return NUMBERS[name]
 
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -73,35 +72,33 @@ _CALL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 _LONG = (0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 259_200.0, 604_800.0)
 
 # What needs attention now. These three names are the users' own.
-PENDING = _number(
-    "pending_shipments", "Requests with a unit not said final, or said and not yet proved", "location", "provider"
-)
-FAILED = _number("failed_shipments", "Requests that wait for a person, by why", "location", "provider", "reason")
-REJECTED = _number(
+_number("pending_shipments", "Requests with a unit not said final, or said and not yet proved", "location", "provider")
+_number("failed_shipments", "Requests that wait for a person, by why", "location", "provider", "reason")
+_number(
     "rejected_shipments", "Requests with rejected units not yet proved, or waiting for siblings", "location", "provider"
 )
-UNROUTABLE = _number(
+_number(
     "gateway_unroutable_requests",
     "Open requests without a provider, or of one that the settings do not name",
     "location",
 )
-OLDEST_PENDING = _number("gateway_oldest_pending_seconds", "Since the oldest pending request was received", "location")
-OLDEST_FAILED = _number(
+_number("gateway_oldest_pending_seconds", "Since the oldest pending request was received", "location")
+_number(
     "gateway_oldest_failed_seconds", "Since the last change of the request that waits longest for a person", "location"
 )
-OLDEST_UNACCEPTED = _number(
+_number(
     "gateway_oldest_unaccepted_seconds",
     "Since the oldest request was received of which its provider has said nothing",
     "location",
 )
-SIBLING_WAIT = _number(
+_number(
     "gateway_sibling_wait_seconds",
     "Since the last word on the request whose rejected units wait longest for their siblings",
     "location",
 )
-UNVERIFIED = _number("gateway_unverified", "Units that NewStore took and never showed within the time-box", "operation")
-QUARANTINED = _number("gateway_quarantined", "Messages in quarantine", "source")
-OLDEST_QUARANTINED = _number("gateway_oldest_quarantined_seconds", "Since the oldest of them came", "source")
+_number("gateway_unverified", "Units that NewStore took and never showed within the time-box", "operation")
+_number("gateway_quarantined", "Messages in quarantine", "source")
+_number("gateway_oldest_quarantined_seconds", "Since the oldest of them came", "source")
 
 # Units, as they become so.
 ACCEPTED_UNITS = _counter("gateway_accepted_units_total", "Units that a provider accepted", "location", "provider")
@@ -163,27 +160,25 @@ TOKEN_EXPIRES = _gauge(
     "gateway_newstore_token_expiry_timestamp_seconds", "When the present token ends, as Unix time; 0 before the first"
 )
 TAKEOVERS = _counter("gateway_takeovers_total", "Claims taken over from a process that died or lost sight of them")
-WAITING = _number(
+_number(
     "gateway_waiting_deliveries",
     "Owed calls that are due and that nobody has claimed, counted up to 5000 for each DC and urgency",
     "destination",
 )
-OLDEST_WAITING = _number("gateway_oldest_waiting_seconds", "Since the call was due that waits longest", "destination")
-CLAIMED = _number("gateway_claimed_deliveries", "Owed calls that a process is making", "destination")
-DEAD = _number(
+_number("gateway_oldest_waiting_seconds", "Since the call was due that waits longest", "destination")
+_number("gateway_claimed_deliveries", "Owed calls that a process is making", "destination")
+_number(
     "gateway_dead_deliveries", "Owed calls that ended without being taken and wait for a person",
     "destination", "operation",
 )  # fmt: skip
-BREAKER_OPEN = _number("gateway_breaker_open", "1 while the circuit breaker of a destination is open", "destination")
-BUDGET_LEFT = _number(
+_number("gateway_breaker_open", "1 while the circuit breaker of a destination is open", "destination")
+_number(
     "gateway_budget_left", "Calls that may start now, of the budget of one second and of five minutes",
     "destination", "budget",
 )  # fmt: skip
-HOLDS = _number("gateway_holds_active", "Holds in force; those on single requests have no name", "scope", "name")
-OLDEST_HOLD = _number(
-    "gateway_oldest_hold_seconds", "Since the oldest of them was placed that only a person ends", "scope", "name"
-)
-BRAKES = _number(
+_number("gateway_holds_active", "Holds in force; those on single requests have no name", "scope", "name")
+_number("gateway_oldest_hold_seconds", "Since the oldest of them was placed that only a person ends", "scope", "name")
+_number(
     "gateway_brake_tripped",
     "1 while the gateway itself holds a location's rejections back: its brake has tripped, or it is new",
     "location",
@@ -198,10 +193,8 @@ DATABASE_UP = _gauge(
 )
 NUMBERS_AGE = _gauge("gateway_numbers_age_seconds", "Since what is of the database was read")
 NUMBERS_SECONDS = _gauge("gateway_numbers_seconds", "How long the database took to tell it")
-DEFAULT_PARTITION_ROWS = _number(
-    "gateway_default_partition_rows", "Rows that no month's partition took, counted up to 1000", "table"
-)
-PROCESSES = _number("gateway_processes", "Living gateway processes")
+_number("gateway_default_partition_rows", "Rows that no month's partition took, counted up to 1000", "table")
+_number("gateway_processes", "Living gateway processes")
 POOL_CONNECTIONS = _gauge("gateway_pool_connections", "Database connections of the pool", "state")
 POOL_WAIT = _gauge("gateway_pool_wait_seconds", "How long the last look at the database waited for a connection")
 LOOP_LAG = _histogram(

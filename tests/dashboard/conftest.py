@@ -27,18 +27,23 @@ NewPage = Callable[[str], Awaitable["Page"]]
 
 
 @pytest.fixture(scope="session")
-async def stage(new_database: Callable[[str], Awaitable[str]]) -> AsyncIterator[World]:
-    """One gateway and its simulators for all tests of the dashboard."""
-    if find_spec("streamlit") is None:
-        pytest.skip("streamlit is not installed: pip install -e '.[dashboard]'")
+async def stage_database(new_database: Callable[[str], Awaitable[str]]) -> str:
     dsn = await new_database("gateway_dashboard")
     connection = await asyncpg.connect(dsn)
     try:
         await migrate(connection)
     finally:
         await connection.close()
+    return dsn
+
+
+@pytest.fixture(scope="session")
+async def stage(stage_database: str) -> AsyncIterator[World]:
+    """One gateway and its simulators for all tests of the dashboard."""
+    if find_spec("streamlit") is None:
+        pytest.skip("streamlit is not installed: pip install -e '.[dashboard]'")
     with tempfile.TemporaryDirectory(prefix="gateway-test-") as folder:
-        async with stand.world(Path(folder), dsn) as world:
+        async with stand.world(Path(folder), stage_database) as world:
             yield world
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 import dashboard
 from gateway.demo.world import World
 from gateway.inbound.acts import ACTIONS, BULK
 from tests.dashboard import stand
+from tests.ledger.owed import owe
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -115,6 +117,18 @@ async def test_what_is_empty_says_what_that_means(person: None) -> None:
     assert "Quarantine is empty" in said(await look("failures", show="Quarantine"))
     assert "Nothing is held back" in said(await look("places"))
     assert "Every DC has a provider" in said(await look("shipments", status="unroutable"))
+
+
+async def test_a_queue_that_nobody_counted_to_its_end_is_said_to_be_longer(person: None, stage_database: str) -> None:
+    async with asyncpg.create_pool(stage_database, min_size=1, max_size=1) as pool:
+        for destination, count in (("newstore", 5_001), ("flaky", 5_000)):
+            # Due in an hour: nobody makes these calls.
+            await owe(pool, f"w-{destination}-", destination=destination, count=count, age=-3_600)
+        shown = await look("places")
+        await pool.execute("DELETE FROM deliveries WHERE request_id LIKE 'w-%'")
+    rows = shown.dataframe[0].value
+    waiting = dict(zip(rows["name"], rows["waiting"], strict=True))
+    assert (waiting["newstore"], waiting["flaky"], waiting["quick"]) == ("5,000+", "5,000", "0")
 
 
 async def test_an_unknown_request_says_what_to_do(person: None) -> None:

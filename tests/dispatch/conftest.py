@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from gateway.app import ensure_partitions
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.ledger.processes import Membership
@@ -19,6 +18,7 @@ from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
+from gateway.sweeps import ensure_partitions
 from tests.listening import listening
 from tests.processes import Gateway, gateway
 

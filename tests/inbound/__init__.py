@@ -12,6 +12,7 @@ import asyncpg
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.domain.commands import OnProviderCancel
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
@@ -52,7 +53,7 @@ SETTINGS = Settings(
     locations={
         "DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01"))),
         "DC02": Location("DC02", None, (Secret("the-key-of-DC01"),)),
-        "DC03": Location("DC03", "acme", (Secret("the-key-of-DC01"),), on_provider_cancel="cancel"),
+        "DC03": Location("DC03", "acme", (Secret("the-key-of-DC01"),), on_provider_cancel=OnProviderCancel.CANCEL),
     },
     body_limit=1_048_576,
 )

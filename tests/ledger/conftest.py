@@ -1,13 +1,11 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
 
 from gateway.ledger.writer import Writer
-
-Writing = Callable[[], Writer]
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """What the registry holds, by name and labels."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -8,8 +7,6 @@ from gateway.telemetry.metrics import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Grown = Callable[[], dict[str, float]]
 
 
 def value(name: str, /, **labels: str) -> float | None:

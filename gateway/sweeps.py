@@ -1,0 +1,111 @@
+"""What is looked for again and again, because no event in this process announces it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import asyncpg
+
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.domain.commands import Assign
+from gateway.ledger import aside, claims, holds, processes, stories
+from gateway.ledger.entries import LedgerUnavailable
+from gateway.ledger.processes import Membership
+from gateway.ledger.writer import DATABASE_AWAY, Writer
+from gateway.settings import Settings
+from gateway.telemetry.logs import log
+
+_SWEEP = 2.0  # seconds between looks for what no event in this process announces
+_GATHER = 0.05  # seconds in which new requests gather for one look at what came before them
+_WATCH = 0.5  # seconds between looks for claims of processes that are gone
+_STRAYED = """
+SELECT EXISTS (
+    SELECT FROM events_default WHERE month = $1 UNION ALL SELECT FROM attempts_default WHERE month = $1
+    UNION ALL SELECT FROM payloads_default WHERE month = $1)
+"""
+# A statement of its own: one that has looked into a table while it waits for another process is in that one's way.
+_ENSURE_PARTITIONS = "SELECT ensure_partitions($1)"
+
+
+async def sweep(
+    pool: asyncpg.Pool,
+    writer: Writer,
+    settings: Settings,
+    join: Callable[[Sequence[str] | None], Awaitable[None]],
+) -> None:
+    """Look after months, requests without a provider, messages that came early, and what steps aside."""
+    while True:
+        await _quietly(ensure_partitions, pool)
+        await _quietly(_assign_unroutable, pool, writer, settings)
+        await _quietly(join, None)
+        await _quietly(aside.step_aside, pool)
+        await asyncio.sleep(_SWEEP)
+
+
+async def watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher, membership: Membership) -> None:
+    """Look after the calls of processes that are gone, and after the brakes."""
+    while True:
+        if membership.is_alive:  # whoever is cut off itself knows nothing of the others
+            await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher, membership.back_at)
+        await _quietly(holds.trip, pool, settings.brake)
+        await asyncio.sleep(_WATCH)
+
+
+async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher, back_at: datetime | None) -> None:
+    try:
+        async with pool.acquire() as connection:
+            taken = await processes.take_over(connection, grace=grace, back_at=back_at)
+            if taken + await claims.free_lost(connection, grace=grace):
+                dispatcher.wake()
+    except DATABASE_AWAY:
+        await pool.expire_connections()  # they may lead to a server that is gone, or that only reads by now
+        raise
+
+
+async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
+    """Make the partitions of this month and the next, before anything can land in the default one.
+
+    A month whose rows lie there already, because a clock was wrong, stays there until a person has moved them.
+    """
+    this = (today or datetime.now(UTC).date()).replace(day=1)
+    for month in (this, (this + timedelta(days=32)).replace(day=1)):
+        if not await pool.fetchval(_STRAYED, month):
+            await pool.execute(_ENSURE_PARTITIONS, month)
+
+
+async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Settings) -> None:
+    """Route what was parked while its location had no provider, once the settings name one."""
+    for location in settings.locations.values():
+        if location.provider is None:
+            continue
+        for request_id in await stories.unroutable(pool, location.id):
+            await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
+
+
+def gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:
+    """Look once for all requests of a moment: what has come before them is rare, and the sweep looks too."""
+    fresh: set[str] = set()
+    looking: set[asyncio.Task[None]] = set()
+
+    async def look() -> None:
+        await asyncio.sleep(_GATHER)
+        found = list(fresh)
+        fresh.clear()
+        await _quietly(join, found)
+
+    def received(request_ids: list[str]) -> None:
+        if not fresh:
+            task = asyncio.create_task(look())
+            looking.add(task)
+            task.add_done_callback(looking.discard)
+        fresh.update(request_ids)
+
+    return received
+
+
+async def _quietly(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
+    """A sweep that the database interrupts comes round again."""
+    try:
+        await work(*arguments)
+    except (*DATABASE_AWAY, LedgerUnavailable) as error:
+        log("sweep.interrupted", error)

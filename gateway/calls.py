@@ -2,7 +2,8 @@
 
 CallError
 ├── NotSent          it never left, or was answered with "not now": try again
-│   └── Throttled    … not before `retry_after` seconds
+│   ├── Throttled    … not before `retry_after` seconds
+│   └── NotYet       … not before what went before it is shown
 ├── Unknown          it may have happened: find out before anything else
 │   └── Redirected   … the answer sends us elsewhere: never followed
 └── Refused          the answer is no, for good: a person must look
@@ -38,6 +39,10 @@ class Throttled(NotSent):
     def __init__(self, retry_after: float, status: int, body: bytes | None = None) -> None:
         super().__init__(f"not before {retry_after:g} s from now", status, body)
         self.retry_after = retry_after
+
+
+class NotYet(NotSent):
+    pass
 
 
 class Unknown(CallError):

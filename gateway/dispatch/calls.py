@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.calls import NotSent, Refused
+from gateway.calls import NotYet, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
@@ -96,7 +96,7 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
         shown = await road.newstore.read_back(claim.operation, request.id)
         absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
         if absent is Unclear.NOT_YET:
-            raise NotSent(absent.value)
+            raise NotYet(absent.value)
         if absent is Unclear.NEVER:
             raise Undecidable(absent.value)
         if not absent:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import random
 
-from gateway.calls import NotSent, Redirected, Refused, Throttled, Unknown
+from gateway.calls import NotSent, NotYet, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
-from gateway.domain.deliveries import Operation
+from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
@@ -32,6 +32,7 @@ class Outcome:
 OUTCOMES: dict[type[Exception], Outcome] = {
     NotSent: Outcome("retry"),  # it never left, or was answered with "not now"
     Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
+    NotYet: Outcome("pending", counts=False),  # an earlier report of the same units is not shown
     Blocked: Outcome("blocked", counts=False),  # NewStore's 403 without JSON: our address, for five minutes
     Unauthorized: Outcome("auth"),  # refused with a fresh token: mend the settings
     Unreadable: Outcome("unreadable"),  # a read-back of unknown shape: its time-box ends it
@@ -44,8 +45,8 @@ OUTCOMES: dict[type[Exception], Outcome] = {
 }
 """What went wrong -> what that is called and does."""
 
-FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait"}
-"""What a call that went wrong is called; being told to come later is no failure."""
+FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending"}
+"""What a call that went wrong is called; having to come later is no failure."""
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -76,6 +77,9 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
         return _ended(claim, now, outcome.end, error)
     if isinstance(error, Throttled):
         return Again(error.retry_after, doubt=claim.doubt, counts=outcome.counts)
+    if isinstance(error, NotYet):  # as often as a read-back looks, whose time-box ends it
+        look = delay(claim.destination, READ_BACK[claim.operation], claim.attempt, random())  # noqa: S311 - jitter
+        return Again(look or 0.0, doubt=claim.doubt, counts=outcome.counts)
     doubt = claim.operation not in _HARMLESS and (claim.doubt or outcome.doubt)
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:

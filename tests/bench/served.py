@@ -35,7 +35,7 @@ adapter = "http"
 url = "{stub}/orders"
 api_key = "env:API"
 callback_key = "env:CALLBACK"
-concurrency = 64
+concurrency = 128
 calls_per_second = 1_000_000
 [locations.DC01]
 provider = "wms"

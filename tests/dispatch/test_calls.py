@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from gateway.calls import NotSent, Refused
 from gateway.dispatch.calls import Road, make
-from gateway.dispatch.outcomes import Undecidable, after
+from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined
@@ -287,5 +287,6 @@ async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_show
         await made(road, pool, call)
     then = after(not_yet.value, call, AT, 10.0)
     assert isinstance(then, Again)
-    assert then.doubt
+    assert (then.doubt, then.counts) == (True, False)
+    assert outcome_of(not_yet.value).name not in FAILURES
     assert outside.sent == []

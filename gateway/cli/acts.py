@@ -15,7 +15,7 @@ commands = typer.Typer()
 Id = Annotated[str, typer.Argument(help="A request's id; leave it out to choose by a filter.")]
 OneId = Annotated[str, typer.Argument(help="A request's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the story and the audit.")]
-Status = Annotated[str, typer.Option("--status", help="pending, failed, rejected, shipped or cancelled.")]
+Status = Annotated[str, typer.Option("--status", help="pending, failed, rejected, unroutable, shipped or cancelled.")]
 Location = Annotated[str, typer.Option("--location", help="Only of this DC.")]
 Provider = Annotated[str, typer.Option("--provider", help="Only of this provider.")]
 Since = Annotated[str, typer.Option("--since", help="Received since, as 2026-03-05T09:00:00Z.")]

@@ -132,7 +132,10 @@ async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, p
         assert answer.status == 400
     (kept,) = (await read(road, "quarantine", "list"))["quarantine"]
     assert (await read(road, "quarantine", "show", str(kept["id"])))["reason"] == "malformed"
+    listed = (await typed(road, "quarantine", "list"))[1]
+    assert f"{kept['id']}  newstore:{QUICK}  malformed" in listed
     shown = (await typed(road, "quarantine", "show", str(kept["id"])))[1]
+    assert "None" not in shown
     assert (f"newstore:{QUICK}" in shown, '"note": "•••"' in shown, "Ada" in shown) == (True, True, False)
     assert (await typed(road, "quarantine", "show", str(kept["id"]), "--unmasked"))[0] == 2
     code, whole = await typed(road, "quarantine", "show", str(kept["id"]), "--unmasked", "--reason", "to mend it")
@@ -152,6 +155,11 @@ async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool
     assert [each["reason"] for each in (await read(road, "audit"))["audit"]] == ["it came back"]
 
 
+async def test_whose_token_is_wrong_is_told_where_to_give_another(road: Road) -> None:
+    code, output = await typed(road, "list", GATEWAY_TOKEN="of-nobody")
+    assert (code, "give yours as --token or GATEWAY_TOKEN" in output) == (1, True)
+
+
 async def test_a_strangers_text_is_printed_as_it_is(road: Road) -> None:
     assert (await typed(road, "hold", "everything", "--reason", "[/x] :ship: \x1b[31m\u202e"))[0] == 0
     for words in (("holds",), ("audit",)):
@@ -162,15 +170,14 @@ async def test_a_strangers_text_is_printed_as_it_is(road: Road) -> None:
 async def test_nothing_is_cut_off_and_no_name_is_broken(road: Road) -> None:
     name, reason = "a" * 36, "look " * 30
     await typed(road, "hold", "request", name, "--reason", reason)
-    (piped,) = [line for line in (await typed(road, "holds", COLUMNS="20"))[1].splitlines() if name in line]
-    assert reason.strip() in piped
+    for listed in (("holds",), ("audit",)):
+        _, output = await typed(road, *listed, COLUMNS="20", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
+        assert (f"request {name}" in output, f"  {reason.strip()}" in output) == (True, True)
     await road.newstore.place(order(name, "A"), QUICK)
     for words in (("list",), ("show", name)):
         _, output = await typed(road, *words, COLUMNS="20")
         assert f"{name}  DC01 → quick  dispatched" in output
         assert "release the hold once you have looked into it\n" in output
-    _, output = await typed(road, "holds", COLUMNS="80", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
-    assert "…" not in output
     assert "No request is like that" in (await typed(road, "list", "--provider", "nobody"))[1]
 
 

@@ -53,10 +53,13 @@ def migrate(config: Config = _HERE) -> None:
         async with app.database(settings.load(config, os.environ)) as dsn:
             connection = await Servers(dsn).connect()
             try:
-                for each in await migrations.migrate(connection):
-                    say(f"applied {each.number:04} {each.name}")
+                applied = await migrations.migrate(connection)
             finally:
                 await connection.close()
+        for each in applied:
+            say(f"applied {each.name}")
+        if not applied:
+            say("nothing to apply: the schema is this program's")
 
     run(main())
 
@@ -90,6 +93,10 @@ def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reache
         say(f"  give NewStore  {loaded.public_url}/newstore/{location.id}/fulfillment_requests")
     for each in loaded.providers.values():
         say(f"{each.name} calls back at {loaded.public_url}/providers/{each.name}/callbacks")
+    if not loaded.locations:
+        say("no location: add [locations.ID] for each DC, or NewStore has nothing to call")
+    if not loaded.operators:
+        say("no operator: add [[operators]], or nobody can use /v1, the command line and the dashboard")
     for name, count in strangers.items():
         say(f"{count} open requests belong to {name}, which the settings do not name")
     for name, wrong in reached.items():

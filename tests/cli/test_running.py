@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from gateway import app, settings
 from gateway.cli import cli
+from tests.cli import typed as a_person
 from tests.ledger.conftest import writing
 from tests.requests import receive
 from tests.world import running
@@ -54,6 +55,21 @@ def test_no_url_to_give_away_is_cut_off_or_broken(config: Path) -> None:
     assert "DC01 → wms → http → http://127.0.0.1:9/orders\n" in done.stdout
     assert "give NewStore  http://127.0.0.1:8080/newstore/DC01/fulfillment_requests\n" in done.stdout
     assert "wms calls back at http://127.0.0.1:8080/providers/wms/callbacks\n" in done.stdout
+
+
+def test_check_config_says_what_nobody_can_do_without(config: Path) -> None:
+    config.write_text(CONFIG.partition("[locations.DC01]")[0])
+    done = CliRunner().invoke(cli, ["check-config", "-c", str(config)], env={**KEYS, "DATABASE_URL": ""})
+    assert (done.exit_code, "no location: add" in done.stdout, "no operator: add" in done.stdout) == (0, True, True)
+
+
+async def test_migrate_says_what_it_did_or_that_nothing_was_left(
+    config: Path, new_database: Callable[[str], Awaitable[str]]
+) -> None:
+    url = await new_database("gateway_to_migrate")
+    first, second = [await a_person.typed("migrate", "-c", str(config), **KEYS, DATABASE_URL=url) for _ in range(2)]
+    assert (first[0], first[1].splitlines()[0]) == (0, "applied 0001_requests.sql")
+    assert second == (0, "nothing to apply: the schema is this program's\n")
 
 
 def test_check_config_names_every_fault_and_fails(config: Path) -> None:

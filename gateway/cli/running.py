@@ -33,15 +33,19 @@ def serve(
 async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = told_to_stop()
-    async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
+    gone = asyncio.Event()
+    async with (
+        app.database(loaded, on_end=gone.set) as dsn,
+        app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway,
+    ):
         typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
         log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
         app.collect_rarely()
-        ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
+        ends = [asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         log("gateway.draining")  # not to stdout: its reader may be gone
     log("gateway.stopped")
-    if gateway.broke.is_set():
+    if gone.is_set() or gateway.broke.is_set():
         raise typer.Exit(1)
 
 

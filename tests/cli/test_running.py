@@ -1,4 +1,6 @@
+# ruff: noqa: ASYNC240  # a test has its loop to itself and may block it
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,8 +13,10 @@ from typer.testing import CliRunner
 
 from gateway import app, settings
 from gateway.cli import cli
+from tests import processes
 from tests.cli import typed as a_person
 from tests.ledger.conftest import writing
+from tests.processes import GATEWAY
 from tests.requests import receive
 from tests.world import running
 
@@ -111,6 +115,17 @@ def test_an_address_that_is_taken_is_named_with_its_place_in_the_settings(config
         config.write_text(f"{CONFIG}[internal]\nport = {taken.getsockname()[1]}\n")
         code, fault = told(config, "serve", database)
     assert (code, fault.partition(" on ")[0]) == (2, "internal: can't listen")
+
+
+async def test_a_gateway_ends_with_the_postgres_that_it_started(config: Path) -> None:
+    config.write_text(f"{CONFIG}[public]\nport = 0\n[internal]\nport = 0\n[database]\ndata_dir = 'own'\n")
+    log, environ = config.with_name("log"), {**os.environ, **KEYS, "DATABASE_URL": ""}
+    async with processes.running(*GATEWAY, "serve", log=log, environ=environ, stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        assert (await gateway.stdout.readline()).startswith(b"public ")
+        os.kill(int((config.parent / "own/cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        assert await gateway.wait() == 1
+    assert '"event":"postgres.ended"' in log.read_text()
 
 
 async def test_before_the_first_migration_no_work_is_open(

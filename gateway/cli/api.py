@@ -31,6 +31,13 @@ def part(request_id: str) -> str:
     return quote(request_id, safe="")
 
 
+def why(reason: str) -> str:
+    """Insist on a reason."""
+    if not reason:
+        raise fault("say why with --reason; it goes into the audit", 2)
+    return reason
+
+
 async def _call(url: str, token: str, method: str, path: str, good: tuple[int, ...], **content: Any) -> Any:
     try:
         async with (

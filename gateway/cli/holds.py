@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, tell
+from .api import LOCAL, Json, Token, Url, ask, tell, why
 from .terminal import print_json, run, say
 
 commands = typer.Typer()
@@ -21,7 +21,7 @@ def hold(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Hold calls back; intake goes on."""
-    order: dict[str, Any] = {"scope": scope, "name": name, "reason": reason}
+    order: dict[str, Any] = {"scope": scope, "name": name, "reason": why(reason)}
     order |= {"minutes": minutes} if minutes else {}
     placed = run(tell(url, token, "/v1/holds", order, (201,)))
     if as_json:
@@ -40,7 +40,7 @@ def release(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Release a hold by its id; what waited catches up within the budgets."""
-    released = run(tell(url, token, f"/v1/holds/{hold_id}/release", {"reason": reason}, (200,)))
+    released = run(tell(url, token, f"/v1/holds/{hold_id}/release", {"reason": why(reason)}, (200,)))
     if as_json:
         print_json(released)
     else:

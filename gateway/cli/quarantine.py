@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, tell
+from .api import LOCAL, Json, Token, Url, ask, tell, why
 from .requests import Unmasked, Why, print_body, print_unmasked
 from .terminal import print_json, print_table, run, say
 
@@ -91,7 +91,9 @@ def audit(
 
 
 def _decide(way: str, quarantine_id: int, reason: str, url: str, token: str, *, as_json: bool) -> None:
-    told: dict[str, Any] = run(tell(url, token, f"/v1/quarantine/{quarantine_id}/{way}", {"reason": reason}, (200,)))
+    told: dict[str, Any] = run(
+        tell(url, token, f"/v1/quarantine/{quarantine_id}/{way}", {"reason": why(reason)}, (200,))
+    )
     if as_json:
         print_json(told)
     else:

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, part, tell
-from .terminal import fault, print_json, print_table, run, say
+from .api import LOCAL, Json, Token, Url, ask, part, tell, why
+from .terminal import print_json, print_table, run, say
 
 commands = typer.Typer()
 
@@ -67,9 +67,7 @@ def show(
 
 def print_unmasked(url: str, token: str, path: str, reason: str, *, as_json: bool) -> None:
     """Print bodies as they came, once it is in the audit who sees them and why."""
-    if not reason:
-        raise fault("say why with --reason; it goes into the audit", 2)
-    _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": reason})), as_json=as_json)
+    _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": why(reason)})), as_json=as_json)
 
 
 def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:

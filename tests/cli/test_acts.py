@@ -155,6 +155,23 @@ async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool
     assert [each["reason"] for each in (await read(road, "audit"))["audit"]] == ["it came back"]
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("hold", "everything"), "--reason"),
+        (("release", "1"), "--reason"),
+        (("quarantine", "discard", "1"), "--reason"),
+        (("show", "r-1", "--unmasked"), "--reason"),
+        (("close", "r-1"), "--reason"),
+        (("reroute", "r-1", "--reason", "x"), "--to"),
+        (("reject", "r-1", "--reason", "x"), "--as"),
+    ],
+)
+async def test_what_an_act_lacks_is_asked_for_by_its_option(words: tuple[str, ...], option: str) -> None:
+    code, output = await a_person.typed(*words, GATEWAY_URL="http://127.0.0.1:1")
+    assert (code, f"with {option}" in output) == (2, True)
+
+
 async def test_whose_token_is_wrong_is_told_where_to_give_another(road: Road) -> None:
     code, output = await typed(road, "list", GATEWAY_TOKEN="of-nobody")
     assert (code, "give yours as --token or GATEWAY_TOKEN" in output) == (1, True)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -44,6 +45,11 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "gateway.toml"
     path.write_text(CONFIG)
     return path
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = CliRunner().invoke(cli, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"{version('newstore-fulfillment-gateway')}\n")
 
 
 def test_check_config_prints_the_url_to_give_newstore(config: Path) -> None:

@@ -1,5 +1,6 @@
 """`list` and `show`: what became of requests."""
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from .terminal import print_json, print_table, run, say
 
 commands = typer.Typer()
 
+_FINGERPRINT = re.compile("([0-9a-f]{12})[0-9a-f]{52}$")  # the cause of a message without an id: --json has it whole
 Unmasked = Annotated[bool, typer.Option("--unmasked", help="Print bodies as they came; needs --reason, and an admin.")]
 Why = Annotated[str, typer.Option("--reason", help="Why you must see personal data; it goes into the audit.")]
 
@@ -90,7 +92,10 @@ def _print_story(story: dict[str, Any], *, as_json: bool) -> None:
         print_json(story)
         return
     _print_head(story)
-    moments = [(each["at"], each["kind"], " ".join((each["cause"], *_said(each["fact"])))) for each in story["events"]]
+    moments = [
+        (each["at"], each["kind"], " ".join((_FINGERPRINT.sub(r"\1…", each["cause"]), *_said(each["fact"]))))
+        for each in story["events"]
+    ]
     moments += [
         (each["at"], f"  {each['operation']} → {each['destination']}", f"{each['outcome']} {each['detail']}".strip())
         for each in story["attempts"]

@@ -1,6 +1,7 @@
 """The exits, holds, quarantine and audit as a person types them, against a gateway that runs."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,12 @@ async def test_a_held_rejection_is_discarded_by_a_filter_and_the_units_are_open_
     assert (code, "1 match; 1 of 1 done" in output) == (0, True)
     assert "units_reopened" in await pool.fetchval(KINDS)
     assert (await typed(road, "discard", "r-1", "--reason", "again"))[0] == 1
+
+
+async def test_a_message_without_an_id_is_named_by_the_start_of_its_fingerprint(road: Road, pool: asyncpg.Pool) -> None:
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    await road.gateway.writer.apply(said(Word.ACCEPTED, provider="quick", cause="quick:" + "0123456789abcdef" * 4))
+    assert " quick:0123456789ab…\n" in re.sub(" +\n", "\n", (await typed(road, "show", "r-1"))[1])
 
 
 async def test_a_hold_is_placed_listed_and_released(road: Road, pool: asyncpg.Pool) -> None:

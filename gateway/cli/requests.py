@@ -104,11 +104,18 @@ def _print_story(story: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _print_head(request: dict[str, Any]) -> None:
-    state = request["failure"] or request["status"]
     at = request["received_at"][:19]
-    say(f"{request['id']}  {request['location']} → {request['provider'] or '—'}  {state}  received {at}")
+    say(f"{request['id']}  {request['location']} → {request['provider'] or '—'}  {_state(request)}  received {at}")
     if waiting := request["waiting_for"]:
         say(f"  waits for {waiting['who']}: {waiting['next']}")
+
+
+def _state(request: dict[str, Any]) -> str:
+    if request["failure"]:
+        return f"failed: {request['failure']}"
+    if request["closed"]:
+        return "closed"
+    return "unroutable" if request["pending"] and request["provider"] is None else str(request["status"])
 
 
 def _said(fact: dict[str, Any]) -> list[str]:

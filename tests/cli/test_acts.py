@@ -13,7 +13,7 @@ import pytest
 from gateway.domain.commands import RejectionReason, Word
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.cli import typed as a_person
-from tests.requests import said
+from tests.requests import receive, said
 from tests.test_road import QUICK, order, until
 from tests.world import Road, running
 
@@ -47,7 +47,7 @@ async def refused_shipment(road: Road, pool: asyncpg.Pool) -> None:
 async def test_a_refused_shipment_is_found_taken_noted_and_redriven(road: Road, pool: asyncpg.Pool) -> None:
     await refused_shipment(road, pool)
     code, listed = await typed(road, "list", "--status", "failed")
-    assert (code, "refused" in listed) == (0, True)
+    assert (code, "failed: refused" in listed) == (0, True)
     assert (await typed(road, "take", "r-1"))[0] == 0
     assert (await typed(road, "note", "r-1", "asked NewStore"))[0] == 0
 
@@ -108,6 +108,14 @@ async def test_a_held_rejection_is_discarded_by_a_filter_and_the_units_are_open_
     assert (code, "1 match; 1 of 1 done" in output) == (0, True)
     assert "units_reopened" in await pool.fetchval(KINDS)
     assert (await typed(road, "discard", "r-1", "--reason", "again"))[0] == 1
+
+
+async def test_a_list_says_what_is_closed_and_what_has_no_provider(road: Road) -> None:
+    await road.gateway.writer.apply(receive("r-1", provider=None))
+    await road.gateway.writer.apply(receive("r-2"))
+    assert (await typed(road, "close", "r-2", "--reason", "settled by hand"))[0] == 0
+    listed = (await typed(road, "list"))[1]
+    assert ("DC01 → —  unroutable" in listed, "DC01 → acme  closed" in listed) == (True, True)
 
 
 async def test_a_message_without_an_id_is_named_by_the_start_of_its_fingerprint(road: Road, pool: asyncpg.Pool) -> None:

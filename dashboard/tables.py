@@ -13,7 +13,9 @@ from dashboard.shapes import Quarantined, RequestSummary
 from dashboard.times import age, clock
 
 _WIDTHS = {"waits for": st.column_config.TextColumn(width=340), "order": st.column_config.TextColumn(width=150)}
-_ROW, _MOST_ROWS = 35, 20
+_ROW, _MOST_HEIGHT = 35, 738
+_TALL_ROW = 66  # more than 4rem, from where on Streamlit breaks lines: room for three
+_LINE = 48  # letters of "waits for" that one line shows
 
 
 def state(request: RequestSummary) -> str:
@@ -71,16 +73,21 @@ def of_quarantine(messages: Sequence[Quarantined]) -> list[dict[str, str]]:
 
 def show(rows: Sequence[Mapping[str, Any]], alt: str, **config: Any) -> None:
     """Show a table that nobody can choose from."""
-    st.dataframe(list(rows), hide_index=True, alt=alt, column_config={**_WIDTHS, **config}, height=_height(rows))
+    row = _row_of(rows)
+    st.dataframe(
+        list(rows), hide_index=True, alt=alt, column_config={**_WIDTHS, **config},
+        row_height=row, height=_height(rows, row),
+    )  # fmt: skip
 
 
 def chosen(key: str, rows: Sequence[Mapping[str, Any]], alt: str, mode: Any) -> list[int]:
     """Show a table, and tell which of its rows are chosen. Other rows must have another key: a choice is a place."""
+    row = _row_of(rows)
     event: Any = st.dataframe(
         list(rows), hide_index=True, alt=alt, key=key, on_select="rerun", selection_mode=mode,
-        column_config=_WIDTHS, height=_height(rows),
+        column_config=_WIDTHS, row_height=row, height=_height(rows, row),
     )  # fmt: skip
-    return [int(row) for row in event.selection.rows if row < len(rows)]
+    return [int(each) for each in event.selection.rows if each < len(rows)]
 
 
 def key_of(name: str, ids: Sequence[object]) -> str:
@@ -118,5 +125,10 @@ def as_csv(rows: Sequence[Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
-def _height(rows: Sequence[object]) -> int:
-    return _ROW * (min(len(rows), _MOST_ROWS) + 1) + 3
+def _row_of(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Make rows as tall as it takes to read what they wait for."""
+    return _TALL_ROW if any(len(each.get("waits for", "")) > _LINE for each in rows) else _ROW
+
+
+def _height(rows: Sequence[object], row: int) -> int:
+    return min(len(rows) * row + _ROW + 3, _MOST_HEIGHT)

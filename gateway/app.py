@@ -57,12 +57,20 @@ class Gateway:
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """Give the DSN of the configured Postgres, or of our own, which is started, migrated and stopped here."""
+async def database(settings: Settings, on_end: Callable[[], object] = lambda: None) -> AsyncIterator[str]:
+    """Give the DSN of the configured Postgres, or of our own, which is started, migrated and stopped here.
+
+    `on_end` is called should our own end by itself.
+    """
     if settings.database.url is not None:
         yield settings.database.url.reveal()
         return
-    async with postgres.running(settings.database.data_dir) as dsn:
+
+    def ended() -> None:
+        log("postgres.ended", data_dir=str(settings.database.data_dir))
+        on_end()
+
+    async with postgres.running(settings.database.data_dir, on_end=ended) as dsn:
         connection = await Servers(dsn).connect()
         try:
             await migrations.migrate(connection)

@@ -16,7 +16,8 @@ import aiohttp
 MOST_BYTES = 65_536
 """Of an answer whose status says it all; what comes after them is not read."""
 
-_CODE = re.compile("[a-z][a-z0-9_.-]{0,59}")
+# In capitals only with an underscore: a name alone may be written so, as ADA.
+_CODE = re.compile("(?=.{1,60}$)([a-z][a-z0-9_.-]*|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+)")
 _MOST_SECONDS = 600.0
 _SECONDS = 5.0  # where a 429 does not say how long
 
@@ -61,7 +62,7 @@ class Refused(CallError):
 
 
 def as_code(said: object) -> str:
-    """Give a code that a program says, such as `already_shipped`; empty for what may be a sentence about a person."""
+    """Give a code that a program says, as `already_shipped` or `OUT_OF_STOCK`; empty for what may tell of a person."""
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
 

@@ -16,7 +16,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ _LONGEST_SOCKET_PATH = 100
 _IN_USE_AFTER = 1.0
 _STARTED_WITHIN = 300.0
 _STOPPED_WITHIN = 30.0
+_LOOK = 0.5  # seconds between looks whether the server lives
 _INSTEAD = "or set DATABASE_URL to a Postgres of your own"
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")  # and no secret: the server may run as another user
@@ -105,9 +106,11 @@ async def running(
     durable: bool = True,
     prefer_system: bool = False,
     settings: Mapping[str, str] = _NO_SETTINGS,
+    on_end: Callable[[], object] = lambda: None,
 ) -> AsyncIterator[str]:
     """A server over `data_dir`, made on first use, as a DSN; `settings` are postgresql.conf names and values.
 
+    `on_end` is called should it end before we stop it: nobody else starts it again.
     Call it from the main thread: Linux stops the server when the thread that started it ends.
     """
     binaries = find_binaries(prefer_system=prefer_system)
@@ -124,7 +127,11 @@ async def running(
             options = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
             async with _child(account, home, lock, binaries / "postgres", "-D", home / "cluster", *options) as server:
                 await _ready(server, home)
-                yield f"postgresql://postgres:{password}@/postgres?host={quote(str(sockets), safe='')}&port={_PORT}"
+                watching = asyncio.create_task(_watch(server, on_end))
+                try:
+                    yield f"postgresql://postgres:{password}@/postgres?host={quote(str(sockets), safe='')}&port={_PORT}"
+                finally:
+                    watching.cancel()
 
 
 async def forget(data_dir: Path) -> None:
@@ -317,6 +324,14 @@ async def _ready(server: Child, home: Path) -> None:
         if server.poll() is not None or asyncio.get_running_loop().time() > deadline:
             raise _failure("postgres", home)
         await asyncio.sleep(0.005)
+
+
+async def _watch(server: Child, on_end: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(_LOOK)
+        if server.poll() is not None:
+            on_end()
+            return
 
 
 def _failure(program: str, home: Path) -> PostgresUnavailable:

@@ -1,9 +1,12 @@
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from gateway.domain.commands import OnProviderCancel
 from gateway.domain.requests import STATUS_NEXT
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT
+from gateway.providers.http import WORDS, read_callback
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -13,6 +16,14 @@ DRAWN = {
     before: set(after.split(" | "))
     for before, after in re.findall(r"^    ([a-z_]+) ─▶ ([a-z_ |]+)$", README, re.MULTILINE)
 }
+
+
+def test_what_the_readme_lets_a_provider_say_is_understood() -> None:
+    said = [
+        read_callback(line.encode(), "acme", datetime.now(UTC), OnProviderCancel.QUARANTINE)
+        for line in re.findall(r'^    (\{"type".*)$', README, re.MULTILINE)
+    ]
+    assert [(each.word, each.problem) for each in said] == [(word, "") for word in WORDS.values()]
 
 
 def test_the_readme_draws_the_state_machines_of_the_code() -> None:

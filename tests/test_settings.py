@@ -384,7 +384,7 @@ def test_a_secret_comes_from_a_file_beside_the_settings_without_its_last_line_br
 @pytest.mark.parametrize("written", ["literal-key-00000001", "env:", "file:", "env:not a name", "ENV:DC01"])
 def test_a_secret_in_the_file_itself_is_a_fault_that_does_not_repeat_it(folder: Path, written: str) -> None:
     fault = only_fault(folder, changed("env:DC01", written))
-    assert fault == ("locations.DC01.api_keys[0]: a secret must not stand in this file; write env:NAME or file:PATH")
+    assert fault == ("locations.DC01.api_keys[0]: a secret must not stand here itself; write env:NAME or file:PATH")
 
 
 def test_a_secret_that_is_not_there_is_a_fault(folder: Path) -> None:

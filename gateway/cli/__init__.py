@@ -1,5 +1,8 @@
 """The command line: one module for each theme, put together here."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from . import acts, dashboard, demo, holds, quarantine, requests, running, simulate
@@ -20,5 +23,21 @@ for theme in (
     demo.commands,
 ):
     cli.add_typer(theme)
+
+
+def _say_version(asked: bool) -> None:  # noqa: FBT001 - as typer gives it
+    if asked:
+        typer.echo(version("newstore-fulfillment-gateway"))
+        raise typer.Exit
+
+
+@cli.callback()
+def _begin(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
 cli.add_typer(simulate.commands, name="simulate")
 cli.add_typer(quarantine.commands, name="quarantine")

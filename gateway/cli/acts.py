@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from gateway.inbound.acts import BULK
 
-from .api import LOCAL, Json, Token, Url, given, part, tell
+from .api import LOCAL, Json, Token, Url, given, part, tell, why
 from .terminal import console, fault, print_json, print_table, run, say
 
 commands = typer.Typer()
@@ -16,7 +16,7 @@ commands = typer.Typer()
 Id = Annotated[str, typer.Argument(help="A request's id; leave it out to choose by a filter.")]
 OneId = Annotated[str, typer.Argument(help="A request's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the story and the audit.")]
-Status = Annotated[str, typer.Option("--status", help="pending, failed, rejected, shipped or cancelled.")]
+Status = Annotated[str, typer.Option("--status", help="pending, failed, rejected, unroutable, shipped or cancelled.")]
 Location = Annotated[str, typer.Option("--location", help="Only of this DC.")]
 Provider = Annotated[str, typer.Option("--provider", help="Only of this provider.")]
 Since = Annotated[str, typer.Option("--since", help="Received since, as 2026-03-05T09:00:00Z.")]
@@ -59,6 +59,8 @@ def reroute(
 ) -> None:  # fmt: skip
     """Give requests to another provider, once the present one can't ship them any more."""
     chosen = _filter(status, location, provider, since, until)
+    if not to:
+        raise fault("name the provider that shall have it with --to", 2)
     order = {"reason": reason, "dry_run": dry_run, "to": to, "provider_stopped": provider_stopped}
     _act("reroute", request_id, chosen, order, _Ask(url, token, as_json, yes))
 
@@ -73,8 +75,11 @@ def reject(
 ) -> None:  # fmt: skip
     """Reject open units at NewStore, so that it reroutes them, once the provider can't ship them any more."""
     chosen = _filter(status, location, provider, since, until)
-    order = {"reason": reason, "dry_run": dry_run, "provider_stopped": provider_stopped}
-    order |= {"rejection_reason": say} if say else {}
+    if not say:
+        raise fault(
+            "say what NewStore shall hear with --as: cannot_fulfill, or no_inventory, which empties the stock", 2
+        )
+    order = {"reason": reason, "dry_run": dry_run, "provider_stopped": provider_stopped, "rejection_reason": say}
     _act("reject", request_id, chosen, order, _Ask(url, token, as_json, yes))
 
 
@@ -110,8 +115,7 @@ def _filter(status: str, location: str, provider: str, since: str, until: str) -
 
 
 def _act(action: str, request_id: str, chosen: dict[str, str], order: dict[str, Any], ask: _Ask) -> None:
-    if not order["reason"]:
-        raise fault("say why with --reason; it goes into the audit", 2)
+    why(order["reason"])
     if request_id:
         _one(action, request_id, order, ask)
     else:

@@ -1,5 +1,6 @@
 """How a command asks a running gateway."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -35,6 +36,13 @@ def part(request_id: str) -> str:
     return quote(request_id, safe="")
 
 
+def why(reason: str) -> str:
+    """Insist on a reason."""
+    if not reason:
+        raise fault("say why with --reason; it goes into the audit", 2)
+    return reason
+
+
 async def _call(url: str, token: str, method: str, path: str, good: tuple[int, ...], **content: Any) -> Any:
     try:
         async with (
@@ -46,7 +54,10 @@ async def _call(url: str, token: str, method: str, path: str, good: tuple[int, .
             body: dict[str, Any] = dict(await answer.json(content_type=None))
     except (aiohttp.ClientError, TimeoutError, TypeError, ValueError) as error:
         why = f"{url} does not answer as a gateway does ({type(error).__name__})"
-        raise fault(f"{why}; is it running? Give its internal listener as --url or GATEWAY_URL", 1) from error
+        where = f"Give its internal listener as --url or GATEWAY_URL, such as {LOCAL}"
+        raise fault(f"{why}; is it running? {where}", 1) from error
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise fault("no operator of this gateway has this token; give yours as --token or GATEWAY_TOKEN", 1)
     if answer.status not in good or "title" in body:
         raise fault(f"{answer.status} {body.get('title')}: {body.get('detail')}", 1)
     return body

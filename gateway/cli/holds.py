@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, tell
-from .terminal import print_json, print_table, run, say
+from .api import LOCAL, Json, Token, Url, ask, tell, why
+from .terminal import print_json, run, say
 
 commands = typer.Typer()
 
@@ -21,13 +21,14 @@ def hold(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Hold calls back; intake goes on."""
-    order: dict[str, Any] = {"scope": scope, "name": name, "reason": reason}
+    order: dict[str, Any] = {"scope": scope, "name": name, "reason": why(reason)}
     order |= {"minutes": minutes} if minutes else {}
     placed = run(tell(url, token, "/v1/holds", order, (201,)))
     if as_json:
         print_json(placed)
     else:
-        say(f"hold {placed['id']} lies on {scope} {name}: `gateway release {placed['id']} --reason …` ends it")
+        what = f"{scope} {name}".strip()
+        say(f"hold {placed['id']} lies on {what}: `gateway release {placed['id']} --reason …` ends it")
 
 
 @commands.command()
@@ -39,11 +40,11 @@ def release(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Release a hold by its id; what waited catches up within the budgets."""
-    released = run(tell(url, token, f"/v1/holds/{hold_id}/release", {"reason": reason}, (200,)))
+    released = run(tell(url, token, f"/v1/holds/{hold_id}/release", {"reason": why(reason)}, (200,)))
     if as_json:
         print_json(released)
     else:
-        say(f"released: {released['scope']} {released['name']}")
+        say(f"released: {released['scope']} {released['name']}".strip())
 
 
 @commands.command()
@@ -53,18 +54,9 @@ def holds(url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [
-        (
-            str(each["id"]),
-            f"{each['scope']} {each['name']}".strip(),
-            each["at"][:19],
-            (each["expires_at"] or "it is released")[:19],
-            each["who"],
-            each["reason"],
-        )
-        for each in found["holds"]
-    ]
-    if rows:
-        print_table(("id", "what", "since", "until", "who", "why"), rows)
-    else:
+    for each in found["holds"]:
+        what, until = f"{each['scope']} {each['name']}".strip(), (each["expires_at"] or "it is released")[:19]
+        say(f"{each['id']}  {what}  by {each['who']} since {each['at'][:19]} until {until}")
+        say(f"  {each['reason']}")
+    if not found["holds"]:
         say("Nothing is held back.")

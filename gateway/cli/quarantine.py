@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, given, tell
+from .api import LOCAL, Json, Token, Url, ask, given, tell, why
 from .requests import Unmasked, Why, print_body, print_unmasked
 from .terminal import print_json, print_table, run, say
 
@@ -26,13 +26,11 @@ def list_quarantine(
     if as_json:
         print_json(found)
         return
-    rows = [
-        (str(each["id"]), each["at"][:19], each["source"], each["request_id"] or "—", each["reason"], each["detail"])
-        for each in found["quarantine"]
-    ]
-    if rows:
-        print_table(("id", "since", "from", "request", "reason", "detail"), rows)
-    else:
+    for each in found["quarantine"]:
+        about = f"  of request {each['request_id']}" if each["request_id"] else ""
+        say(f"{each['id']}  {each['source']}  {each['reason']}  since {each['at'][:19]}{about}")
+        say(f"  {each['detail']}")
+    if not found["quarantine"]:
         say("Nothing is in quarantine.")
     if found["next_page"]:
         say(f"More follow: --after {found['next_page']}")
@@ -52,7 +50,7 @@ def show(
     if as_json:
         print_json(found)
         return
-    facts = [(name, str(value)) for name, value in found.items() if name != "text"]
+    facts = [(name, _written(value)) for name, value in found.items() if name != "text" and value is not None]
     print_table(("fact", "value"), facts, box=None)
     print_body(found)
 
@@ -85,17 +83,25 @@ def audit(
     if as_json:
         print_json(found)
         return
-    told = ("who", "action", "subject", "reason", "outcome")
-    rows = [(each["at"][:19], *(each[name] for name in told)) for each in found["audit"]]
-    if rows:
-        print_table(("when", "who", "what", "on", "why", "outcome"), rows)
-    else:
+    for each in found["audit"]:
+        say(f"{each['at'][:19]}  {each['who']}  {each['action']}  {each['subject']}")
+        say(f"  {each['reason']} → {each['outcome']}")
+    if not found["audit"]:
         say("Nobody has done anything like that.")
 
 
 def _decide(way: str, quarantine_id: int, reason: str, url: str, token: str, *, as_json: bool) -> None:
-    told: dict[str, Any] = run(tell(url, token, f"/v1/quarantine/{quarantine_id}/{way}", {"reason": reason}, (200,)))
+    told: dict[str, Any] = run(
+        tell(url, token, f"/v1/quarantine/{quarantine_id}/{way}", {"reason": why(reason)}, (200,))
+    )
     if as_json:
         print_json(told)
     else:
         say(f"{way}: {told['outcome']}")
+
+
+def _written(value: object) -> str:
+    """Write a fact: of what somebody said, no more than was said."""
+    return (
+        ", ".join(f"{name}={each}" for name, each in value.items() if each) if isinstance(value, dict) else f"{value}"
+    )

@@ -1,14 +1,16 @@
 """`list` and `show`: what became of requests."""
 
+import re
 from typing import Annotated, Any
 
 import typer
 
-from .api import LOCAL, Json, Token, Url, ask, given, part, tell
-from .terminal import fault, print_json, print_table, run, say
+from .api import LOCAL, Json, Token, Url, ask, given, part, tell, why
+from .terminal import print_json, print_table, run, say
 
 commands = typer.Typer()
 
+_FINGERPRINT = re.compile("([0-9a-f]{12})[0-9a-f]{52}$")  # the cause of a message without an id: --json has it whole
 Unmasked = Annotated[bool, typer.Option("--unmasked", help="Print bodies as they came; needs --reason, and an admin.")]
 Why = Annotated[str, typer.Option("--reason", help="Why you must see personal data; it goes into the audit.")]
 
@@ -67,9 +69,7 @@ def show(
 
 def print_unmasked(url: str, token: str, path: str, reason: str, *, as_json: bool) -> None:
     """Print bodies as they came, once it is in the audit who sees them and why."""
-    if not reason:
-        raise fault("say why with --reason; it goes into the audit", 2)
-    _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": reason})), as_json=as_json)
+    _print_bodies(run(tell(url, token, f"{path}/reveal", {"reason": why(reason)})), as_json=as_json)
 
 
 def _print_bodies(found: dict[str, Any], *, as_json: bool) -> None:
@@ -92,7 +92,10 @@ def _print_story(story: dict[str, Any], *, as_json: bool) -> None:
         print_json(story)
         return
     _print_head(story)
-    moments = [(each["at"], each["kind"], " ".join((each["cause"], *_said(each["fact"])))) for each in story["events"]]
+    moments = [
+        (each["at"], each["kind"], " ".join((_FINGERPRINT.sub(r"\1…", each["cause"]), *_said(each["fact"]))))
+        for each in story["events"]
+    ]
     moments += [
         (each["at"], f"  {each['operation']} → {each['destination']}", f"{each['outcome']} {each['detail']}".strip())
         for each in story["attempts"]
@@ -101,11 +104,18 @@ def _print_story(story: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _print_head(request: dict[str, Any]) -> None:
-    state = request["failure"] or request["status"]
     at = request["received_at"][:19]
-    say(f"{request['id']}  {request['location']} → {request['provider'] or '—'}  {state}  received {at}")
+    say(f"{request['id']}  {request['location']} → {request['provider'] or '—'}  {_state(request)}  received {at}")
     if waiting := request["waiting_for"]:
         say(f"  waits for {waiting['who']}: {waiting['next']}")
+
+
+def _state(request: dict[str, Any]) -> str:
+    if request["failure"]:
+        return f"failed: {request['failure']}"
+    if request["closed"]:
+        return "closed"
+    return "unroutable" if request["pending"] and request["provider"] is None else str(request["status"])
 
 
 def _said(fact: dict[str, Any]) -> list[str]:

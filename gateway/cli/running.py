@@ -33,15 +33,19 @@ def serve(
 async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = told_to_stop()
-    async with app.database(loaded) as dsn, app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway:
+    gone = asyncio.Event()
+    async with (
+        app.database(loaded, on_end=gone.set) as dsn,
+        app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway,
+    ):
         typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
         log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
         app.collect_rarely()
-        ends = [asyncio.create_task(event.wait()) for event in (stop, gateway.broke)]
+        ends = [asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         log("gateway.draining")  # not to stdout: its reader may be gone
     log("gateway.stopped")
-    if gateway.broke.is_set():
+    if gone.is_set() or gateway.broke.is_set():
         raise typer.Exit(1)
 
 
@@ -53,10 +57,13 @@ def migrate(config: Config = _HERE) -> None:
         async with app.database(settings.load(config, os.environ)) as dsn:
             connection = await Servers(dsn).connect()
             try:
-                for each in await migrations.migrate(connection):
-                    say(f"applied {each.number:04} {each.name}")
+                applied = await migrations.migrate(connection)
             finally:
                 await connection.close()
+        for each in applied:
+            say(f"applied {each.name}")
+        if not applied:
+            say("nothing to apply: the schema is this program's")
 
     run(main())
 
@@ -90,6 +97,10 @@ def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reache
         say(f"  give NewStore  {loaded.public_url}/newstore/{location.id}/fulfillment_requests")
     for each in loaded.providers.values():
         say(f"{each.name} calls back at {loaded.public_url}/providers/{each.name}/callbacks")
+    if not loaded.locations:
+        say("no location: add [locations.ID] for each DC, or NewStore has nothing to call")
+    if not loaded.operators:
+        say("no operator: add [[operators]], or nobody can use /v1, the command line and the dashboard")
     for name, count in strangers.items():
         say(f"{count} open requests belong to {name}, which the settings do not name")
     for name, wrong in reached.items():

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from functools import partial
 from typing import Annotated
@@ -14,10 +15,11 @@ from gateway.settings.kinds import NAME, tenant, web_url
 from gateway.settings.table import place
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS
+from gateway.simulator.served import Served
 from gateway.simulator.warehouse import Warehouse
 
 from .keys import OR_MADE, Key, fit, key
-from .terminal import run, told_to_stop
+from .terminal import fault, run, told_to_stop
 
 commands = typer.Typer(
     help="Run a simulated NewStore or warehouse, to try a gateway of your own.", no_args_is_help=True
@@ -79,7 +81,7 @@ async def _newstore(
     simulated: NewStore, at: tuple[str, int], secret: Key, keys: Mapping[str, Key], orders_per_second: float
 ) -> None:
     stop = told_to_stop()
-    async with simulated.running(*at), asyncio.TaskGroup() as group:
+    async with _listening(simulated, *at), asyncio.TaskGroup() as group:
         url = simulated.url
         typer.echo(f"NewStore        {url}")
         typer.echo(f"Its record      {url}/simulator/record")
@@ -146,7 +148,7 @@ def warehouse(
 
 async def _warehouse(simulated: Warehouse, at: tuple[str, int], shown: Key, proof: Key) -> None:
     stop = told_to_stop()
-    async with simulated.running(*at):
+    async with _listening(simulated, *at):
         typer.echo(f"Warehouse       {simulated.url}/orders")
         typer.echo(f"Its record      {simulated.url}/simulator/record")
         typer.echo(f"It calls back   {simulated.callback.url}")
@@ -163,6 +165,19 @@ api_key = {json.dumps(shown.reference)}
 callback_{"secret" if simulated.callback.secret else "key"} = {json.dumps(proof.reference)}
 # and in the [locations.ID] that it serves: provider = "{simulated.name}"
 """
+
+
+@asynccontextmanager
+async def _listening(simulated: Served, host: str, port: int) -> AsyncIterator[None]:
+    try:
+        await simulated.start(host, port)
+    except OSError as error:
+        why = f"can't listen on {host}, port {port}: {error.strerror}"
+        raise fault(f"--host, --port: {why}; give a free one of this machine", 2) from error
+    try:
+        yield
+    finally:
+        await simulated.stop()
 
 
 def _print_settings(toml: str, keys: tuple[Key, ...]) -> None:

@@ -88,6 +88,8 @@ async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[Wor
         console.print(f"NewStore posts to   {public_url}/newstore/DC01/fulfillment_requests")
         console.print(f"Operations API      {internal_url}/v1/summary")
         console.print(f"  Bearer token      {world.token}")
+        typed = f"GATEWAY_URL={internal_url} GATEWAY_TOKEN={world.token} gateway list"
+        console.print(f"  as a command      {typed}", soft_wrap=True)
         console.print(f"What NewStore saw   {ends.newstore.url}/simulator/record")
         console.print(f"Settings, log       {ends.config}, {ends.config.with_name('gateway.log')}")
         async with watched(folder, internal_url, console):

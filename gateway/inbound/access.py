@@ -43,7 +43,8 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         detail = "/v1 needs the token of a named operator; send it as Bearer"
         raise Problem(401, detail, WWW_Authenticate="Bearer")
     if request.method != "GET" and operator.role not in _MAY_ACT:
-        raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask an operator to do it")
+        whom = "an admin" if request.path.endswith("/reveal") else "an operator"
+        raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
     request[OPERATOR] = operator
     return await handler(request)
 

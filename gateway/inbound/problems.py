@@ -85,7 +85,7 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
     """Say what aiohttp found wrong with a request in words that help."""
     path = request.path[:ECHO]
     if error.status == HTTPStatus.NOT_FOUND:
-        return Problem(404, f"nothing is served at {path}; compare the URL with /openapi.json")
+        return Problem(404, f"nothing is served at {path}; compare the URL with /openapi.json of the internal listener")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return Problem(405, f"{request.method[:ECHO]} is not for {path}; use {allowed}", Allow=allowed)

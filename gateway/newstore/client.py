@@ -174,7 +174,8 @@ class Client:
             ) as answer:
                 body = await read_at_most(answer.content, _MOST_SHOWN + 1 if method == "GET" else MOST_BYTES)
         except aiohttp.ClientConnectorError as error:
-            raise NotSent(f"NewStore can't be reached ({type(error).__name__})") from error
+            why = f"NewStore can't be reached ({type(error).__name__})"
+            raise NotSent(f"{why}: check newstore.url and newstore.token_url") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"no answer ({type(error).__name__})") from error
         if answer.status == 429:

@@ -5,6 +5,7 @@ will not ship. Orders go to the provider's URL; `GET {url}/{reference}` looks on
 promises that nothing more of it ships, 404 that there is no such order, 409 says that it is shipping.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
@@ -123,7 +124,9 @@ class Http:
             ) as answer:
                 body = await read_at_most(answer.content, MOST_BYTES)
         except aiohttp.ClientConnectorError as error:
-            raise NotSent(f"can't be reached ({type(error).__name__})") from error
+            raise NotSent(
+                f"can't be reached ({type(error).__name__}): check the URL of the provider, and that it runs"
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"no answer ({type(error).__name__})") from error
         if answer.status in _THROTTLED and (answer.status == 429 or "Retry-After" in answer.headers):
@@ -191,9 +194,9 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
         quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
     fingerprint = sha256(body).hexdigest()
     reason = REASONS.get(said.reason or "")
-    problem = "" if word else _unknown("type", said.type)
+    problem = "" if word else _unknown("type", said.type, WORDS)
     if word is Word.REJECTED and reason is None:
-        problem = _unknown("reason", said.reason)
+        problem = _unknown("reason", said.reason, REASONS)
     shipment = said.shipment
     return ProviderSaid(
         request_id=said.fulfillment_request_id,
@@ -210,9 +213,16 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
     )
 
 
-def _unknown(field: str, said: str | None) -> str:
+def _unknown(field: str, said: str | None, known: Iterable[str]) -> str:
     """Say what is not in the tables, as long as it is a code: a person's name may stand in a sentence."""
-    return f"{field} {said!r}" if said is None or as_code(said) else f"{field} unknown, and no code: see the body"
+    what = (
+        "is missing"
+        if said is None
+        else f"{said!r} is unknown"
+        if as_code(said)
+        else "is unknown, and no code (see the body)"
+    )
+    return f"{field} {what}: send one of {', '.join(known)}"
 
 
 def _storable(said: _Callback) -> None:

@@ -220,14 +220,14 @@ class SecretKinds:
         elif scheme == "file" and name:
             source, secret = f"the file {name}", self._from_file(name)
         else:
-            raise Unfit("a secret must not stand in this file; write env:NAME or file:PATH")
+            raise Unfit("a secret must not stand here itself; write env:NAME or file:PATH")
         if secret != secret.strip() or not secret.isprintable():
             raise Unfit(f"{source} has control characters or spaces around it; keep one plain line in it")
         return secret
 
     def _from_environment(self, name: str) -> str:
         if not self.environ.get(name):
-            raise Unfit(f"the environment variable {name} is not set; set it before the gateway starts")
+            raise Unfit(f"the environment variable {name} is not set; set it before the start")
         return self.environ[name]
 
     def _from_file(self, name: str) -> str:

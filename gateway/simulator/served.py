@@ -35,12 +35,12 @@ class Served:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen, and take up what the last stop left undone."""
         self._stopping.clear()
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         app = web.Application(middlewares=self._middlewares)
         app.add_routes(self._routes)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         reached = _EVERYWHERE.get(host, host)
         self.url = f"http://{f'[{reached}]' if ':' in reached else reached}:{self._runner.addresses[0][1]}"
         self._resume()

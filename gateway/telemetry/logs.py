@@ -20,6 +20,7 @@ Event = Literal[
     "gateway.draining",
     "gateway.stopped",
     "process.broke",  # a part that must always run has died; the process ends
+    "postgres.ended",  # the one we had started, by itself; the process ends
     "request.crashed",  # an HTTP request met a fault of the gateway and was answered with 500
     "request.failed",  # a fulfillment request needs a person from now on
     "message.quarantined",
@@ -39,7 +40,7 @@ Event = Literal[
     "library.spoke",  # of a library only the fixed part of what it says
 ]
 _INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "breaker.closed"})
-_ERRORS = frozenset({"process.broke", "request.crashed", "call.broke", "command.unstorable"})
+_ERRORS = frozenset({"process.broke", "postgres.ended", "request.crashed", "call.broke", "command.unstorable"})
 
 _log = logging.getLogger("gateway")
 _PLACES = 4  # of a traceback: where it happened, and how it came there

@@ -1,6 +1,7 @@
 """The exits, holds, quarantine and audit as a person types them, against a gateway that runs."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from gateway.domain.commands import RejectionReason, Word
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.cli import typed as a_person
-from tests.requests import said
+from tests.requests import receive, said
 from tests.test_road import QUICK, order, until
 from tests.world import Road, running
 
@@ -46,7 +47,7 @@ async def refused_shipment(road: Road, pool: asyncpg.Pool) -> None:
 async def test_a_refused_shipment_is_found_taken_noted_and_redriven(road: Road, pool: asyncpg.Pool) -> None:
     await refused_shipment(road, pool)
     code, listed = await typed(road, "list", "--status", "failed")
-    assert (code, "refused" in listed) == (0, True)
+    assert (code, "failed: refused" in listed) == (0, True)
     assert (await typed(road, "take", "r-1"))[0] == 0
     assert (await typed(road, "note", "r-1", "asked NewStore"))[0] == 0
 
@@ -109,6 +110,20 @@ async def test_a_held_rejection_is_discarded_by_a_filter_and_the_units_are_open_
     assert (await typed(road, "discard", "r-1", "--reason", "again"))[0] == 1
 
 
+async def test_a_list_says_what_is_closed_and_what_has_no_provider(road: Road) -> None:
+    await road.gateway.writer.apply(receive("r-1", provider=None))
+    await road.gateway.writer.apply(receive("r-2"))
+    assert (await typed(road, "close", "r-2", "--reason", "settled by hand"))[0] == 0
+    listed = (await typed(road, "list"))[1]
+    assert ("DC01 → —  unroutable" in listed, "DC01 → acme  closed" in listed) == (True, True)
+
+
+async def test_a_message_without_an_id_is_named_by_the_start_of_its_fingerprint(road: Road, pool: asyncpg.Pool) -> None:
+    await road.newstore.place(order("r-1", "A"), QUICK)
+    await road.gateway.writer.apply(said(Word.ACCEPTED, provider="quick", cause="quick:" + "0123456789abcdef" * 4))
+    assert " quick:0123456789ab…\n" in re.sub(" +\n", "\n", (await typed(road, "show", "r-1"))[1])
+
+
 async def test_a_hold_is_placed_listed_and_released(road: Road, pool: asyncpg.Pool) -> None:
     assert (await typed(road, "hold", "location", QUICK, "--reason", "fire", "--minutes", "30"))[0] == 0
     (held,) = (await read(road, "holds"))["holds"]
@@ -132,7 +147,10 @@ async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, p
         assert answer.status == 400
     (kept,) = (await read(road, "quarantine", "list"))["quarantine"]
     assert (await read(road, "quarantine", "show", str(kept["id"])))["reason"] == "malformed"
+    listed = (await typed(road, "quarantine", "list"))[1]
+    assert f"{kept['id']}  newstore:{QUICK}  malformed" in listed
     shown = (await typed(road, "quarantine", "show", str(kept["id"])))[1]
+    assert "None" not in shown
     assert (f"newstore:{QUICK}" in shown, '"note": "•••"' in shown, "Ada" in shown) == (True, True, False)
     assert (await typed(road, "quarantine", "show", str(kept["id"]), "--unmasked"))[0] == 2
     code, whole = await typed(road, "quarantine", "show", str(kept["id"]), "--unmasked", "--reason", "to mend it")
@@ -152,6 +170,28 @@ async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool
     assert [each["reason"] for each in (await read(road, "audit"))["audit"]] == ["it came back"]
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("hold", "everything"), "--reason"),
+        (("release", "1"), "--reason"),
+        (("quarantine", "discard", "1"), "--reason"),
+        (("show", "r-1", "--unmasked"), "--reason"),
+        (("close", "r-1"), "--reason"),
+        (("reroute", "r-1", "--reason", "x"), "--to"),
+        (("reject", "r-1", "--reason", "x"), "--as"),
+    ],
+)
+async def test_what_an_act_lacks_is_asked_for_by_its_option(words: tuple[str, ...], option: str) -> None:
+    code, output = await a_person.typed(*words, GATEWAY_URL="http://127.0.0.1:1")
+    assert (code, f"with {option}" in output) == (2, True)
+
+
+async def test_whose_token_is_wrong_is_told_where_to_give_another(road: Road) -> None:
+    code, output = await typed(road, "list", GATEWAY_TOKEN="of-nobody")
+    assert (code, "give yours as --token or GATEWAY_TOKEN" in output) == (1, True)
+
+
 async def test_a_strangers_text_is_printed_as_it_is(road: Road) -> None:
     assert (await typed(road, "hold", "everything", "--reason", "[/x] :ship: \x1b[31m\u202e"))[0] == 0
     for words in (("holds",), ("audit",)):
@@ -162,15 +202,14 @@ async def test_a_strangers_text_is_printed_as_it_is(road: Road) -> None:
 async def test_nothing_is_cut_off_and_no_name_is_broken(road: Road) -> None:
     name, reason = "a" * 36, "look " * 30
     await typed(road, "hold", "request", name, "--reason", reason)
-    (piped,) = [line for line in (await typed(road, "holds", COLUMNS="20"))[1].splitlines() if name in line]
-    assert reason.strip() in piped
+    for listed in (("holds",), ("audit",)):
+        _, output = await typed(road, *listed, COLUMNS="20", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
+        assert (f"request {name}" in output, f"  {reason.strip()}" in output) == (True, True)
     await road.newstore.place(order(name, "A"), QUICK)
     for words in (("list",), ("show", name)):
         _, output = await typed(road, *words, COLUMNS="20")
         assert f"{name}  DC01 → quick  dispatched" in output
         assert "release the hold once you have looked into it\n" in output
-    _, output = await typed(road, "holds", COLUMNS="80", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
-    assert "…" not in output
     assert "No request is like that" in (await typed(road, "list", "--provider", "nobody"))[1]
 
 

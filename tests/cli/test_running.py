@@ -1,8 +1,11 @@
+# ruff: noqa: ASYNC240  # a test has its loop to itself and may block it
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +14,10 @@ from typer.testing import CliRunner
 
 from gateway import app, settings
 from gateway.cli import cli
+from tests import processes
+from tests.cli import typed as a_person
 from tests.ledger.conftest import writing
+from tests.processes import GATEWAY
 from tests.requests import receive
 from tests.world import running
 
@@ -41,6 +47,11 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+def test_the_version_is_that_of_the_package() -> None:
+    done = CliRunner().invoke(cli, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"{version('newstore-fulfillment-gateway')}\n")
+
+
 def test_check_config_prints_the_url_to_give_newstore(config: Path) -> None:
     done = CliRunner().invoke(cli, ["check-config", "-c", str(config), "--json"], env={**KEYS, "DATABASE_URL": ""})
     assert done.exit_code == 0
@@ -54,6 +65,21 @@ def test_no_url_to_give_away_is_cut_off_or_broken(config: Path) -> None:
     assert "DC01 → wms → http → http://127.0.0.1:9/orders\n" in done.stdout
     assert "give NewStore  http://127.0.0.1:8080/newstore/DC01/fulfillment_requests\n" in done.stdout
     assert "wms calls back at http://127.0.0.1:8080/providers/wms/callbacks\n" in done.stdout
+
+
+def test_check_config_says_what_nobody_can_do_without(config: Path) -> None:
+    config.write_text(CONFIG.partition("[locations.DC01]")[0])
+    done = CliRunner().invoke(cli, ["check-config", "-c", str(config)], env={**KEYS, "DATABASE_URL": ""})
+    assert (done.exit_code, "no location: add" in done.stdout, "no operator: add" in done.stdout) == (0, True, True)
+
+
+async def test_migrate_says_what_it_did_or_that_nothing_was_left(
+    config: Path, new_database: Callable[[str], Awaitable[str]]
+) -> None:
+    url = await new_database("gateway_to_migrate")
+    first, second = [await a_person.typed("migrate", "-c", str(config), **KEYS, DATABASE_URL=url) for _ in range(2)]
+    assert (first[0], first[1].splitlines()[0]) == (0, "applied 0001_requests.sql")
+    assert second == (0, "nothing to apply: the schema is this program's\n")
 
 
 def test_check_config_names_every_fault_and_fails(config: Path) -> None:
@@ -95,6 +121,17 @@ def test_an_address_that_is_taken_is_named_with_its_place_in_the_settings(config
         config.write_text(f"{CONFIG}[internal]\nport = {taken.getsockname()[1]}\n")
         code, fault = told(config, "serve", database)
     assert (code, fault.partition(" on ")[0]) == (2, "internal: can't listen")
+
+
+async def test_a_gateway_ends_with_the_postgres_that_it_started(config: Path) -> None:
+    config.write_text(f"{CONFIG}[public]\nport = 0\n[internal]\nport = 0\n[database]\ndata_dir = 'own'\n")
+    log, environ = config.with_name("log"), {**os.environ, **KEYS, "DATABASE_URL": ""}
+    async with processes.running(*GATEWAY, "serve", log=log, environ=environ, stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        assert (await gateway.stdout.readline()).startswith(b"public ")
+        os.kill(int((config.parent / "own/cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        assert await gateway.wait() == 1
+    assert '"event":"postgres.ended"' in log.read_text()
 
 
 async def test_before_the_first_migration_no_work_is_open(

@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import socket
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from gateway import settings
 from gateway.cli import cli
 from gateway.simulator.served import Served
+from tests.cli import typed as a_person
 from tests.processes import command, read_until
 
 
@@ -131,3 +133,10 @@ def test_a_wrong_option_is_named(words: list[str], fault: str) -> None:
     done = CliRunner().invoke(cli, ["simulate", *words])
     assert done.exit_code == 2
     assert fault in " ".join(done.stderr.replace("│", "").split())
+
+
+@pytest.mark.parametrize("end", ["newstore", "warehouse"])
+async def test_an_address_that_is_taken_is_named_with_its_options(end: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, output = await a_person.typed("simulate", end, "--port", str(taken.getsockname()[1]))
+    assert (code, output.partition(" on ")[0], output.count("\n")) == (2, "--host, --port: can't listen", 1)

@@ -24,7 +24,7 @@ TURNED = "\u202eevil\u2066"
 
 async def choose(page: "Page", row: int) -> None:
     """Tick the box of a row of the last table: it is drawn, so that only its place is known."""
-    await page.get_by_test_id("stDataFrame").last.click(position={"x": 16, "y": 35 * (row + 1) + 17})
+    await page.get_by_test_id("stDataFrame").last.click(position={"x": 16, "y": 35 + 66 * row + 33})
 
 
 def dialog(page: "Page") -> "Locator":

@@ -113,6 +113,13 @@ async def test_filters_come_from_the_address(person: None, stage: World) -> None
         assert "r-filtered" in list(shown.dataframe[0].value["request"])
 
 
+async def test_rows_are_tall_enough_to_read_what_they_wait_for(person: None, stage: World) -> None:
+    await stand.refused(stage, "r-tall")
+    shown = await look("shipments", status="failed", find="r-tall")
+    assert shown.dataframe[0].value["waits for"][0].endswith("or settle it by hand and “Close”")
+    assert shown.dataframe[0].proto.row_height > 4 * 16  # Streamlit breaks lines in no lower row
+
+
 async def test_what_is_empty_says_what_that_means(person: None) -> None:
     assert "Quarantine is empty" in said(await look("failures", show="Quarantine"))
     assert "Nothing is held back" in said(await look("places"))

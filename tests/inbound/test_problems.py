@@ -41,5 +41,6 @@ async def test_what_no_route_takes_gets_a_problem_and_no_version(
             assert headers["content-type"] == "application/problem+json"
             problem = json.loads(body)
             assert (problem["status"], len(problem["detail"]) < 400) == (status, True)
+            assert status != 404 or "of the internal listener" in problem["detail"]
         got, headers, _ = await answered(url, ALIVE)
         assert (got, headers["server"]) == (200, "gateway")

@@ -175,18 +175,30 @@ def test_a_rejection_keeps_its_reason_and_an_unknown_one_gets_none_of_ours() -> 
     body = '{"event_id":"e","type":"rejected","fulfillment_request_id":"r","items":[{"product_id":"A"}],"reason":"%s"}'
     assert read((body % "no_inventory").encode()).reason is RejectionReason.NO_INVENTORY
     strange = read((body % "lost").encode())
-    assert (strange.reason, strange.problem) == (None, "reason 'lost'")
+    assert (strange.reason, strange.problem) == (
+        None,
+        "reason 'lost' is unknown: send one of no_inventory, cannot_fulfill",
+    )
 
 
 @pytest.mark.parametrize("field", ["type", "reason"])
 def test_a_sentence_instead_of_a_code_is_not_repeated(field: str) -> None:
     said = {"type": "rejected", "fulfillment_request_id": "r", field: "Ada Lovelace moved to Lane 1"}
-    assert read(json.dumps(said).encode()).problem == f"{field} unknown, and no code: see the body"
+    problem = read(json.dumps(said).encode()).problem
+    assert problem.startswith(f"{field} is unknown, and no code (see the body): send one of ")
+
+
+def test_a_rejection_without_a_reason_is_told_which_there_are() -> None:
+    told = read(b'{"type":"rejected","fulfillment_request_id":"r"}')
+    assert told.problem == "reason is missing: send one of no_inventory, cannot_fulfill"
 
 
 def test_an_unknown_word_is_never_mapped() -> None:
     told = read(b'{"event_id":"e-1","type":"backordered","fulfillment_request_id":"r-1"}')
-    assert (told.word, told.problem) == (None, "type 'backordered'")
+    assert (told.word, told.problem) == (
+        None,
+        "type 'backordered' is unknown: send one of accepted, rejected, cancelled, shipped",
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,5 +17,5 @@ class Checked(aiohttp.ClientRequest):
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         if not may_leave.get()():
-            raise NotSent("this process may have lost the call before it left")
+            raise NotSent("this process stops, or may have lost the call, before it left")
         return await super().send(conn)

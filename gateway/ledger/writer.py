@@ -10,8 +10,8 @@ from time import perf_counter
 import asyncpg
 import orjson
 
-from gateway.domain.commands import Command, ProviderSaid, ReadBack, Receive
-from gateway.domain.deliveries import Delivery
+from gateway.domain.commands import Command, ProviderSaid, Receive
+from gateway.domain.deliveries import READS, Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.telemetry import metrics, passing, trace
@@ -326,15 +326,19 @@ def _by_request(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     """A read-back's outcome shares no statement with other commands of its request: both would move one row."""
-    crowded = {entry.request_id for entry in entries if not isinstance(entry.command, ReadBack)}
+    crowded = {entry.request_id for entry in entries if not _is_read(entry)}
     now: list[Entry] = []
     later: list[Entry] = []
     for entry in entries:
-        is_read = isinstance(entry.command, ReadBack)
+        is_read = _is_read(entry)
         (later if is_read and entry.request_id in crowded else now).append(entry)
         if is_read:
             crowded.add(entry.request_id)
     return now, later
+
+
+def _is_read(entry: Entry) -> bool:
+    return entry.claim is not None and entry.claim.operation in READS
 
 
 def _fail(entry: Entry, error: Exception, cause: Exception | None = None) -> None:

@@ -358,6 +358,22 @@ async def test_a_report_taken_while_a_last_look_was_under_way_has_its_own_time_t
     assert await rows(pool, "SELECT operation, owner FROM deliveries WHERE is_read") == [("read_shipment", None)]
 
 
+async def test_a_read_back_that_failed_while_a_report_was_taken_breaks_no_batch(writer: Writer, pool: Pool) -> None:
+    look = await sent_and_looked_for(writer, pool, 1)
+    await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="later"))
+    call = await claimed(pool, "newstore")
+    sizes: list[int] = []
+    writer.on_batch = lambda size, _: sizes.append(size)
+    await asyncio.gather(
+        writer.settle(look, TRY, Again(60.0, doubt=False, counts=True)),
+        writer.settle(call, TRY, taken(call)),
+        *(writer.apply(receive(f"r-{n}")) for n in range(2, 12)),
+    )
+
+    assert sizes == [11, 1]
+    assert await rows(pool, "SELECT owner, tries FROM deliveries WHERE is_read") == [(None, 1)]
+
+
 async def sent_and_looked_for(writer: Writer, pool: Pool, minutes: int) -> Claim:
     """One of two units was shipped and sent; its read-back is claimed with so much time left."""
     await writer.apply(receive())

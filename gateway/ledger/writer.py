@@ -18,8 +18,9 @@ from gateway.telemetry import metrics, passing, trace
 from gateway.telemetry.logs import log
 
 from . import codec
+from .commit import Place
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
-from .plan import Held, Plan
+from .plan import Held, Plan, place
 from .servers import NoServer
 
 _MOST_COMMANDS = 500
@@ -247,17 +248,18 @@ class Writer:
             claim = group[0].claim if group[0].known else None
             traced = claim.trace if claim else read.traces.get(request_id)
             plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
-        written = await plan.batch.commit(self._connection) if plan.has_rows else set()
+        written, busy = await plan.batch.commit(self._connection) if plan.has_rows else (set[str](), set[Place]())
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))
         metrics.COMMIT_SECONDS.observe(seconds)
         self.on_batch(len(now), seconds)
-        return [*self._answer(plan, written), *later]
+        return [*self._answer(plan, written, busy), *later]
 
-    def _answer(self, plan: Plan, written: set[str]) -> list[Entry]:
+    def _answer(self, plan: Plan, written: set[str], busy: set[Place]) -> list[Entry]:
         left: list[Entry] = []
         for entry, applied, needs_write in plan.results:
-            if needs_write and entry.request_id not in written:
+            is_busy = entry.claim is not None and place(entry.claim) in busy
+            if is_busy or (needs_write and entry.request_id not in written):
                 entry.optimistic, entry.known = False, None
                 left.append(entry)
                 continue

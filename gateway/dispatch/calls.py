@@ -34,7 +34,7 @@ class Road:
 
 
 async def make(road: Road, claim: Claim, brief: Brief) -> Command:
-    """Make one claimed call and say what it settles. Raises a `CallError` or `Undecidable`."""
+    """Make one claimed call and say what it settles. Raises a `CallError`, `NotLeft` or `Undecidable`."""
     return await _CALLS[claim.operation](road, claim, brief)
 
 

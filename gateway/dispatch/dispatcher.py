@@ -24,7 +24,7 @@ from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.errors import Unreadable
-from gateway.sending import may_leave
+from gateway.sending import NotLeft, may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
@@ -245,7 +245,7 @@ class Dispatcher:
         at, started = datetime.now(UTC), monotonic()
         try:
             command = await self._within(claim, brief, claimed_at)
-        except (CallError, Undecidable) as error:
+        except (CallError, NotLeft, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)

@@ -259,7 +259,9 @@ async def test_an_order_that_is_looked_up_while_its_process_stops_is_left_to_the
     await station.dispatcher.settled()
 
     assert posted == 0
-    assert await pool.fetchval("SELECT doubt AND owner IS NULL FROM deliveries")
+    rows = await pool.fetch("SELECT doubt, owner, tries, due_at <= now() FROM deliveries")
+    assert [tuple(row) for row in rows] == [(True, None, 0, True)]
+    assert [tuple(row) for row in await pool.fetch(ATTEMPTS)] == [("not_made", 1)]
 
 
 async def test_one_call_that_breaks_does_not_stop_the_others_nor_speak_for_its_destination(

@@ -6,10 +6,12 @@ from contextvars import ContextVar
 import aiohttp
 from aiohttp.connector import Connection
 
-from gateway.calls import NotSent
-
 may_leave: ContextVar[Callable[[], bool]] = ContextVar("may_leave", default=lambda: True)
 """Set by whoever makes a call, for the task that makes it."""
+
+
+class NotLeft(Exception):
+    """Whoever makes the call may not do so any more, and has not begun to."""
 
 
 class Checked(aiohttp.ClientRequest):
@@ -17,5 +19,5 @@ class Checked(aiohttp.ClientRequest):
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         if not may_leave.get()():
-            raise NotSent("this process may have lost the call before it left")
+            raise NotLeft("this process stops, or may have lost the call, before it left")
         return await super().send(conn)

@@ -51,6 +51,7 @@ TEMPERAMENTS = {
     "DC02": Temperament(pause=(0.05, 0.3), parcels=3, rejects=0.1, **ERRS),
     "DC03": Temperament(pause=(0.005, 0.05), parcels=2, rejects=0.05, says_twice=0.2, says_backwards=0.2, **ERRS),
 }
+GRACE = 10.0  # seconds, as without a setting: on a busy machine a simulator may take up a call long after its time-out
 SENDERS = 16
 MOST_OPEN = 600  # so that a run shows a rate and not the length of a queue
 TICK = 0.5  # seconds
@@ -183,7 +184,7 @@ async def running(requests: int, gateways: int) -> AsyncIterator[Run]:
         folder = Path(name)
         async with (
             server(folder / "a", safe) as postgres,
-            site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS) as at,
+            site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS, grace=GRACE) as at,
         ):
             await asyncio.gather(*(at.start() for _ in range(gateways)))
             yield Run(at, postgres, requests)

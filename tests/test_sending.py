@@ -5,8 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.calls import NotSent
-from gateway.sending import Checked, may_leave
+from gateway.sending import Checked, NotLeft, may_leave
 
 
 async def test_the_last_look_comes_after_the_connection_stands() -> None:
@@ -32,7 +31,7 @@ async def test_the_last_look_comes_after_the_connection_stands() -> None:
     ):
         async with session.post(server.make_url("/"), data=b"one"):
             pass
-        with pytest.raises(NotSent):
+        with pytest.raises(NotLeft):
             await session.post(server.make_url("/"), data=b"two")
     may_leave.reset(ours)
     assert seen == ["one"]

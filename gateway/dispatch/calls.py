@@ -34,7 +34,7 @@ class Road:
 
 
 async def make(road: Road, claim: Claim, brief: Brief) -> Command:
-    """Make one claimed call and say what it settles. Raises a `CallError` or `Undecidable`."""
+    """Make one claimed call and say what it settles. Raises a `CallError`, `NotLeft` or `Undecidable`."""
     return await _CALLS[claim.operation](road, claim, brief)
 
 
@@ -62,11 +62,11 @@ async def _look_up(road: Road, claim: Claim, brief: Brief) -> Command:
 
 
 async def _withdraw(road: Road, claim: Claim, brief: Brief) -> Command:
-    proof = await road.adapters[claim.destination].withdraw(_order(claim, brief))
+    proof, request = await road.adapters[claim.destination].withdraw(_order(claim, brief)), brief.request
     if proof is not None:
         return _taken(claim, proof=f"{claim.destination}: {proof}")
-    if brief.request.submitted_at or brief.request.is_known_to_provider:
-        raise Undecidable("the provider took the order and does not know it any more: ask it whether it ships")
+    if request.submitted_at or request.is_known_to_provider or request.restored:
+        raise Undecidable("the provider may have had the order and does not know it now: ask it whether it ships")
     return _taken(claim, proof=f"{claim.destination} never had it")
 
 

@@ -102,7 +102,7 @@ class Desk:
         """What to do at the desk: report, and reserve."""
         extra = self._looks if self._made is None else max(0, self._made - self._started - self._paid)
         seen = self._reported = Seen(self._calls, self._failures, extra, self._wait, self._blocked)
-        wanted = max(0, self.limits.slab - self._tokens)
+        wanted = max(int(self._is_shut), self.limits.slab - self._tokens)  # a probe not used in time may be another's
         return lambda was, now: visit(was, self.limits, seen, owner=owner, wanted=wanted, now=now)
 
     def visited(self, state: Destination, granted: int, now: float) -> None:

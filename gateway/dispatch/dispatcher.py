@@ -24,7 +24,7 @@ from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.errors import Unreadable
-from gateway.sending import may_leave
+from gateway.sending import NotLeft, may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
@@ -79,7 +79,10 @@ class Dispatcher:
         self._wake.set()
 
     def stop(self) -> None:
-        """Claim nothing more. A claim that is under way is still made: cancelled, nobody would know whether it was."""
+        """Claim nothing more, and let no call leave that has not left yet: it might not end before this process does.
+
+        A claim that is under way is still made: cancelled, nobody would know whether it was.
+        """
         self._is_stopping = True
         self.wake()
 
@@ -169,7 +172,7 @@ class Dispatcher:
         desk = self._desks[claim.destination]
         if not self._is_ours(claim, claimed_at, _START_WITHIN):
             desk.give_up(reserved)
-            self._give_back([claim], "this process stood still, or lost sight of the others")
+            self._give_back([claim], "this process stops, stood still, or lost sight of the others")
             return
         span = trace.attempt(
             claim.trace, continues=claim.attempt == 1 and claim.operation not in READS, destination=claim.destination,
@@ -232,9 +235,9 @@ class Dispatcher:
         return attempt, then
 
     def _is_ours(self, claim: Claim, claimed_at: float, within: float) -> bool:
-        """Whether nobody can have taken the claim over: this process did not stand still, and is not buried."""
-        stood_still = monotonic() - claimed_at > within
-        return not stood_still and self._membership.is_alive and self._membership.owner == claim.owner
+        """Whether nobody can have taken the claim over: this process goes on, did not stand still, is not buried."""
+        goes_on = not self._is_stopping and monotonic() - claimed_at <= within
+        return goes_on and self._membership.is_alive and self._membership.owner == claim.owner
 
     async def _try(
         self, claim: Claim, brief: Brief, claimed_at: float
@@ -242,7 +245,7 @@ class Dispatcher:
         at, started = datetime.now(UTC), monotonic()
         try:
             command = await self._within(claim, brief, claimed_at)
-        except (CallError, Undecidable) as error:
+        except (CallError, NotLeft, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)

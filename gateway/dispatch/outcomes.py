@@ -10,6 +10,7 @@ from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
+from gateway.sending import NotLeft
 
 _HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDRAW})
 """Writes that may be repeated whatever became of them: they change nothing the second time."""
@@ -30,6 +31,7 @@ class Outcome:
 
 
 OUTCOMES: dict[type[Exception], Outcome] = {
+    NotLeft: Outcome("not_made", counts=False),  # another process makes it
     NotSent: Outcome("retry"),  # it never left, or was answered with "not now"
     Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
     NotYet: Outcome("pending", counts=False),  # an earlier report of the same units is not shown
@@ -45,8 +47,8 @@ OUTCOMES: dict[type[Exception], Outcome] = {
 }
 """What went wrong -> what that is called and does."""
 
-FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending"}
-"""What a call that went wrong is called; having to come later is no failure."""
+FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending", "not_made"}
+"""What a call that went wrong is called; having to come later is no failure, nor is a call that was never made."""
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -75,6 +77,8 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
     outcome = outcome_of(error)
     if outcome.end is not None:
         return _ended(claim, now, outcome.end, error)
+    if isinstance(error, NotLeft):
+        return Again(0.0, doubt=claim.doubt, counts=outcome.counts)
     if isinstance(error, Throttled):
         return Again(error.retry_after, doubt=claim.doubt, counts=outcome.counts)
     if isinstance(error, NotYet):  # as often as a read-back looks, whose time-box ends it

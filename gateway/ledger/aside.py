@@ -45,7 +45,29 @@ WHERE d.ctid = turned.row
 RETURNING d.ready
 """
 
+# A program from before there was any of this takes for ready what stands aside, and gives it no turn when it settles
+# what passed. One that is first of its request while none is ready gets it here, also after its hold.
+_HAND_BACK = """
+WITH first AS MATERIALIZED (
+    SELECT aside.row
+    FROM (SELECT DISTINCT name FROM holds WHERE scope = 'rejections') held CROSS JOIN LATERAL (
+        SELECT ctid AS row, request_id, seq FROM deliveries
+        WHERE destination = $1 AND location = held.name AND NOT ready AND urgency = ANY($2)
+    ) aside CROSS JOIN LATERAL (
+        SELECT bool_or(ready OR seq < aside.seq) AS are_before FROM deliveries
+        WHERE request_id = aside.request_id AND destination = $1 AND NOT is_read
+    ) others
+    WHERE NOT others.are_before
+), locked AS MATERIALIZED (
+    SELECT first.row FROM first CROSS JOIN LATERAL (
+        SELECT FROM deliveries WHERE ctid = first.row AND NOT ready FOR UPDATE SKIP LOCKED
+    ) here
+)
+UPDATE deliveries d SET ready = true FROM locked WHERE d.ctid = locked.row
+"""
+
 
 async def step_aside(connection: Connection | Pool) -> int:
     """Let what may go pass what is held, and count the requests of which it did."""
+    await connection.execute(_HAND_BACK, NEWSTORE, BRAKED)
     return sum(row["ready"] for row in await connection.fetch(_STEP_ASIDE, NEWSTORE, BRAKED))

@@ -2,7 +2,8 @@
 
 A request is written only if its version is the one that was read, nobody else holds its row, every claim that the
 batch settles for it is still ours, and every call that it calls off (a fence without an owner) is not on its way.
-What was not written is not in the answer; the writer reads it again.
+What was not written is not in the answer; the writer reads it again. So it does with the outcome of a call that changes
+no request, while somebody else holds the row of the call: that one is in the answer, as busy.
 
 Each input is one JSON document with a row for each object: Postgres reads thousands of values faster from one text
 than the driver writes them one by one. Only bodies, which are bytes, go as arrays.
@@ -53,6 +54,15 @@ WITH incoming AS (
                 OR (f.owner IS NULL AND d.owner IS NULL AND d.doubt <= f.doubt))
         FOR UPDATE SKIP LOCKED
     ) d
+), busy AS ( -- a call that is still ours, whose row another statement has in hand: a claim that came too late
+    SELECT f.request_id, f.operation, f.seq
+    FROM fences f CROSS JOIN LATERAL (
+        SELECT FROM deliveries d
+        WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq)
+            AND d.owner = f.owner AND d.attempt = f.attempt
+    ) d
+    WHERE NOT f.guards AND NOT EXISTS (
+        SELECT FROM held h WHERE (h.request_id, h.operation, h.seq) = (f.request_id, f.operation, f.seq))
 ), locked AS (
     SELECT w.id
     FROM wanted w CROSS JOIN LATERAL (
@@ -149,7 +159,8 @@ WITH incoming AS (
         trace_id text, guards bool)
     LEFT JOIN held h USING (request_id, operation, seq)
     LEFT JOIN written ON written.id = a.request_id
-    WHERE written.id IS NOT NULL OR NOT a.guards
+    LEFT JOIN busy b ON (b.request_id, b.operation, b.seq) = (a.request_id, a.operation, a.seq)
+    WHERE (written.id IS NOT NULL OR NOT a.guards) AND b.request_id IS NULL
 ), quarantined AS (
     INSERT INTO quarantine (source, event_id, fingerprint, request_id, reason, detail, at, body, command)
     SELECT q.* FROM unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[],
@@ -168,10 +179,12 @@ WITH incoming AS (
     FROM json_to_recordset($29::json) AS x(who text, action text, request_id text, reason text, outcome text)
     JOIN written ON written.id = x.request_id
 )
-SELECT id FROM written
+SELECT id, NULL AS operation, NULL AS seq FROM written UNION ALL SELECT * FROM busy
 """
 
 Row = dict[str, Any]
+Place = tuple[str, str, int]
+"""Which call: its request, operation and number."""
 Payload = tuple[date, str, str, datetime, bytes, bool]
 """month, request id, hash, time, body, and whether it is stored only together with its request's state."""
 
@@ -197,8 +210,8 @@ class Batch:
     payloads: list[Payload] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def commit(self, connection: Connection) -> set[str]:
-        """Write the batch and return the ids of the requests that were written."""
+    async def commit(self, connection: Connection) -> tuple[set[str], set[Place]]:
+        """Write the batch and return the ids of the requests that were written, and the calls that were busy."""
         documents = (
             self.incoming, self.wanted, self.fences, self.events, self.keys, self.owed, self.gone, self.readied,
             self.dead, self.attempts, self.alive, self.released, self.finals,
@@ -207,4 +220,6 @@ class Batch:
         quarantine = zip(*self.quarantine, strict=True) if self.quarantine else [()] * 9
         audit = orjson.dumps(self.audit).decode()
         inputs = [orjson.dumps(rows).decode() for rows in documents]
-        return {row["id"] for row in await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, audit)}
+        rows = await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, audit)
+        written = {row["id"] for row in rows if row["operation"] is None}
+        return written, {(row["id"], row["operation"], row["seq"]) for row in rows if row["operation"]}

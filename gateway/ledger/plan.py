@@ -26,10 +26,10 @@ from gateway.domain.units import Said
 from gateway.domain.urgency import urgency
 
 from . import codec
-from .commit import Batch, Row
+from .commit import Batch, Place, Row
 from .entries import Again, Applied, Attempt, Claim, Entry
 
-Held = Mapping[tuple[str, str, int], tuple[str | None, int, bool]]
+Held = Mapping[Place, tuple[str | None, int, bool]]
 """Who has a delivery, in which attempt, and whether its time-box has passed."""
 _NOBODY = (None, 0, False)
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
@@ -64,7 +64,7 @@ class Plan:
         decided: list[tuple[Entry, list[Event]]] = []
         for entry in group:
             claim, command = entry.claim, entry.command
-            owner, attempt, is_overdue = claims.get(_place(claim), _NOBODY) if claim else _NOBODY
+            owner, attempt, is_overdue = claims.get(place(claim), _NOBODY) if claim else _NOBODY
             # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
             late = claim is not None and command is not None and not entry.known and (
                 request is None or (owner, attempt) != (claim.owner, claim.attempt)
@@ -259,7 +259,8 @@ _FINAL: dict[type, Said] = {
 }
 
 
-def _place(claim: Claim) -> tuple[str, str, int]:
+def place(claim: Claim) -> Place:
+    """Say which call was claimed."""
     return claim.request_id, claim.operation, claim.seq
 
 

@@ -10,16 +10,17 @@ from time import perf_counter
 import asyncpg
 import orjson
 
-from gateway.domain.commands import Command, ProviderSaid, ReadBack, Receive
-from gateway.domain.deliveries import Delivery
+from gateway.domain.commands import Command, ProviderSaid, Receive
+from gateway.domain.deliveries import READS, Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.telemetry import metrics, passing, trace
 from gateway.telemetry.logs import log
 
 from . import codec
+from .commit import Place
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
-from .plan import Held, Plan
+from .plan import Held, Plan, place
 from .servers import NoServer
 
 _MOST_COMMANDS = 500
@@ -247,17 +248,18 @@ class Writer:
             claim = group[0].claim if group[0].known else None
             traced = claim.trace if claim else read.traces.get(request_id)
             plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
-        written = await plan.batch.commit(self._connection) if plan.has_rows else set()
+        written, busy = await plan.batch.commit(self._connection) if plan.has_rows else (set[str](), set[Place]())
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))
         metrics.COMMIT_SECONDS.observe(seconds)
         self.on_batch(len(now), seconds)
-        return [*self._answer(plan, written), *later]
+        return [*self._answer(plan, written, busy), *later]
 
-    def _answer(self, plan: Plan, written: set[str]) -> list[Entry]:
+    def _answer(self, plan: Plan, written: set[str], busy: set[Place]) -> list[Entry]:
         left: list[Entry] = []
         for entry, applied, needs_write in plan.results:
-            if needs_write and entry.request_id not in written:
+            is_busy = entry.claim is not None and place(entry.claim) in busy
+            if is_busy or (needs_write and entry.request_id not in written):
                 entry.optimistic, entry.known = False, None
                 left.append(entry)
                 continue
@@ -326,15 +328,19 @@ def _by_request(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     """A read-back's outcome shares no statement with other commands of its request: both would move one row."""
-    crowded = {entry.request_id for entry in entries if not isinstance(entry.command, ReadBack)}
+    crowded = {entry.request_id for entry in entries if not _is_read(entry)}
     now: list[Entry] = []
     later: list[Entry] = []
     for entry in entries:
-        is_read = isinstance(entry.command, ReadBack)
+        is_read = _is_read(entry)
         (later if is_read and entry.request_id in crowded else now).append(entry)
         if is_read:
             crowded.add(entry.request_id)
     return now, later
+
+
+def _is_read(entry: Entry) -> bool:
+    return entry.claim is not None and entry.claim.operation in READS
 
 
 def _fail(entry: Entry, error: Exception, cause: Exception | None = None) -> None:

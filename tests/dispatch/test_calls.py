@@ -128,6 +128,16 @@ async def test_an_order_that_was_taken_and_is_not_known_any_more_may_have_shippe
         await made(road, pool, call)
 
 
+async def test_of_a_restored_request_nobody_knows_that_its_provider_never_had_the_order(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    outside.answers["DELETE"] = 404
+    call = await ask_to_withdraw(writer, pool, created=False)
+    await pool.execute("UPDATE requests SET restored = true")
+    with pytest.raises(Undecidable):
+        await made(road, pool, call)
+
+
 async def test_a_provider_that_ships_refuses_and_one_without_an_answer_is_asked_again(
     road: Road, outside: World, writer: Writer, pool: Pool
 ) -> None:

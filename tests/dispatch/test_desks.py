@@ -95,6 +95,16 @@ def test_a_probe_that_waits_for_work_stays_one_call() -> None:
         assert desk.room == 1
 
 
+def test_an_unused_probe_goes_back_to_a_process_that_had_it_before_when_the_other_is_gone() -> None:
+    limits = Limits(4, 5.0)  # slabs of 1
+    shared, first, second = Shared(), Desk("acme", limits, 5.0), Desk("acme", limits, 5.0)
+    shared.state = replace(shared.state, shut_at=T0, probe_at=T0)
+    for desk, seconds in ((first, 1), (second, 62), (first, 123)):
+        assert shared.visit(desk, seconds) == 1
+        assert shared.state.prober == f"owner of {id(desk)}"
+        assert desk.room == 1
+
+
 def test_calls_from_before_the_opening_are_no_verdict_on_the_probe() -> None:
     shared, desk = Shared(), Desk("acme", LIMITS, 5.0)
     shared.visit(desk, 0)

@@ -232,8 +232,36 @@ async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_n
 
     assert posted == []
     assert await pool.fetchval("SELECT detail FROM attempts WHERE operation = 'ship'") == (
-        "this process may have lost the call before it left"
+        "this process stops, or may have lost the call, before it left"
     )
+
+
+async def test_an_order_that_is_looked_up_while_its_process_stops_is_left_to_the_next(
+    station: Station, pool: Pool
+) -> None:
+    posted, looking, go = 0, asyncio.Event(), asyncio.Event()
+
+    async def acme(request: web.Request) -> web.Response:
+        nonlocal posted
+        posted += request.method == "POST"
+        looking.set()
+        await go.wait()
+        return web.Response(status=404) if request.method == "GET" else await took(request)
+
+    station.outside.answers["acme"] = acme
+    await station.writer.apply(receive("r-1"), b"{}")
+    await pool.execute("UPDATE deliveries SET doubt = true")
+    while not looking.is_set():
+        await station.dispatcher.run_once()
+        await asyncio.sleep(0.01)
+    station.dispatcher.stop()
+    go.set()
+    await station.dispatcher.settled()
+
+    assert posted == 0
+    rows = await pool.fetch("SELECT doubt, owner, tries, due_at <= now() FROM deliveries")
+    assert [tuple(row) for row in rows] == [(True, None, 0, True)]
+    assert [tuple(row) for row in await pool.fetch(ATTEMPTS)] == [("not_made", 1)]
 
 
 async def test_one_call_that_breaks_does_not_stop_the_others_nor_speak_for_its_destination(

@@ -14,6 +14,7 @@ from gateway.domain.deliveries import NEWSTORE, Operation
 from gateway.ledger.entries import Again, Claim
 from gateway.newstore import errors
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
+from gateway.sending import NotLeft
 from tests.requests import AT
 
 CLAIM = Claim(
@@ -43,7 +44,7 @@ def test_every_way_to_fail_has_a_row_of_its_own_or_its_parents(kind: type[Except
 
 
 def test_the_table_knows_no_way_to_fail_that_does_not_exist() -> None:
-    assert set(OUTCOMES) <= {*OURS, Undecidable}
+    assert set(OUTCOMES) <= {*OURS, NotLeft, Undecidable}
     assert len({outcome.name for outcome in OUTCOMES.values()}) == len(OUTCOMES)
 
 

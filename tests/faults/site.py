@@ -37,7 +37,7 @@ client_secret = "env:NEWSTORE"
 calls_per_second = 1_000_000
 calls_per_five_minutes = 1_000_000
 timeout = {timeout}
-unknown_grace = 1
+unknown_grace = {grace}
 
 [[operators]]
 name = "test"
@@ -127,6 +127,7 @@ async def site(
     apply_after: float = 0.03,
     patience: tuple[float, ...] = (0.2,) * 200,
     call_time: float = 2,
+    grace: float = 1,
     kind: type[Warehouse] = Warehouse,
 ) -> AsyncIterator[Site]:
     """Start NewStore, the warehouses and the balancer; `patience` is how long NewStore goes on sending one request."""
@@ -139,7 +140,7 @@ async def site(
             client_secret=keys["NEWSTORE"], faults=faults, apply_after=apply_after, webhook_backoff=patience, keep=_ALL
         )
         await stack.enter_async_context(newstore.running())
-        text = _TOML.format(newstore=newstore.url, timeout=call_time)
+        text = _TOML.format(newstore=newstore.url, timeout=call_time, grace=grace)
         warehouses: dict[str, Warehouse] = {}
         door = f"http://127.0.0.1:{balancer.port}"
         for location, temperament in temperaments.items():

@@ -115,6 +115,34 @@ async def test_what_is_owed_while_a_rejection_stands_aside_waits_for_its_turn(wr
     assert [each.seq > call.seq for each in await at_newstore(pool)] == [True]
 
 
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_a_rejection_that_an_older_program_left_aside_is_next_again(
+    writer: Writer, pool: Pool, *, is_held: bool
+) -> None:
+    hold = await held_rejection(writer, pool)
+    await step_aside(pool)
+    (call,) = await at_newstore(pool)
+    await settle(writer, call)
+    await pool.execute("UPDATE deliveries SET ready = false WHERE operation = 'reject'")  # it hands nothing back
+    await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="two"))
+    if not is_held:
+        await release(pool, hold, "kim", "mended")
+
+    assert await step_aside(pool) == is_held
+    assert await rows(pool, READY) == [("ship" if is_held else "reject",)]
+
+
+async def test_a_rejection_is_handed_no_turn_before_what_is_ready_or_was_owed_before_it(pool: Pool) -> None:
+    await place(pool, "rejections", "DC01", reason="a look first", who="kim")
+    for operation in (Operation.ACKNOWLEDGE, Operation.SHIP):
+        await owe(pool, operation, operation, ready=operation is Operation.SHIP)
+        await owe(pool, operation, Operation.REJECT, ready=False)
+    await pool.execute("UPDATE deliveries SET seq = 2 WHERE operation <> 'acknowledge'")
+
+    assert await step_aside(pool) == 0
+    assert await rows(pool, "SELECT request_id, operation FROM deliveries WHERE ready") == [("ship", "ship")]
+
+
 async def test_only_what_is_held_steps_aside_and_only_for_what_may_go(pool: Pool) -> None:
     for request_id, location in (("held", "DC01"), ("free", "DC02"), ("expired", "DC03")):
         await owe(pool, request_id, Operation.REJECT, location=location)

@@ -256,7 +256,7 @@ async def test_what_was_decided_of_an_order_that_was_sent_meanwhile_is_not_writt
     plan.add(before, [Entry("r-1", Reroute(**by("r"), to="beta", can_withdraw=False))], {})
 
     connection = await asyncpg.connect(database)
-    assert await plan.batch.commit(connection) == set()
+    assert await plan.batch.commit(connection) == (set(), set())
     await connection.close()
 
     assert await rows(pool, "SELECT destination FROM deliveries") == [("acme",)]

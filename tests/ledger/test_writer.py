@@ -226,6 +226,24 @@ async def test_a_call_to_be_tried_again_keeps_its_doubt_and_counts_its_try(write
     assert (second.attempt, second.tries, second.doubt) == (2, 1, True)
 
 
+async def test_an_outcome_whose_call_another_process_is_looking_at_is_not_lost(writer: Writer, pool: Pool) -> None:
+    """A claim that comes too late locks the row as it is by now, until its own commit."""
+    await writer.apply(receive())
+    call = await claimed(pool)
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SELECT FROM deliveries FOR UPDATE")
+        storing = asyncio.create_task(writer.settle(call, TRY, Again(60.0, doubt=False, counts=True)))
+        await writer.apply(receive("r-2"))
+        assert not storing.done()
+        await transaction.rollback()
+    await storing
+
+    assert await rows(pool, "SELECT owner, tries FROM deliveries WHERE request_id = 'r-1'") == [(None, 1)]
+    assert await rows(pool, "SELECT is_late FROM attempts") == [(False,)]
+
+
 async def test_a_late_outcome_is_kept_as_an_attempt_and_changes_nothing(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     lost = await claimed(pool, owner="frozen")
@@ -356,6 +374,22 @@ async def test_a_report_taken_while_a_last_look_was_under_way_has_its_own_time_t
 
     assert (await stored(pool)).failure is None
     assert await rows(pool, "SELECT operation, owner FROM deliveries WHERE is_read") == [("read_shipment", None)]
+
+
+async def test_a_read_back_that_failed_while_a_report_was_taken_breaks_no_batch(writer: Writer, pool: Pool) -> None:
+    look = await sent_and_looked_for(writer, pool, 1)
+    await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="later"))
+    call = await claimed(pool, "newstore")
+    sizes: list[int] = []
+    writer.on_batch = lambda size, _: sizes.append(size)
+    await asyncio.gather(
+        writer.settle(look, TRY, Again(60.0, doubt=False, counts=True)),
+        writer.settle(call, TRY, taken(call)),
+        *(writer.apply(receive(f"r-{n}")) for n in range(2, 12)),
+    )
+
+    assert sizes == [11, 1]
+    assert await rows(pool, "SELECT owner, tries FROM deliveries WHERE is_read") == [(None, 1)]
 
 
 async def sent_and_looked_for(writer: Writer, pool: Pool, minutes: int) -> Claim:

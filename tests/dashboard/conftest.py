@@ -14,7 +14,7 @@ from gateway.migrations import migrate
 from tests.dashboard import stand
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, ConsoleMessage, Page
+    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 CHROMIUM = shutil.which("chromium")
 _ARGUMENTS = [
@@ -72,16 +72,24 @@ async def launched() -> "AsyncIterator[Browser]":
         await browser.close()
 
 
+@pytest.fixture(scope="session")
+def profiles() -> dict[str, "BrowserContext"]:
+    """Everybody's browser: what it has loaded once, a hundred scripts, it need not load again."""
+    return {}
+
+
 @pytest.fixture
-async def sign_in(browser: "Browser", site: str) -> AsyncIterator[NewPage]:
+async def sign_in(browser: "Browser", profiles: dict[str, "BrowserContext"], site: str) -> AsyncIterator[NewPage]:
     """Opens a browser in which somebody has signed in; what it complains of, or asks others for, is a fault."""
     faults: list[str] = []
-    contexts = []
+    pages = []
 
     async def open_as(name: str) -> "Page":
-        context = await browser.new_context(viewport=_WIDE)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = await context.new_page()
+        if name not in profiles:
+            profiles[name] = await browser.new_context(viewport=_WIDE)  # type: ignore[arg-type]
+        await profiles[name].clear_cookies()
+        page = await profiles[name].new_page()
+        pages.append(page)
         page.set_default_timeout(15_000)
         page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -94,8 +102,8 @@ async def sign_in(browser: "Browser", site: str) -> AsyncIterator[NewPage]:
         return page
 
     yield open_as
-    for context in contexts:
-        await context.close()
+    for page in pages:
+        await page.close()
     assert faults == []
 
 

@@ -73,7 +73,7 @@ def test_a_quiet_week_pages_nobody(tmp_path: Path) -> None:
         "expr": 'count(count_over_time(ALERTS{severity="warning",alertstate="firing"}[8d])) > 20',
         "eval_time": "14d",
     }
-    passes(tmp_path, [scene("a quiet week", "5m", quiet_weeks(), [nobody, warned])], every="10m")
+    passes(tmp_path, [scene("a quiet week", "5m", quiet_weeks(), [nobody, warned])], every="20m")
 
 
 @needs("promtool")

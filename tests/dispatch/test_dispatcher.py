@@ -211,15 +211,15 @@ async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_n
     await station.writer.apply(receive("r-1"), b"{}")
     await station.writer.apply(said(Word.ACCEPTED, "r-1"), b"{}")
     await station.drive(lambda: settled(station, "newstore"))
-    posted: list[str] = []
+    came: list[str] = []
     before = station.membership.owner
 
     async def has_another_name() -> bool:
         return station.membership.owner not in {"", before}
 
     async def buried(request: web.Request) -> web.Response:
+        came.append(request.method)
         if request.method == "POST":
-            posted.append(request.path)
             return await took(request)
         await pool.execute("DELETE FROM processes")
         await until(has_another_name)
@@ -230,7 +230,7 @@ async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_n
     await pool.execute("UPDATE deliveries SET doubt = true")
     await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts WHERE operation = 'ship'"))
 
-    assert posted == []
+    assert came[:2] in (["GET"], ["GET", "GET"])  # whoever makes it next looks first
     assert await pool.fetchval("SELECT detail FROM attempts WHERE operation = 'ship'") == (
         "this process stops, or may have lost the call, before it left"
     )

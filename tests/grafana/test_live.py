@@ -1,9 +1,9 @@
 """The real thing: the demo's traffic with faults, scraped by Prometheus, judged by our rules, told to Alertmanager."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from gateway.telemetry.metrics import DECLARED
 from tests.grafana.alerting import Alerting, alertmanager
 from tests.grafana.prometheus import Prometheus, prometheus
 from tests.grafana.shipped import ALERTS, RECORDED, asked_by_dashboards, needs, spelled_out
+from tests.processes import until
 from tests.telemetry.collector import Collector, collecting
 from tests.test_road import settled
 from tests.world import Road, running
@@ -114,6 +115,16 @@ async def misbehave(watched: Watched) -> None:
     assert await watched.send(f"/providers/{other}/callbacks", keys[f"{other}_CALLBACK_KEY"], said) == 403
 
 
+async def fired(watched: Watched) -> set[str]:
+    """Name the alerts that have fired."""
+    rows = await watched.prometheus.rows('count_over_time(ALERTS{alertstate="firing"}[10m])')
+    return {row["metric"]["alertname"] for row in rows}
+
+
+async def _all_fired(watched: Watched) -> bool:
+    return await fired(watched) >= FIRE
+
+
 async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> None:
     """From NewStore's refusal to the webhook within a minute; and from the redrive to the all-clear."""
     road, alerting = watched.road, watched.alerting
@@ -132,7 +143,7 @@ async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> No
     assert "grafana" not in alert["labels"]
 
     await misbehave(watched)
-    await asyncio.sleep(4)  # a few scrapes, with all of it
+    await until(partial(_all_fired, watched), 60)
     await watched.do("/v1/redrives", {"reason": "mended at NewStore", "filter": {"status": "failed"}})
     await watched.do(f"/v1/holds/{placed['id']}/release", {"reason": "counted"})
     redriven_at = monotonic()
@@ -159,8 +170,7 @@ async def test_every_rule_is_evaluated_and_what_should_be_filled_is(watched: Wat
 
 
 async def test_the_alerts_that_should_fire_did_and_none_was_written_wrong(watched: Watched) -> None:
-    fired = {row["metric"]["alertname"] for row in await watched.prometheus.rows('ALERTS{alertstate="firing"}')}
-    assert fired >= FIRE
+    assert await fired(watched) >= FIRE
     paging = await watched.prometheus.rows('ALERTS{alertstate="firing",severity="page"}')
     assert {row["metric"]["alertname"] for row in paging} <= PAGES
 

@@ -52,7 +52,7 @@ WITH first AS MATERIALIZED (
     SELECT aside.row
     FROM (SELECT DISTINCT name FROM holds WHERE scope = 'rejections') held CROSS JOIN LATERAL (
         SELECT ctid AS row, request_id, seq FROM deliveries
-        WHERE destination = $1 AND location = held.name AND NOT ready AND urgency = ANY($2)
+        WHERE destination = $1 AND location = held.name AND NOT ready AND urgency = ANY($2) OFFSET 0
     ) aside CROSS JOIN LATERAL (
         SELECT bool_or(ready OR seq < aside.seq) AS are_before FROM deliveries
         WHERE request_id = aside.request_id AND destination = $1 AND NOT is_read

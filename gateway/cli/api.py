@@ -53,9 +53,9 @@ async def _call(url: str, token: str, method: str, path: str, good: tuple[int, .
         ):
             body: dict[str, Any] = dict(await answer.json(content_type=None))
     except (aiohttp.ClientError, TimeoutError, TypeError, ValueError) as error:
-        why = f"{url} does not answer as a gateway does ({type(error).__name__})"
+        what = f"{url} does not answer as a gateway does ({type(error).__name__})"
         where = f"Give its internal listener as --url or GATEWAY_URL, such as {LOCAL}"
-        raise fault(f"{why}; is it running? {where}", 1) from error
+        raise fault(f"{what}; is it running? {where}", 1) from error
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise fault("no operator of this gateway has this token; give yours as --token or GATEWAY_TOKEN", 1)
     if answer.status not in good or "title" in body:

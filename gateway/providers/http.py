@@ -215,13 +215,10 @@ def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProvide
 
 def _unknown(field: str, said: str | None, known: Iterable[str]) -> str:
     """Say what is not in the tables, as long as it is a code: a person's name may stand in a sentence."""
-    what = (
-        "is missing"
-        if said is None
-        else f"{said!r} is unknown"
-        if as_code(said)
-        else "is unknown, and no code (see the body)"
-    )
+    if said is None:
+        what = "is missing"
+    else:
+        what = f"{said!r} is unknown" if as_code(said) else "is unknown, and no code (see the body)"
     return f"{field} {what}: send one of {', '.join(known)}"
 
 

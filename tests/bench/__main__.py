@@ -28,7 +28,6 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import app, settings
-from gateway.app import collect_rarely
 
 from . import limits
 from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles, unstored_calls
@@ -194,7 +193,7 @@ def main(
         typer.echo("the benchmark drives load with wrk: apt-get install wrk, or brew install wrk", err=True)
         raise typer.Exit(2)
     console = Console(stderr=True)
-    collect_rarely()  # as the gateway does: this process is the client of the limits
+    app.collect_rarely()  # as the gateway does: this process is the client of the limits
     found = uvloop.run(_say_so(console, lambda say: measure(rounds, seconds, calls, waiting, say)))
     if as_json:
         typer.echo(json.dumps(found))

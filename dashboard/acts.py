@@ -42,7 +42,12 @@ ACTS = (
     Act("discard", "Discard rejection", ":material/undo:", "Open again what was rejected and never told to NewStore."),
     Act("close", "Close", ":material/task_alt:", "It was settled elsewhere: nothing is owed any more.", is_final=True),
     Act("take", "Take", ":material/front_hand:", "Say that you see to it."),
-    Act("note", "Note", ":material/edit_note:", "Write something into the story; it also answers a conflict."),
+    Act(
+        "note",
+        "Note",
+        ":material/edit_note:",
+        "Write something into the story; it also answers a conflict or a refused callback.",
+    ),
 )
 
 

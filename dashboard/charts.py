@@ -18,7 +18,7 @@ _NEXT = {
     "units_cancelled": "gateway", "reported": "NewStore", "report_refused": "a person", "units_refused": "a person",
     "units_unverified": "a person", "surplus_shown": "a person", "delivery_died": "a person", "redriven": "gateway",
     "recheck_asked": "gateway", "withdrawal_asked": "provider", "order_withdrawn": "gateway",
-    "callback_quarantined": "a person", "conflicting_callback": "a person",
+    "callback_quarantined": "a person", "conflicting_callback": "a person", "callback_refused": "a person",
 }  # fmt: skip
 
 _COLOURS = ["#8c8c8c", "#3a6fc4", "#7ba7e0", "#c9473f"]  # what waits for a person stands out in both themes

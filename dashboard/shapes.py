@@ -57,6 +57,8 @@ class Parcel(msgspec.Struct, frozen=True):
     carrier: str
     tracking_code: str
     tracking_url: str | None
+    carrier_said: str | None
+    code_said: str | None
 
 
 class Event(msgspec.Struct, frozen=True):

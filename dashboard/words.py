@@ -9,6 +9,7 @@ FAILURES = {
     "unverified": "NewStore never showed it",
     "surplus": "NewStore shows more than was sent",
     "conflict": "somebody contradicts it",
+    "callback_refused": "a callback was refused",
     "withdrawn": "the provider stopped, units are left over",
     "dead_create": "the provider did not take it",
     "dead_withdraw": "the provider did not say whether it stopped",
@@ -25,6 +26,11 @@ QUARANTINE = {
     "malformed": "it can't be read",
     "unstorable": "no database can hold it",
     "unknown_word": "an unknown word",
+    "not_understood": "not all of it was understood",
+    "same_parcel": "the same parcel again",
+    "no_parcel": "a shipment without its parcel",
+    "unknown_reason": "a rejection without a known reason",
+    "provider_cancelled": "the provider cancelled",
 }
 SCOPES = {
     "everything": "everything",

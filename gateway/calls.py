@@ -6,7 +6,9 @@ CallError
 │   └── NotYet       … not before what went before it is shown
 ├── Unknown          it may have happened: find out before anything else
 │   └── Redirected   … the answer sends us elsewhere: never followed
+├── Inconclusive     the answer is none to what was asked: it tells nothing
 └── Refused          the answer is no, for good: a person must look
+    └── Disputed     … or what else was said makes that doubtful
 """
 
 import re
@@ -29,7 +31,7 @@ class CallError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.status = status
-        self.body = body
+        self.body = body and body[:MOST_BYTES]
 
 
 class NotSent(CallError):
@@ -57,7 +59,15 @@ class Redirected(Unknown):
         )
 
 
+class Inconclusive(CallError):
+    pass
+
+
 class Refused(CallError):
+    pass
+
+
+class Disputed(Refused):
     pass
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from gateway.domain.commands import ProviderSaid, Receive, Word
+from gateway.domain.commands import ProviderSaid, Receive, SameParcel, Word
 from gateway.domain.deliveries import Parcel
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
@@ -29,5 +29,6 @@ def said(word: Word, request_id: str = "r-1", event: str | None = None, **change
         "cause": f"acme:{event or word}",
         "fingerprint": f"{event or word}",
         "parcel": PARCEL if word is Word.SHIPPED else None,
+        "same_parcel": SameParcel.ANOTHER_PIECE,
     }
     return ProviderSaid(request_id=request_id, at=AT, word=word, **facts | changes)

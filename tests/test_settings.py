@@ -103,6 +103,7 @@ def test_a_provider_and_a_location_leave_everything_else_at_their_default(folder
     settings = read(folder, WHOLE)
     wms = settings.providers["wms"]
     assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (15.0, 16, True, False)
+    assert (wms.same_parcel, wms.carriers) == ("ask", {})
     assert wms.callback_secret is None
     dc01 = settings.locations["DC01"]
     assert (dc01.id, dc01.provider, dc01.time_zone, dc01.on_provider_cancel) == ("DC01", "wms", "UTC", "quarantine")
@@ -133,6 +134,8 @@ def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
         concurrency = 6
         look_up = false
         withdraw = true
+        same_parcel = "total"
+        carriers = {{ "Ups  ground" = "UPS", dhl = "DHL Express" }}
         {LOCATION}
         time_zone = "Europe/Berlin"
         on_provider_cancel = "reject"
@@ -153,6 +156,7 @@ def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
     wms = settings.providers["wms"]
     assert (wms.name, wms.adapter, wms.url) == ("wms", "http", "https://wms.example.com")
     assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (5.0, 6, False, True)
+    assert (wms.same_parcel, wms.carriers) == ("total", {"UPSGROUND": "UPS", "DHL": "DHL Express"})
     dc01 = settings.locations["DC01"]
     assert (dc01.time_zone, dc01.on_provider_cancel) == ("Europe/Berlin", "reject")
 
@@ -233,6 +237,16 @@ def test_each_fault_is_a_place_what_is_wrong_and_a_remedy_and_the_text_lists_the
         ('adapter = "http"', 'adapter = "soap"', "providers.wms.adapter", "choose one of http"),
         ('adapter = "http"', 'adapter = "http"\nlook_up = "no"', "providers.wms.look_up", "true or false"),
         ('adapter = "http"', 'adapter = "http"\nwithdraw = 1', "providers.wms.withdraw", "true or false"),
+        ('adapter = "http"', 'adapter = "http"\nsame_parcel = "x"', "providers.wms.same_parcel", "another_piece"),
+        ('adapter = "http"', 'adapter = "http"\ncarriers = ["UPS"]', "providers.wms.carriers", "must be a table"),
+        ('adapter = "http"', 'adapter = "http"\ncarriers = { ups = 7 }', "providers.wms.carriers", "must be text"),
+        ('adapter = "http"', 'adapter = "http"\ncarriers = { "N/A" = "UPS" }', "providers.wms.carriers", "without a"),
+        (
+            'adapter = "http"',
+            'adapter = "http"\ncarriers = { ups = "UPS", "U PS" = "DHL" }',
+            "providers.wms.carriers",
+            "names 'U PS' twice",
+        ),
         (
             'provider = "wms"',
             'provider = "wsm"',

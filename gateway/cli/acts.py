@@ -44,7 +44,23 @@ def _plain(action: str, says: str, *, among: str = "") -> None:
     commands.command(action, help=says)(act)
 
 
-_plain("redrive", "Send again what failed, after a look wherever it may have happened.", among="failed")
+@commands.command()
+def redrive(
+    request_id: Id = "",
+    carrier: Annotated[str, typer.Option("--carrier", help="Tell NewStore this carrier, where it refused.")] = "",
+    tracking_code: Annotated[str, typer.Option("--tracking-code", help="Likewise this tracking code.")] = "",
+    reason: Reason = "", status: Status = "", location: Location = "",
+    provider: Provider = "", since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
+    url: Url = LOCAL, token: Token = "", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Send again what failed, after a look wherever it may have happened."""
+    if (carrier or tracking_code) and not request_id:
+        raise fault("a carrier or tracking code corrects one request: name it by its id", 2)
+    chosen = _filter(status or ("" if request_id else "failed"), location, provider, since, until)
+    order = {"reason": reason, "dry_run": dry_run, **given(carrier=carrier, tracking_code=tracking_code)}
+    _act("redrive", request_id, chosen, order, _Ask(url, token, as_json, yes))
+
+
 _plain("recheck", "Ask NewStore and the provider what became of what failed; sends nothing.", among="failed")
 _plain("discard", "Open again what was rejected or cancelled by mistake, while NewStore was not told of it.")
 _plain("close", "End what was settled by hand elsewhere: nothing is sent or checked for it any more.")

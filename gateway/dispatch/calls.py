@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.calls import NotYet, Refused
+from gateway.calls import Inconclusive, NotYet, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
@@ -17,7 +17,7 @@ from gateway.ledger.entries import Claim
 from gateway.ledger.stories import Brief
 from gateway.newstore import errors as newstore
 from gateway.newstore.client import Client, Shown
-from gateway.providers.contract import Adapter, Order
+from gateway.providers.contract import Adapter, Order, Taken
 
 from .outcomes import Undecidable
 
@@ -42,10 +42,9 @@ async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
     adapter = road.adapters[claim.destination]
     order = _order(claim, brief)
     if claim.doubt:
-        if adapter.can_look_up:
-            if found := await adapter.look_up(order):
-                return _taken(claim, provider_order=found.provider_order, found=True)
-        elif not adapter.is_idempotent:
+        if adapter.can_look_up and (found := await _found(adapter, order)):
+            return _taken(claim, provider_order=found.provider_order, found=True)
+        if not adapter.can_look_up and not adapter.is_idempotent:
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
     try:
         taken = await adapter.create(order)
@@ -54,6 +53,16 @@ async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
             raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
         raise
     return _taken(claim, provider_order=taken.provider_order)
+
+
+async def _found(adapter: Adapter, order: Order) -> Taken | None:
+    """Look an order up before it is sent again; an answer that tells nothing will do where twice is harmless."""
+    try:
+        return await adapter.look_up(order)
+    except Inconclusive as told:
+        if not adapter.is_idempotent:
+            raise Undecidable(told.detail) from told
+        return None
 
 
 async def _look_up(road: Road, claim: Claim, brief: Brief) -> Command:

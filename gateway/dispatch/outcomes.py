@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import random
 
-from gateway.calls import NotSent, NotYet, Redirected, Refused, Throttled, Unknown
+from gateway.calls import Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.retry import delay
@@ -42,7 +42,11 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     # once somebody has corrected a URL: so it is tried again, after a look, and needs a person when the schedule ends.
     Redirected: Outcome("redirect", doubt=True),
     Unknown: Outcome("unknown", doubt=True),  # it may have happened
+    Inconclusive: Outcome(
+        "inconclusive", end=End.REFUSED
+    ),  # only of a look that a person asked for: it will be no clearer
     Refused: Outcome("refused", end=End.REFUSED),
+    Disputed: Outcome("disputed", end=End.UNDECIDABLE),  # it says no, and may have it all the same
     Undecidable: Outcome("undecidable", end=End.UNDECIDABLE),
 }
 """What went wrong -> what that is called and does."""

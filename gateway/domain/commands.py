@@ -1,7 +1,7 @@
 """Everything that can happen to a request from outside, as one typed message each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -25,6 +25,15 @@ class RejectionReason(StrEnum):
     CANNOT_FULFILL = "cannot_fulfill"
 
 
+class SameParcel(StrEnum):
+    """What a provider means by a second message about the same parcel and product."""
+
+    ANOTHER_PIECE = "another_piece"  # as many more as it names
+    REPETITION = "repetition"  # what it told before
+    TOTAL = "total"  # all that the parcel holds of the product by now
+    ASK = "ask"  # nobody knows: a person decides
+
+
 class OnProviderCancel(StrEnum):
     """What a location does with a provider's own "cancelled", of which NewStore has no word for why."""
 
@@ -44,7 +53,7 @@ class Receive:
     order_id: str | None
     service_level: str | None
     products: tuple[str, ...]
-    fingerprint: str  # hex SHA-256 of the body as it came
+    fingerprint: str  # hex SHA-256 of what the body says, however it is spelled
 
     @property
     def cause(self) -> str:
@@ -69,6 +78,8 @@ class Assign:
 class ProviderSaid:
     """A provider's message. `items` counts units by product; None means every unit that is still open.
 
+    `uncounted` are lines by product that give no count, at least one unit each. `unread` names what of the message was
+    not understood and may change what it means: it is then left to a person.
     `word` is None when the adapter does not know the provider's word; `problem` then says which it was.
     `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so).
     `replays` is the cause of the quarantined message that a person applies again by this one.
@@ -81,8 +92,11 @@ class ProviderSaid:
     fingerprint: str
     word: Word | None
     items: Mapping[str, int] | None = None
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+    unread: str = ""
     reason: RejectionReason | None = None
     parcel: Parcel | None = None
+    same_parcel: SameParcel = SameParcel.ASK
     problem: str = ""
     is_proof: bool = True
     on_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
@@ -190,9 +204,16 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redrive(Act):
-    """Owe every dead delivery and every report that NewStore refused or never showed once more."""
+    """Owe every dead delivery and every report that NewStore refused or never showed once more.
+
+    A shipment that was definitely refused is told anew: its carrier as `carriers` (the provider's word -> NewStore's)
+    has it by now, or with the carrier and tracking code that a person gives.
+    """
 
     action = "redrive"
+    carriers: Mapping[str, str] = field(default_factory=dict)
+    carrier: str = ""
+    tracking_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

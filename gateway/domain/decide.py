@@ -1,7 +1,7 @@
 """Decide what happens: a request and a command in, facts out. A refusal is a fact too, so nothing said is lost."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from .commands import (
     RejectByHand,
     RejectionReason,
     Reroute,
+    SameParcel,
     Take,
     Word,
 )
@@ -92,8 +93,12 @@ def _assign(request: Request, command: Assign) -> list[Fact]:
 
 
 def _provider_said(request: Request, said: ProviderSaid) -> list[Fact]:
-    facts = _heard(request, said)
+    facts = [_named(fact, said) for fact in _heard(request, said)]
     return [*facts, QuarantineLeft("replayed", said.replays, said.replayed_by, "")] if said.replays else facts
+
+
+def _named(fact: Fact, said: ProviderSaid) -> Fact:
+    return replace(fact, message=said.replays or said.cause) if isinstance(fact, CallbackRefused) else fact
 
 
 def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
@@ -105,15 +110,18 @@ def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
         return [CallbackRefused(said.word or said.problem, "other_provider", detail)]
     if said.word is None:
         return [CallbackQuarantined("unknown_word", said.problem)]
+    if said.unread:
+        return [CallbackQuarantined("not_understood", said.unread)]
     if refusal := _impossible(request, said):
         return [refusal]
-    return _SAY[said.word](request, said)
+    meant = _meant(request, said)
+    return _SAY[said.word](request, meant) if isinstance(meant, ProviderSaid) else [meant]
 
 
 def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
     """What can never be right for this request, whatever else happens."""
     asked = Counter(unit.product for unit in request.units)
-    for product, quantity in (said.items or {}).items():
+    for product, quantity in _named_units(said).items():
         if product not in asked:
             return CallbackRefused(said.word or "", "unknown_product", f"{_cut(product)!r} is not in the request")
         if quantity < 0:
@@ -124,13 +132,68 @@ def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
     return None
 
 
+def _named_units(said: ProviderSaid) -> Mapping[str, int]:
+    """Count what is named at the least: a line without a count is one unit or more."""
+    if not said.uncounted:
+        return said.items or {}
+    products = dict.fromkeys((*(said.items or {}), *said.uncounted))
+    return {each: (said.items or {}).get(each, 0) + said.uncounted.get(each, 0) for each in products}
+
+
 def _cut(product: str) -> str:
     """Name a product in a sentence: an id may be as long as a book's page."""
     return product[:200]
 
 
+def _meant(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
+    """Find the counts that a message means, or leave it to a person where it may mean several."""
+    if said.uncounted:
+        named = _named_units(said)
+        still_open = Counter(request.units[index].product for index in _candidates(request, said))
+        for product in said.uncounted:
+            if still_open[product] > named[product]:
+                detail = f"a line of {_cut(product)!r} gives no quantity, and {still_open[product]} are open"
+                return CallbackQuarantined("not_understood", detail)
+        said = replace(said, items=named, uncounted={})
+    return _told_again(request, said) if said.word is Word.SHIPPED and said.items and said.parcel else said
+
+
+def _told_again(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
+    """Find how many more pieces a second message about the same parcel and product means; the settings say it."""
+    items, parcel = said.items or {}, said.parcel
+    told = Counter(
+        request.units[unit].product for unit, known in request.parcels.items() if parcel and known.is_same(parcel)
+    )
+    if not any(told[product] for product in items):
+        return said
+    still_open = {request.units[index].product for index in request.open_units}
+    more = {
+        product: _more(said.same_parcel, count, told[product], is_open=product in still_open)
+        for product, count in items.items()
+    }
+    unclear = [product for product, pieces in more.items() if pieces is None]
+    if unclear:
+        counts = ", ".join(f"{items[each]} of {_cut(each)!r} (before: {told[each]})" for each in unclear)
+        return CallbackQuarantined("same_parcel", f"the same parcel again with {counts}: more of it, or a repetition?")
+    new = {product: pieces for product, pieces in more.items() if pieces}
+    return replace(said, items=new) if new else CallbackWithoutEffect(said.word or "")
+
+
+def _more(means: SameParcel, count: int, told: int, *, is_open: bool) -> int | None:
+    """Say how many pieces of a product come to those told of a parcel before; None where that can't be known."""
+    if not told:
+        return count
+    if means is SameParcel.TOTAL:
+        return count - told if count >= told else None
+    if not is_open and count <= told:
+        return 0  # nothing is left that it could be, but a repetition
+    if means is SameParcel.ANOTHER_PIECE:
+        return count
+    return 0 if means is SameParcel.REPETITION and count == told else None
+
+
 def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
-    free = _pick(request, said, prefer_accepted=False, only_new=True)
+    free = _pick(request, said, prefer_accepted=False)
     short = _shortage(request, said, free)
     # What was accepted before may be said again: a provider repeats itself, and a shipment implies acceptance.
     known = Counter(unit.product for unit in request.units if unit.accepted)
@@ -174,22 +237,29 @@ def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:
     """NewStore has no word for why a provider cancels: the location decides, unless we asked for it."""
     if request.withdrawn:
         return [CallbackWithoutEffect(said.word or "")]
-    if request.withdrawal and _pick(request, said, prefer_accepted=False) == request.open_units:
+    units = _pick(request, said, prefer_accepted=False)
+    if request.withdrawal and units == request.open_units:
         return leave(request, 0, f"{said.provider} said so: {said.cause}")
+    not_applicable = _not_applicable(request, said, units, Said.CANCELLED)
+    if isinstance(not_applicable, CallbackWithoutEffect):
+        return [not_applicable]
     if said.on_cancel is OnProviderCancel.QUARANTINE:
         detail = "the location leaves a provider's cancellation to a person"
         return [CallbackQuarantined("provider_cancelled", detail)]
     if said.on_cancel is OnProviderCancel.REJECT:
         return _reject(request, said, RejectionReason.CANNOT_FULFILL)
-    units = _pick(request, said, prefer_accepted=False)
-    return [_not_applicable(request, said, units, Said.CANCELLED) or UnitsCancelled(units)]
+    return [not_applicable or UnitsCancelled(units)]
 
 
-def _pick(request: Request, said: ProviderSaid, *, prefer_accepted: bool, only_new: bool = False) -> tuple[int, ...]:
+def _candidates(request: Request, said: ProviderSaid) -> list[int]:
+    """The units that a message may be about: open ones, of an acceptance those that were not accepted before."""
+    is_acceptance = said.word is Word.ACCEPTED
+    return [index for index in request.open_units if not (is_acceptance and request.units[index].accepted)]
+
+
+def _pick(request: Request, said: ProviderSaid, *, prefer_accepted: bool) -> tuple[int, ...]:
     """Choose which open units a message by product means: for a shipment accepted ones first, else the others."""
-    candidates = [
-        index for index, unit in enumerate(request.units) if unit.said is Said.OPEN and not (only_new and unit.accepted)
-    ]
+    candidates = _candidates(request, said)
     if said.items is None:
         return tuple(candidates)
     candidates.sort(key=lambda index: bool(request.units[index].accepted) is not prefer_accepted)
@@ -207,16 +277,28 @@ def _shortage(request: Request, said: ProviderSaid, units: Iterable[int]) -> Cou
     return Counter(said.items or {}) - Counter(request.units[index].product for index in units)
 
 
+_SAYS_THE_SAME = {
+    Said.SHIPPED: {Said.SHIPPED},
+    Said.REJECTED: {Said.REJECTED, Said.CANCELLED},
+    Said.CANCELLED: {Said.REJECTED, Said.CANCELLED},
+}
+"""What is said of units that will not be shipped may be said in either word."""
+
+
 def _not_applicable(
     request: Request, said: ProviderSaid, units: tuple[int, ...], meant: Said
 ) -> CallbackRefused | CallbackWithoutEffect | None:
     short = _shortage(request, said, units)
     if (short or not units) and _contradicts(request, said, meant):
         detail = "it was rejected or cancelled" if meant is Said.SHIPPED else "it was shipped"
-        return CallbackRefused(said.word or "", "contradiction", f"{detail}, and now {meant}")
+        twice = ": it may ship twice" if meant is Said.SHIPPED else ""
+        return CallbackRefused(said.word or "", "contradiction", f"{detail}, and now {meant}{twice}")
+    so = Counter(unit.product for unit in request.units if unit.said in _SAYS_THE_SAME[meant])
+    if short and not units and meant is not Said.SHIPPED and not Counter(said.items) - so:
+        return CallbackWithoutEffect(said.word or "")
     if short:
         return _not_open(said, next(iter(short)))
-    return None if units else _nothing_new(said, is_so=any(unit.said is meant for unit in request.units))
+    return None if units else _nothing_new(said, is_so=bool(so))
 
 
 def _contradicts(request: Request, said: ProviderSaid, meant: Said) -> bool:
@@ -231,8 +313,9 @@ def _another_parcel(request: Request, said: ProviderSaid) -> str:
     """Name the parcel of a shipment for which no units are left, where it can't be the repetition of one before."""
     named = said.items or {unit.product for unit in request.units}
     is_shipped = any(unit.said is Said.SHIPPED and unit.product in named for unit in request.units)
-    code = said.parcel.tracking_code if said.parcel and is_shipped else ""
-    return "" if code in request.tracking_codes else code
+    if not (is_shipped and said.parcel) or any(said.parcel.is_same(known) for known in request.parcels.values()):
+        return ""
+    return said.parcel.tracking_code
 
 
 def _nothing_new(said: ProviderSaid, *, is_so: bool) -> CallbackRefused | CallbackWithoutEffect:

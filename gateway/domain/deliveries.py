@@ -68,13 +68,32 @@ class Delivery:
         return not (self.in_doubt or self.in_flight)
 
 
+def normal(text: str | None) -> str:
+    """Spell a carrier or a tracking number so that equal ones are equal: no blanks, no letter case, nothing for N/A."""
+    spelled = "".join((text or "").split()).upper()
+    return "" if spelled == "N/A" else spelled
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One parcel as the provider named it."""
+    """One parcel as NewStore is told of it, and the provider's own words where those are others."""
 
     carrier: str
     tracking_code: str
     tracking_url: str | None = None
+    carrier_said: str | None = None
+    code_said: str | None = None
+
+    def is_same(self, other: "Parcel") -> bool:
+        """Tell whether the provider named the same parcel."""
+        return normal(self.code_said or self.tracking_code) == normal(other.code_said or other.tracking_code)
+
+    def corrected(self, carrier: str, tracking_code: str) -> "Parcel":
+        """Give what NewStore is told instead; an empty word leaves what was told."""
+        said = (self.carrier_said or self.carrier, self.code_said or self.tracking_code)
+        told = (carrier or self.carrier, tracking_code or self.tracking_code)
+        words = (None if ours == theirs else theirs for ours, theirs in zip(told, said, strict=True))
+        return Parcel(*told, self.tracking_url, *words)
 
     @property
     def link(self) -> str | None:

@@ -97,9 +97,12 @@ class UnitsReopened:
 
 @dataclass(frozen=True, slots=True)
 class CallbackRefused:
+    """`message` is the cause of what was refused: the same id with other content may put it right."""
+
     word: str
     reason: str
     detail: str
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,10 @@ class DeliveryDied:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """A person owes a delivery once more. `units` are those of a report; `was_seq` is the delivery it repeats."""
+    """A person owes a delivery once more. `units` are those of a report; `was_seq` is the delivery it repeats.
+
+    `parcel` is given where a shipment is told in other words than before.
+    """
 
     operation: Operation
     was_seq: int
@@ -188,6 +194,7 @@ class Redriven:
     in_doubt: bool
     who: str
     reason: str
+    parcel: Parcel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +276,9 @@ class Declined:
     action: str
     why: str
 
+
+TURNED_AWAY = frozenset({"unknown_product", "negative_quantity", "too_many_units", "other_provider"})
+"""Why a callback is answered with 4xx: its sender may correct it, under the same id."""
 
 Fact = (
     RequestReceived

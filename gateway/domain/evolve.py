@@ -42,7 +42,7 @@ from .events import (
     WithdrawalRefused,
 )
 from .evolve_exits import EXITS
-from .requests import Dead, Request
+from .requests import Dead, Refusal, Request
 from .units import Confirmed, Said, Unit, confirm, say
 
 
@@ -68,12 +68,15 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
         )
     if request is None or isinstance(fact, RequestReceived) or event.version != request.version + 1:
         raise ValueError(f"event {event.version} does not follow {request and request.version}")
+    before = request
+    if request.refused:
+        request = _with_another_word(request, event)
     apply = _APPLY.get(type(fact))
     changed = apply(request, fact, event) if apply else request
     return replace(
         changed,
         version=event.version,
-        changed_at=request.changed_at if isinstance(fact, _CHANGES_NOTHING) else event.at,
+        changed_at=event.at if _moves(before, changed, fact) else request.changed_at,
         settled_at=changed.settled_at or (None if changed.is_pending else event.at),
         owed=(
             *(d for d in changed.owed if not _settles(fact, d) and _still_needed(changed, d)),
@@ -83,10 +86,14 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
     )
 
 
-# Whoever has to move has waited since before such a message.
 _CHANGES_NOTHING = (
     CallbackRefused, CallbackWithoutEffect, Declined, Noted, TakenOver, RecheckAsked, Rechecked
 )  # fmt: skip
+
+
+def _moves(before: Request, changed: Request, fact: Any) -> bool:
+    """Tell whether it begins a new wait: whoever has to move may have waited since before it."""
+    return not isinstance(fact, _CHANGES_NOTHING) or changed.failure != before.failure
 
 
 def owe(before: Request | None, request: Request, event: Event) -> list[Delivery]:
@@ -200,8 +207,8 @@ def _accepted(request: Request, fact: UnitsAccepted, event: Event) -> Request:
 
 def _shipped(request: Request, fact: UnitsShipped, event: Event) -> Request:
     after = request.with_each(fact.units, lambda unit: say(unit, Said.SHIPPED, event.version))
-    codes = request.tracking_codes | {fact.parcel.tracking_code}
-    return replace(after, shipped_at=request.shipped_at or event.at, tracking_codes=codes)
+    parcels = {**request.parcels, **dict.fromkeys(fact.units, fact.parcel)}
+    return replace(after, shipped_at=request.shipped_at or event.at, parcels=parcels)
 
 
 def _rejected(request: Request, fact: UnitsRejected, _: Event) -> Request:
@@ -249,13 +256,30 @@ def _conflict(request: Request, _: Any, __: Event) -> Request:
     return replace(request, conflicts=request.conflicts + 1)
 
 
+def _with_another_word(request: Request, event: Event) -> Request:
+    """Whatever else is said under the id of a refused message takes its place."""
+    message = event.fact.message if isinstance(event.fact, CallbackRefused) else event.cause
+    return replace(request, refused=tuple(each for each in request.refused if each.message != message))
+
+
 def _callback_refused(request: Request, fact: CallbackRefused, event: Event) -> Request:
-    """One that may mean a second parcel counts as a conflict; a former provider that will not ship is welcome."""
-    is_harmless = fact.reason == "other_provider" and fact.word in {Word.REJECTED, Word.CANCELLED}
-    return request if is_harmless or fact.reason not in _ALARMING else _conflict(request, fact, event)
+    """One by somebody who should have nothing to say any more counts as a conflict; all are seen by a person."""
+    if is_welcome(request, fact):
+        return request
+    if fact.reason in _MAY_SHIP_TWICE or len(request.refused) == _MOST_REFUSED:
+        return _conflict(request, fact, event)
+    return replace(request, refused=(*request.refused, Refusal(fact.message, fact.word, fact.detail)))
 
 
-_ALARMING = frozenset({"other_provider", "withdrawn", "contradiction", "another_parcel", "closed"})
+def is_welcome(request: Request, fact: CallbackRefused) -> bool:
+    """Tell whether nobody needs to look: a former provider will not ship, or is late to accept what is proved."""
+    will_not_ship = fact.word in {Word.REJECTED, Word.CANCELLED}
+    is_late = fact.word == Word.ACCEPTED and not request.is_pending
+    return fact.reason == "other_provider" and (will_not_ship or is_late)
+
+
+_MAY_SHIP_TWICE = frozenset({"other_provider", "withdrawn", "another_parcel", "closed"})
+_MOST_REFUSED = 10  # that are told apart; more of them only a person's note answers
 
 
 def _quarantined(request: Request, _: CallbackQuarantined, __: Event) -> Request:

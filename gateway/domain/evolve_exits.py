@@ -26,10 +26,12 @@ from .units import Confirmed, Said, Unit, confirm, say
 def _redriven(request: Request, fact: Redriven, event: Event) -> Request:
     def owed_again(unit: Unit) -> Unit:
         unsent = unit if unit.confirmed is Confirmed.NOT_SENT else confirm(unit, Confirmed.NOT_SENT)
-        return replace(unsent, by=event.version)
+        # NewStore counts by parcel, and of this one it has refused nothing yet.
+        return replace(unsent, by=event.version, refusals=0 if fact.parcel else unit.refusals)
 
     dead = tuple(each for each in request.dead if (each.operation, each.seq) != (fact.operation, fact.was_seq))
-    return replace(request.with_each(fact.units, owed_again), dead=dead)
+    parcels = {**request.parcels, **dict.fromkeys(fact.units, fact.parcel)} if fact.parcel else request.parcels
+    return replace(request.with_each(fact.units, owed_again), dead=dead, parcels=parcels)
 
 
 def _reopened(request: Request, fact: UnitsReopened, event: Event) -> Request:
@@ -46,11 +48,11 @@ def _rechecked(request: Request, fact: Rechecked, _: Event) -> Request:
 
 
 def _closed(request: Request, _: Closed, __: Event) -> Request:
-    return replace(request, closed=True, dead=(), conflicts=0, withdrawal=None)
+    return replace(request, closed=True, dead=(), conflicts=0, refused=(), withdrawal=None)
 
 
 def _noted(request: Request, _: Noted, __: Event) -> Request:
-    return replace(request, conflicts=0)
+    return replace(request, conflicts=0, refused=())
 
 
 def _taken_over(request: Request, fact: TakenOver, _: Event) -> Request:

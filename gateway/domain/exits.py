@@ -1,9 +1,10 @@
 """What a person can have done where the gateway must not go on by itself."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from .commands import Act, Close, Discard, DiscardReports, End, Note, Recheck, Redrive, Take
-from .deliveries import READ_BACK, REPORT, REVERSALS, Operation
+from .deliveries import READ_BACK, REPORT, REVERSALS, Operation, normal
 from .events import Closed, Declined, Fact, Noted, QuarantineLeft, RecheckAsked, Redriven, TakenOver, UnitsReopened
 from .requests import Dead, Request
 from .units import Confirmed, Said
@@ -13,13 +14,51 @@ CLOSED = "the request is closed: nothing is done for it any more"
 
 
 def redrive(request: Request, act: Redrive) -> list[Fact]:
-    """Owe what failed once more: what definitely did not happen as it is, all else only after a look."""
+    """Owe what failed once more: what definitely did not happen as it is or corrected, all else only after a look."""
     if request.closed:
         return declined(act, CLOSED)
     again = [*(_dead(request, dead, act) for dead in request.dead), *_failed(request, act)]
     if not again:
         return declined(act, "nothing failed that could be sent again: see what the request waits for")
-    return [*sorted(again, key=lambda each: each.was_seq)]
+    again.sort(key=lambda each: each.was_seq)
+    if not (act.carrier or act.tracking_code):
+        return [*(_mapped(request, each, act) for each in again)]
+    if why := _cannot_correct(request, again, act):
+        return declined(act, why)
+    return [*(_corrected(request, each, act.carrier, act.tracking_code) for each in again)]
+
+
+def _mapped(request: Request, each: Redriven, act: Redrive) -> Redriven:
+    """Map the provider's carrier anew, where its settings have another word for it by now."""
+    if not _is_correctable(each):
+        return each
+    parcel = request.parcels[each.units[0]]
+    said = parcel.carrier_said or parcel.carrier
+    return _corrected(request, each, act.carriers.get(normal(said), ""), "")
+
+
+def _corrected(request: Request, each: Redriven, carrier: str, tracking_code: str) -> Redriven:
+    if not _is_correctable(each):
+        return each
+    parcel = request.parcels[each.units[0]].corrected(carrier, tracking_code)
+    return each if parcel == request.parcels[each.units[0]] else replace(each, parcel=parcel)
+
+
+def _is_correctable(each: Redriven) -> bool:
+    """Tell whether it is a shipment that NewStore definitely has not: in other words it can't be there twice."""
+    return each.operation is Operation.SHIP and bool(each.units) and not each.in_doubt
+
+
+def _cannot_correct(request: Request, again: Sequence[Redriven], act: Redrive) -> str:
+    shipments = [each for each in again if each.operation is Operation.SHIP and each.units]
+    if not shipments:
+        return "no shipment failed here: a carrier or tracking code corrects nothing else"
+    if not all(_is_correctable(each) for each in shipments):
+        return "NewStore may have the shipment as it was told: recheck it first, and correct it once it is refused"
+    codes = {request.parcels[each.units[0]].tracking_code for each in shipments}
+    if act.tracking_code and len(codes) > 1:
+        return f"{len(codes)} parcels were refused, and one tracking code can't be theirs: give only the carrier"
+    return ""
 
 
 def _dead(request: Request, dead: Dead, act: Redrive) -> Redriven:

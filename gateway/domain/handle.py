@@ -2,7 +2,7 @@
 
 from .commands import Command
 from .decide import decide
-from .events import ConflictingCallback, Event
+from .events import TURNED_AWAY, CallbackRefused, ConflictingCallback, Event, Fact
 from .evolve import evolve
 from .requests import Request
 
@@ -12,10 +12,10 @@ def handle(request: Request | None, command: Command) -> tuple[Request | None, l
     events: list[Event] = []
     for fact in decide(request, command):
         cause = command.cause
-        if isinstance(fact, ConflictingCallback):
+        if _leaves_the_id_free(fact):
             cause = conflict_cause(command)
             if request is not None and cause in request.causes:
-                break
+                continue
         version = request.version + 1 if request else 1
         event = Event(version, command.at, cause, command.fingerprint, fact)
         request = evolve(command.request_id, request, event)
@@ -23,6 +23,11 @@ def handle(request: Request | None, command: Command) -> tuple[Request | None, l
     return request, events
 
 
+def _leaves_the_id_free(fact: Fact) -> bool:
+    """Tell whether a message did not take its id: what repeats it is stored once, and other content is decided anew."""
+    return isinstance(fact, ConflictingCallback) or (isinstance(fact, CallbackRefused) and fact.reason in TURNED_AWAY)
+
+
 def conflict_cause(command: Command) -> str:
-    """Name a message that repeats an id with other content, so that it too is stored once."""
+    """Name a message by its id and its content."""
     return f"{command.cause}!{command.fingerprint[:16]}"

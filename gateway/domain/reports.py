@@ -1,6 +1,7 @@
 """What a report to NewStore said, found by its number: a redriven one repeats the report before it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .deliveries import Parcel
 from .events import Event, Redriven, UnitsCancelled, UnitsShipped, UnitsWithdrawn
@@ -15,7 +16,11 @@ def reports(story: Sequence[Event]) -> dict[int, Report]:
         if isinstance(event.fact, Report):
             found[event.version] = event.fact
         elif isinstance(event.fact, Redriven) and event.fact.was_seq in found:
-            found[event.version] = found[event.fact.was_seq]
+            before = found[event.fact.was_seq]
+            parcel = event.fact.parcel
+            found[event.version] = (
+                replace(before, parcel=parcel) if parcel and isinstance(before, UnitsShipped) else before
+            )
     return found
 
 

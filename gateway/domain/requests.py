@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .commands import End, RejectionReason
-from .deliveries import Delivery, Operation
+from .deliveries import Delivery, Operation, Parcel
 from .units import Confirmed, Said, Unit
 
 
@@ -48,6 +48,15 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A callback that could not be followed, in our words; `message` is its cause."""
+
+    message: str
+    word: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """The state of one fulfillment request after `version` events."""
 
@@ -77,14 +86,16 @@ class Request:
     withdrawal: Withdrawal | None = None
     withdrawn: bool = False
     """The provider will do nothing more with the open units."""
+    refused: tuple[Refusal, ...] = ()
+    """The callbacks that nobody has put right or answered yet."""
     former: tuple[str, ...] = ()
     """The providers that it was taken from."""
     restored: bool = field(default=False, compare=False)
     """Its story may lack what happened after the backup that it comes from."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
-    tracking_codes: frozenset[str] = field(default=frozenset(), compare=False)
-    """Of its parcels, likewise."""
+    parcels: Mapping[int, Parcel] = field(default_factory=dict, compare=False)
+    """Unit -> parcel in which it was shipped, as last told; from the ledger only where a command needs it."""
 
     @property
     def status(self) -> Status:
@@ -103,7 +114,12 @@ class Request:
     @property
     def failure(self) -> str | None:
         """Why a person must look: refused, unverified, a dead delivery, more shown than sent, or a contradiction."""
-        return ("conflict" if self.conflicts else None) if self.closed else self._failure()
+        return self._contradicted() if self.closed else self._failure()
+
+    def _contradicted(self) -> str | None:
+        if self.conflicts:
+            return "conflict"
+        return "callback_refused" if self.refused else None
 
     def _failure(self) -> str | None:
         confirmed = {unit.confirmed for unit in self.units}
@@ -117,7 +133,7 @@ class Request:
             return f"dead_{self.dead[0].operation}"
         if self.withdrawn and self.open_units:
             return "withdrawn"
-        return "conflict" if self.conflicts else None
+        return self._contradicted()
 
     @property
     def open_units(self) -> tuple[int, ...]:

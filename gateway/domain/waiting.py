@@ -18,6 +18,8 @@ _FAILED = {
     "then `gateway close ID` once the rest is settled",
     "conflict": "somebody contradicts what was settled, and it may ship twice: read the story, act on it, "
     "then write down how with `gateway note ID`",
+    "callback_refused": "read what it says, and act on it: a correction under the same id ends this, else settle it "
+    "and write down how with `gateway note ID`",
     "withdrawn": "the provider stopped, and some units are neither shipped nor rejected: `gateway reject ID` "
     "lets NewStore reroute them, `gateway close ID` ends it",
     "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
@@ -58,7 +60,8 @@ def waiting_for(request: Request, providers: Collection[str] | None = None) -> W
 
 def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[str, str]:
     if request.failure:
-        return "operations", _FAILED[request.failure]
+        said = f"{_refused(request)}: " if request.failure == "callback_refused" else ""
+        return "operations", said + _FAILED[request.failure]
     if not request.is_pending:
         return "", ""
     if request.provider is None:
@@ -71,6 +74,13 @@ def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[
         lie = f"{request.quarantined} message(s) of {request.provider} lie in quarantine"
         return "operations", f"{lie}: replay or discard them"
     return _owed(request) or _outside(request, request.provider)
+
+
+def _refused(request: Request) -> str:
+    """Name the newest callback that was not followed, in our own words, and how many there are."""
+    last, others = request.refused[-1], len(request.refused) - 1
+    more = f" (and {others} more)" if others else ""
+    return f"{request.provider} said {last.word or 'something'}, which was refused: {last.detail}{more}"
 
 
 def _needs_provider(request: Request) -> bool:

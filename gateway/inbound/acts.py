@@ -38,6 +38,9 @@ _MOST_AT_ONCE = 500
 _PER_SECOND = 100
 
 
+Word = Annotated[str, msgspec.Meta(max_length=500)]
+
+
 class Order(msgspec.Struct, forbid_unknown_fields=True):
     """What a person wants done; every act needs a reason."""
 
@@ -46,6 +49,8 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     to: str = ""
     rejection_reason: RejectionReason | None = None
     provider_stopped: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+    carrier: Word = ""
+    tracking_code: Word = ""
     action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
 
 
@@ -106,6 +111,8 @@ def act_on_many(action: str) -> Callable[[web.Request], Awaitable[web.Response]]
         order = read_as(BulkOrder, await request.read())
         if not order.filter:
             raise Problem(400, "the filter is empty; name a status, a location, a provider or a time window")
+        if order.carrier or order.tracking_code:
+            raise Problem(400, "a carrier or tracking code corrects one request; name it by its id")
         filters = filters_of(order.filter)
         place_of(order.after)
         desk, who = request.app[DESK], request[OPERATOR].name
@@ -165,6 +172,16 @@ def _command(desk: Desk, who: str, action: str, before: Request, order: Order) -
     return _COMMANDS[action](desk, before, order, given)
 
 
+def _redrive(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
+    provider = desk.settings.providers.get(before.provider or "")
+    return Redrive(
+        **given,
+        carriers=provider.carriers if provider else {},
+        carrier=order.carrier.strip(),
+        tracking_code=order.tracking_code.strip(),
+    )
+
+
 def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) -> Command:
     adapter = desk.adapters.get(before.provider or "")
     offered = desk.settings.newstore.read_back
@@ -194,7 +211,7 @@ def _can_withdraw(desk: Desk, before: Request) -> bool:
 
 
 _COMMANDS: dict[str, Callable[[Desk, Request, Order, Mapping[str, Any]], Command]] = {
-    "redrive": lambda _desk, _before, _order, given: Redrive(**given),
+    "redrive": _redrive,
     "recheck": _recheck,
     "discard": lambda _desk, _before, _order, given: DiscardReports(**given),
     "close": lambda _desk, _before, _order, given: Close(**given),

@@ -11,14 +11,14 @@ import asyncpg
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.domain.commands import OnProviderCancel, ProviderSaid
+from gateway.domain.commands import ProviderSaid
 from gateway.ledger import quarantine, stories
 from gateway.ledger.entries import Unstorable
 from gateway.ledger.quarantine import Kept
 from gateway.ledger.writer import Writer
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS, contract
-from gateway.providers.signatures import is_authentic
+from gateway.providers.signatures import is_authentic, signed_id
 from gateway.settings import Provider, Settings
 from gateway.telemetry import metrics, trace
 
@@ -54,8 +54,8 @@ class _Message:
 
     source: str
     body: bytes
-    fingerprint: str
     at: datetime
+    name: str = ""  # that its signature gives it
 
 
 DOORS = web.AppKey("doors", Doors)
@@ -99,9 +99,9 @@ async def receive(request: web.Request) -> web.Response:
     if not is_key(location.api_keys, bearer(request)):
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
-    came = _Message(f"newstore:{location.id}", body, sha256(body).hexdigest(), datetime.now(UTC))
+    came = _Message(f"newstore:{location.id}", body, datetime.now(UTC))
     try:
-        command = webhook.receive(body, came.fingerprint, came.at, location.id, location.provider)
+        command = webhook.receive(body, came.at, location.id, location.provider)
         trace.about(command.request_id, location=location.id)
         applied = await doors.writer.apply(command, body)
     except webhook.Malformed as error:
@@ -121,13 +121,13 @@ async def call_back(request: web.Request) -> web.Response:
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
     if not is_authentic(provider, request.headers, body, time.time()):
         raise Problem(401, "the key or signature is not this provider's; check it and the clock")
-    came = _Message(provider.name, body, sha256(body).hexdigest(), datetime.now(UTC))
+    came = _Message(provider.name, body, datetime.now(UTC), signed_id(provider, request.headers))
     return await within(_STORE_SECONDS, _hear(doors, provider, came))
 
 
 async def _hear(doors: Doors, provider: Provider, came: _Message) -> web.Response:
     try:
-        said = CALLBACKS[provider.adapter](came.body, provider.name, came.at, OnProviderCancel.QUARANTINE)
+        said = CALLBACKS[provider.adapter](came.body, provider, came.at, came.name)
         trace.about(said.request_id, provider=provider.name)
         said = await with_location_rule(doors.pool, doors.settings, said)
         applied = await doors.writer.apply(said, came.body)
@@ -172,7 +172,8 @@ async def _keep_for_later(doors: Doors, said: ProviderSaid, body: bytes) -> web.
 async def _bad(doors: Doors, came: _Message, reason: str, error: Exception) -> Problem:
     """Keep the raw bytes of what can't be read, and give the 400 that says why."""
     detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    kept = Kept(came.source, came.fingerprint, came.fingerprint, None, reason, detail, came.at, came.body)
+    fingerprint = sha256(came.body).hexdigest()
+    kept = Kept(came.source, came.name or fingerprint, fingerprint, None, reason, detail, came.at, came.body)
     await within(_STORE_SECONDS, quarantine.keep(doors.pool, kept))
     return Problem(400, detail)
 

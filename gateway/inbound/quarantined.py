@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.domain.commands import Discard, OnProviderCancel, ProviderSaid, Receive, replayed
+from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
 from gateway.ledger import audit, codec, quarantine
 from gateway.ledger.bodies import Body
 from gateway.ledger.entries import Applied
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS
 from gateway.providers.contract import Malformed
+from gateway.providers.signatures import SIGNED
 from gateway.telemetry import trace
 
 from .access import OPERATOR
@@ -125,22 +126,22 @@ async def _apply(desk: Desk, who: str, kept: Mapping[str, Any]) -> Applied | Non
     body: bytes = kept["body"]
     source, now = str(kept["source"]), datetime.now(UTC)
     if source.startswith("newstore:"):
-        return await desk.writer.apply(
-            _receive(desk, source.removeprefix("newstore:"), body, kept["fingerprint"], now), body
-        )
+        return await desk.writer.apply(_receive(desk, source.removeprefix("newstore:"), body, now), body)
     provider = desk.settings.providers.get(source)
     if provider is None:
         raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
-    said = CALLBACKS[provider.adapter](body, provider.name, now, OnProviderCancel.QUARANTINE)
+    name = kept["event_id"] if kept["event_id"].startswith(SIGNED) else ""
+    said = CALLBACKS[provider.adapter](body, provider, now, name)
     said = await with_location_rule(desk.pool, desk.settings, said)
     first: ProviderSaid | None = kept["command"]
-    if first is not None and kept["reason"] != "unknown_request":
-        said = replayed(replace(said, cause=first.cause), now, who)
+    if first is not None:
+        said = replace(said, cause=first.cause)
+        said = said if kept["reason"] == "unknown_request" else replayed(said, now, who)
     return await desk.writer.apply(said, body)
 
 
-def _receive(desk: Desk, location_id: str, body: bytes, fingerprint: str, now: datetime) -> Receive:
+def _receive(desk: Desk, location_id: str, body: bytes, now: datetime) -> Receive:
     location = desk.settings.locations.get(location_id)
     if location is None:
         raise Problem(409, f"the settings name no location {location_id}; add it again, or discard the message")
-    return webhook.receive(body, fingerprint, now, location.id, location.provider)
+    return webhook.receive(body, now, location.id, location.provider)

@@ -62,6 +62,8 @@ class ParcelStory(msgspec.Struct, forbid_unknown_fields=True):
     carrier: str
     tracking_code: str
     tracking_url: str | None
+    carrier_said: str | None
+    code_said: str | None
 
 
 class EventStory(msgspec.Struct, forbid_unknown_fields=True):

@@ -9,9 +9,9 @@ import msgspec
 from asyncpg import Record
 
 from gateway.domain.commands import End, ProviderSaid
-from gateway.domain.deliveries import Delivery, Operation
+from gateway.domain.deliveries import Delivery, Operation, Parcel
 from gateway.domain.events import Declined, Event, Fact
-from gateway.domain.requests import Dead, Request, Withdrawal
+from gateway.domain.requests import Dead, Refusal, Request, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
 
 _FACTS: dict[str, type] = {fact.__name__: fact for fact in typing.get_args(Fact)}
@@ -89,6 +89,7 @@ def changing(request: Request) -> dict[str, Any]:
         "taken_by": request.taken_by,
         "withdrawal": request.withdrawal,
         "withdrawn": request.withdrawn,
+        "refused": request.refused,
         "former": request.former,
     }
 
@@ -111,7 +112,7 @@ def decode_request(
     row: Record,
     owed: Iterable[Delivery] = (),
     causes: Mapping[str, str] | None = None,
-    tracking_codes: Iterable[str] = (),
+    parcels: Mapping[int, Parcel] | None = None,
 ) -> Request:
     """Make the state of a row, with the deliveries it owes, and of its causes and parcels those that were asked for."""
     return Request(
@@ -140,10 +141,11 @@ def decode_request(
         taken_by=row["taken_by"],
         withdrawal=msgspec.json.decode(row["withdrawal"], type=Withdrawal) if row["withdrawal"] else None,
         withdrawn=row["withdrawn"],
+        refused=msgspec.json.decode(row["refused"], type=tuple[Refusal, ...]),
         former=tuple(row["former"]),
         restored=row["restored"],
         causes=causes or {},
-        tracking_codes=frozenset(tracking_codes),
+        parcels=parcels or {},
     )
 
 

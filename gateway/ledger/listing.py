@@ -1,17 +1,20 @@
 """What people ask: lists by keyset, and one request's whole story. No personal data."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from asyncpg import Pool, Record
 
+from gateway.domain.reports import parcels
+from gateway.domain.requests import Request
 from gateway.domain.urgency import BRAKED
 from gateway.domain.waiting import waiting_for
 from gateway.telemetry import trace
 
-from .codec import decode_delivery, decode_request
+from .codec import decode_delivery, decode_event, decode_request
 from .reading import reading
 
 FILTERS = (
@@ -61,7 +64,8 @@ FROM deliveries d WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _EVENTS = """
-SELECT version, kind, at, cause, fact FROM events WHERE month = $1 AND request_id = $2 ORDER BY version
+SELECT version, kind, at, cause, fingerprint, fact FROM events
+WHERE month = $1 AND request_id = $2 ORDER BY version
 """
 _ATTEMPTS = """
 SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, trace_id, is_late FROM attempts
@@ -133,16 +137,22 @@ async def story(pool: Pool, request_id: str, providers: Collection[str] | None =
             }
             for unit in request.units
         ],
-        "parcels": [
-            {"reported_by": event["version"], **orjson.loads(event["fact"])["parcel"]}
+        "parcels": _parcels(request, events),
+        "events": [
+            {**{name: event[name] for name in ("version", "kind", "at", "cause")}, "fact": orjson.loads(event["fact"])}
             for event in events
-            if event["kind"] == "units_shipped"
         ],
-        "events": [{**event, "fact": orjson.loads(event["fact"])} for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
         "owed": _owed(owed),
         "trace_id": _trace_id(row["trace"]),
     }
+
+
+def _parcels(request: Request, events: list[Record]) -> list[dict[str, Any]]:
+    """Show each parcel as NewStore was last told of it."""
+    last = {unit.by for unit in request.units}
+    told = parcels([decode_event(event) for event in events if event["kind"] in {"units_shipped", "redriven"}])
+    return [{"reported_by": seq, **asdict(parcel)} for seq, parcel in told.items() if seq in last]
 
 
 def _trace_id(traceparent: str | None) -> str | None:

@@ -44,7 +44,8 @@ SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantine
 _CAUSES = """
 SELECT r.failure, r.location, r.provider, d.operation, d.why, count(DISTINCT r.id) AS requests,
     min(r.changed_at) AS oldest, max(r.changed_at) AS newest,
-    count(DISTINCT r.id) FILTER (WHERE r.taken_by IS NULL) AS untaken, min(left(d.detail, 300)) AS said
+    count(DISTINCT r.id) FILTER (WHERE r.taken_by IS NULL) AS untaken,
+    min(left(coalesce(d.detail, r.refused -> -1 ->> 'detail'), 300)) AS said
 FROM requests r
 LEFT JOIN dead_deliveries d ON d.request_id = r.id AND r.failure = 'dead_' || d.operation
 WHERE r.failure IS NOT NULL

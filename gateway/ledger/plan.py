@@ -13,6 +13,7 @@ from gateway.domain.events import (
     DeliveryDied,
     Event,
     QuarantineLeft,
+    Redriven,
     Reported,
     Submitted,
     UnitsCancelled,
@@ -152,7 +153,7 @@ class Plan:
             if said := _FINAL.get(type(event.fact)):
                 units = len(getattr(event.fact, "units", ()))
                 batch.finals.append({"request_id": after.id, "location": after.location, "said": said, "units": units})
-            if isinstance(event.fact, UnitsShipped):
+            if isinstance(event.fact, UnitsShipped | Redriven) and event.fact.parcel:
                 code = event.fact.parcel.tracking_code
                 batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
             elif isinstance(event.fact, Submitted) and event.fact.provider_order:

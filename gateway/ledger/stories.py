@@ -1,17 +1,18 @@
 """Read requests: their states and events, and what the calls that they owe must know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from asyncpg import Pool, Record
 
 from gateway.domain.commands import ProviderSaid
-from gateway.domain.deliveries import READ_BACK, Operation
-from gateway.domain.events import Event
+from gateway.domain.deliveries import READ_BACK, Operation, Parcel
+from gateway.domain.events import Event, Redriven, UnitsShipped
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 
-from .codec import decode_delivery, decode_event, decode_request
+from .codec import decode_delivery, decode_event, decode_fact, decode_request
 from .connections import Connection
 from .entries import Claim
 
@@ -45,6 +46,13 @@ JOIN events e ON e.month = asked.month AND e.request_id = asked.id
 WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven')
 ORDER BY e.request_id, e.version
 """
+_PARCELS = """
+SELECT e.request_id, e.kind, e.fact
+FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+JOIN events e ON e.month = asked.month AND e.request_id = asked.id
+WHERE e.kind IN ('units_shipped', 'redriven')
+ORDER BY e.request_id, e.version
+"""
 _REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
 
 _ELSEWHERE = """
@@ -58,11 +66,24 @@ WHERE provider IS NULL AND location = $1 AND pending AND NOT rejected ORDER BY r
 
 
 async def request(pool: Pool, request_id: str) -> Request | None:
-    """Load the state of a request with the deliveries it owes."""
-    row = await pool.fetchrow(_REQUEST, request_id)
-    if row is None:
-        return None
-    return decode_request(row, [decode_delivery(each) for each in await pool.fetch(_DELIVERIES, request_id)])
+    """Load the state of a request with the deliveries it owes and its parcels."""
+    async with pool.acquire() as connection:
+        row = await connection.fetchrow(_REQUEST, request_id)
+        if row is None:
+            return None
+        owed = [decode_delivery(each) for each in await connection.fetch(_DELIVERIES, request_id)]
+        shipped = await parcels(connection, {request_id: row["month"]})
+    return decode_request(row, owed, parcels=shipped.get(request_id))
+
+
+async def parcels(connection: Connection, months: Mapping[str, date]) -> dict[str, dict[int, Parcel]]:
+    """Load the parcel of each shipped unit, as last told; `months` are those of the requests' stories."""
+    found: dict[str, dict[int, Parcel]] = {}
+    for row in await connection.fetch(_PARCELS, list(months), list(months.values())):
+        fact = decode_fact(row["kind"], row["fact"])
+        if isinstance(fact, UnitsShipped | Redriven) and fact.parcel:
+            found.setdefault(row["request_id"], {}).update(dict.fromkeys(fact.units, fact.parcel))
+    return found
 
 
 async def began(pool: Pool, request_id: str) -> str | None:

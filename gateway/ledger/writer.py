@@ -10,14 +10,14 @@ from time import perf_counter
 import asyncpg
 import orjson
 
-from gateway.domain.commands import Command, ProviderSaid, Receive
+from gateway.domain.commands import Command, ProviderSaid, Receive, Redrive
 from gateway.domain.deliveries import READS, Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.telemetry import metrics, passing, trace
 from gateway.telemetry.logs import log
 
-from . import codec
+from . import codec, stories
 from .commit import Place
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
 from .plan import Held, Plan, place
@@ -62,11 +62,6 @@ SELECT e.request_id, e.cause, e.fingerprint
 FROM unnest($1::text[], $2::text[]) AS asked(request_id, cause)
 JOIN requests r ON r.id = asked.request_id
 JOIN events e ON e.month = r.month AND e.request_id = asked.request_id AND e.cause = asked.cause
-"""
-_READ_PARCELS = """
-SELECT k.request_id, k.value
-FROM unnest($1::text[], $2::text[]) AS asked(request_id, code)
-JOIN request_keys k ON k.value = asked.code AND k.request_id = asked.request_id AND k.kind = 'tracking_code'
 """
 
 
@@ -292,14 +287,12 @@ class Writer:
         seen: dict[str, dict[str, str]] = {}
         for row in causes:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
-        shipped = [(each.request_id, each.parcel) for each in commands if isinstance(each, ProviderSaid)]
-        codes = [(request_id, parcel.tracking_code) for request_id, parcel in shipped if parcel]
-        parcels = defaultdict[str, list[str]](list)
-        for row in await connection.fetch(_READ_PARCELS, *zip(*codes, strict=True)) if codes else ():
-            parcels[row["request_id"]].append(row["value"])
+        about_parcels = {each.request_id for each in commands if _is_about_a_parcel(each)}
+        asked_parcels = {row["id"]: row["month"] for row in rows if row["id"] in about_parcels}
+        parcels = await stories.parcels(connection, asked_parcels) if asked_parcels else {}
         return _Read(
             {
-                row["id"]: codec.decode_request(row, owed[row["id"]], seen.get(row["id"]), parcels[row["id"]])
+                row["id"]: codec.decode_request(row, owed[row["id"]], seen.get(row["id"]), parcels.get(row["id"]))
                 for row in rows
             },
             {
@@ -308,6 +301,10 @@ class Writer:
             },
             {row["id"]: row["trace"] for row in rows if row["trace"]},
         )
+
+
+def _is_about_a_parcel(command: Command) -> bool:
+    return isinstance(command, Redrive) or (isinstance(command, ProviderSaid) and command.parcel is not None)
 
 
 async def _nobody() -> None:

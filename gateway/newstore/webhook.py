@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from gateway import canonical
 from gateway.domain.commands import Receive
 
 READABLE = frozenset(
@@ -16,6 +17,7 @@ READABLE = frozenset(
 LONGEST = 10_000
 """Characters of a product's id: NewStore names no limit, and whatever is longer is none."""
 
+_ONE = (1, "1", None)
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
@@ -39,6 +41,7 @@ class Incoming:
 
 class _Item(msgspec.Struct):
     product_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
+    quantity: msgspec.Raw = msgspec.Raw(b"1")
 
 
 class _Body(msgspec.Struct):
@@ -57,6 +60,8 @@ def read_request(body: bytes) -> Incoming:
             raise Malformed("$.id", "can't be part of a URL: send another id")
         for number, item in enumerate(read.items):
             _check_text(f"$.items[{number}].product_id", item.product_id)
+            if bytes(item.quantity) != b"1" and _loosely(item.quantity) not in _ONE:
+                raise Malformed(f"$.items[{number}].quantity", "is not 1, and an entry is one unit: send one for each")
     except msgspec.MsgspecError as error:
         what, _, path = str(error).partition(" - at `")
         raise Malformed(path.rstrip("`") or "$", what) from error
@@ -74,7 +79,7 @@ def read_request(body: bytes) -> Incoming:
     )
 
 
-def receive(body: bytes, fingerprint: str, at: datetime, location: str, provider: str | None) -> Receive:
+def receive(body: bytes, at: datetime, location: str, provider: str | None) -> Receive:
     """Make the command of a webhook's body. Raises `Malformed`."""
     incoming = read_request(body)
     return Receive(
@@ -85,8 +90,24 @@ def receive(body: bytes, fingerprint: str, at: datetime, location: str, provider
         order_id=incoming.order_id,
         service_level=incoming.service_level,
         products=incoming.products,
-        fingerprint=fingerprint,
+        fingerprint=_fingerprint(body),
     )
+
+
+def _fingerprint(body: bytes) -> str:
+    """Name what the whole body says; of one whose every field can't be read, how it is spelled.
+
+    Raises `Malformed` for one in which a key says two things: the provider, who gets it unchanged, may read the other.
+    """
+    try:
+        spelled = canonical.spell(canonical.decode(body))
+        ambiguous = canonical.ambiguous_keys(body, spelled)
+    except (ValueError, RecursionError):
+        return canonical.fingerprint(body)
+    if ambiguous:
+        keys = ", ".join(sorted(ambiguous))[:200]
+        raise Malformed("$", f"{keys} stands twice in one object and says two things: send each key once")
+    return canonical.fingerprint(spelled)
 
 
 def _check_text(path: str, text: str) -> None:

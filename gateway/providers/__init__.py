@@ -5,13 +5,14 @@ from datetime import datetime
 
 import aiohttp
 
-from gateway.domain.commands import OnProviderCancel, ProviderSaid
+from gateway.domain.commands import ProviderSaid
 from gateway.settings import Provider
 
 from . import http
 from .contract import Adapter
 
 ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": http.Http}
-CALLBACKS: dict[str, Callable[[bytes, str, datetime, OnProviderCancel], ProviderSaid]] = {"http": http.read_callback}
+CALLBACKS: dict[str, Callable[[bytes, Provider, datetime, str], ProviderSaid]] = {"http": http.read_callback}
+"""Each reads a body, with the name that its sender's signature gives it, or an empty one."""
 READABLE: dict[str, frozenset[str]] = {"http": http.READABLE}
 """What of its messages and answers is shown to everybody who may look: the rest may be personal data."""

@@ -7,15 +7,17 @@ promises that nothing more of it ships, 404 that there is no such order, 409 say
 
 from collections.abc import Iterable
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from gateway import canonical
 from gateway.calls import (
-    MOST_BYTES,
+    Disputed,
+    Inconclusive,
     NotSent,
     Redirected,
     Refused,
@@ -25,11 +27,12 @@ from gateway.calls import (
     read_at_most,
     retry_after,
 )
-from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
-from gateway.domain.deliveries import Parcel
+from gateway.domain.commands import ProviderSaid, RejectionReason, Word
+from gateway.domain.deliveries import Parcel, normal
 from gateway.settings import Provider
 from gateway.telemetry import trace
 
+from . import answers, meaning
 from .contract import Malformed, Order, Taken
 
 WORDS = {
@@ -50,6 +53,7 @@ READABLE = frozenset(
 )  # fmt: skip
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
+_LONGEST_ANSWER = 4 * 1_048_576  # bytes; of one that fails as many are kept as of any
 
 
 class Http:
@@ -64,23 +68,63 @@ class Http:
         self.can_withdraw = provider.withdraw
 
     async def create(self, order: Order) -> Taken:
-        """Post the body as NewStore sent it. 409 means that the provider has it already."""
+        """Post the body as NewStore sent it. 409 means that the provider has it already; an answer may take that back.
+
+        Raises `Unknown` for a 2xx that is no JSON, which may come from something before the provider.
+        """
         status, body = await self._call("POST", self._provider.url, order)
-        if status == 409 or 200 <= status < 300:
-            return Taken(status, _provider_order(body))
+        if status == 409:
+            return await self._confirmed(order, status, body)
+        if 200 <= status < 300:
+            try:
+                document = answers.decoded(body)
+            except ValueError as error:
+                raise Unknown(
+                    f"answered {status} and no JSON: that is not the provider's word", status, body
+                ) from error
+            if answers.says_no(document):
+                return await self._confirmed(order, status, body)
+            return Taken(status, _id_in(document))
         if status >= 500:
             raise Unknown(f"answered {status}: it may have taken the order", status, body)
         if status in _NOT_TAKEN:
             raise NotSent(f"answered {status}: check the URL and the key of the provider", status, body)
         raise Refused(f"answered {status}: it will not take this order", status, body)
 
+    async def _confirmed(self, order: Order, status: int, body: bytes) -> Taken:
+        """Find out whether the provider has an order of which it said "already here", or no with a 2xx."""
+        said = "that it has the order" if status == 409 else "no"
+        if not self.can_look_up:
+            if status == 409:
+                return Taken(status, _id_in(_json(body)))
+            raise Disputed(f"answered {status} and says {said}: ask it whether it has the order", status, body)
+        try:
+            found = await self.look_up(order)
+        except Inconclusive as told:
+            raise Disputed(f"answered {status} and says {said}; {told.detail}", status, body) from told
+        except (NotSent, Unknown) as error:
+            raise Unknown(f"answered {status} and says {said}; {error.detail}", status, body) from error
+        if found is not None:
+            return found
+        if status == 409:
+            raise Disputed("answered 409, and its look-up does not know the order: ask it", status, body)
+        raise Refused(f"answered {status} and says no: it will not take this order", status, body)
+
     async def look_up(self, order: Order) -> Taken | None:
-        """Ask by our reference whether the provider has the order."""
+        """Ask by our reference whether the provider has the order: it has where it repeats that, or NewStore's id.
+
+        Raises `Inconclusive` for any other 2xx: an empty list, another order, a web page.
+        """
         status, body = await self._call("GET", self._url_of(order), order)
         if status == 404:
             return None
         if 200 <= status < 300:
-            return Taken(status, _provider_order(body))
+            document = _json(body)
+            found = answers.object_naming(document, (order.reference, order.request_id))
+            if found is not None and not answers.says_no(document):
+                return Taken(status, _id_in(found))
+            told = "does not name the order: an order that is not there answers 404"
+            raise Inconclusive(f"the look-up answered {status} and {told}", status, body)
         hint = ": check the URL and the key of the provider" if status in _NOT_TAKEN else ""
         raise NotSent(f"the look-up answered {status}{hint}", status, body)
 
@@ -102,8 +146,12 @@ class Http:
         return f"{self._provider.url.rstrip('/')}/{quote(order.reference, safe='')}"
 
     async def check(self) -> None:
-        """Reach the provider by a look-up that finds nothing."""
-        await self.look_up(Order("", "NS-CHECK-CONFIG", "NS-CHECK-CONFIG", b""))
+        """Reach the provider by a look-up that finds nothing. Raises `CallError`, also where it finds something."""
+        nobodys = Order("", "NS-CHECK-CONFIG", "NS-CHECK-CONFIG", b"")
+        if found := await self.look_up(nobodys):
+            raise Inconclusive(
+                f"the look-up answered {found.status} for an order that can't be there: it must answer 404"
+            )
 
     async def _call(self, method: str, url: str, order: Order) -> tuple[int, bytes]:
         headers = {
@@ -122,7 +170,7 @@ class Http:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as answer:
-                body = await read_at_most(answer.content, MOST_BYTES)
+                body = await read_at_most(answer.content, _LONGEST_ANSWER)
         except aiohttp.ClientConnectorError as error:
             raise NotSent(
                 f"can't be reached ({type(error).__name__}): check the URL of the provider, and that it runs"
@@ -136,16 +184,19 @@ class Http:
         return answer.status, body
 
 
-class _Answer(msgspec.Struct):
-    id: str | int | None = None
-
-
-def _provider_order(body: bytes) -> str | None:
+def _json(body: bytes) -> object:
+    """Read an answer; None also for what is no JSON."""
     try:
-        found = msgspec.json.decode(body, type=_Answer).id
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return answers.decoded(body)
+    except ValueError:
         return None
-    return None if found is None else str(found).replace("\0", "�")[:500]
+
+
+def _id_in(document: object) -> str | None:
+    """Find the provider's own id of an order."""
+    found = document.get("id") if isinstance(document, dict) else None
+    is_one = isinstance(found, str | int) and not isinstance(found, bool)
+    return str(found).replace("\0", "\N{REPLACEMENT CHARACTER}")[:500] if is_one else None
 
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -153,7 +204,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 class _Item(msgspec.Struct):
     product_id: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]  # as NewStore's
-    quantity: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | UnsetType = UNSET
 
 
 class _Shipment(msgspec.Struct):
@@ -166,51 +217,86 @@ class _Callback(msgspec.Struct):
     type: _Text
     fulfillment_request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    items: list[_Item] | None = None
+    items: list[_Item] | UnsetType | None = UNSET
     reason: Annotated[str, msgspec.Meta(max_length=500)] | None = None
     shipment: _Shipment | None = None
 
 
-def read_callback(body: bytes, provider: str, at: datetime, on_cancel: OnProviderCancel) -> ProviderSaid:
-    """Read one event. A word or reason that is not in the tables above has none of ours: the domain quarantines it.
+_FIELDS = frozenset(_Callback.__struct_fields__)
+_LINE_FIELDS = frozenset(_Item.__struct_fields__)
+_READ = _FIELDS | _LINE_FIELDS | frozenset(_Shipment.__struct_fields__)
 
-    Raises `Malformed` with the JSON path of what is wrong.
+
+def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str = "") -> ProviderSaid:
+    """Read one event; `signed_id` names it where its sender's signature does and the event itself does not.
+
+    A word or reason that is not in the tables above has none of ours: the domain quarantines it, and so it does with
+    what was read over and may change the meaning. Raises `Malformed` with the JSON path of what is wrong.
     """
     try:
-        said = msgspec.json.decode(body, type=_Callback)
+        document = canonical.decode(body)
+        said = msgspec.convert(document, type=_Callback)
         _storable(said)
+        spelled = canonical.spell(document)
+        ambiguous = canonical.ambiguous_keys(body, spelled) & _READ
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         what, _, path = str(error).partition(" - at `")
         raise Malformed(path.rstrip("`") or "$", what) from error
     except (UnicodeError, RecursionError) as error:
         raise Malformed("$", "not JSON that can be stored: send UTF-8 without NUL, not nested this deep") from error
+    if ambiguous:
+        raise Malformed("$", f"{', '.join(sorted(ambiguous))} stands twice and says two things: send each key once")
     word = WORDS.get(said.type)
     if word is Word.SHIPPED and not said.items:
         raise Malformed("$.items", "a shipment needs its items, with product_id and quantity")
     if word and said.items == []:
         raise Malformed("$.items", "names no unit; name those that are meant, or leave it out to mean all of them")
-    quantities: dict[str, int] = {}
-    for item in said.items or ():
-        quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
-    fingerprint = sha256(body).hexdigest()
     reason = REASONS.get(said.reason or "")
     problem = "" if word else _unknown("type", said.type, WORDS)
     if word is Word.REJECTED and reason is None:
         problem = _unknown("reason", said.reason, REASONS)
-    shipment = said.shipment
+    unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
+    quantities, uncounted = _count(said.items or ())
+    parcel = _parcel(said.shipment, provider) if said.shipment else None
+    words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+    understood = [said.type, said.fulfillment_request_id, said.reason, quantities, uncounted, words]
+    fingerprint = canonical.fingerprint(spelled if unread or problem else canonical.spell(understood))
     return ProviderSaid(
         request_id=said.fulfillment_request_id,
         at=at,
-        provider=provider,
-        cause=f"{provider}:{said.event_id or fingerprint}",
+        provider=provider.name,
+        cause=f"{provider.name}:{said.event_id or signed_id or fingerprint}",
         fingerprint=fingerprint,
         word=word,
         items=quantities or None,
+        uncounted=uncounted,
+        unread=unread,
         reason=reason,
-        parcel=Parcel(shipment.carrier, shipment.tracking_number, shipment.tracking_url) if shipment else None,
+        parcel=parcel,
+        same_parcel=provider.same_parcel,
         problem=problem,
-        on_cancel=on_cancel,
     )
+
+
+def _count(items: Iterable[_Item]) -> tuple[dict[str, int], dict[str, int]]:
+    """Add up the units by product, and the lines that give no count."""
+    counted, uncounted = dict[str, int](), dict[str, int]()
+    for item in items:
+        if isinstance(item.quantity, int):
+            counted[item.product_id] = counted.get(item.product_id, 0) + item.quantity
+        else:
+            uncounted[item.product_id] = uncounted.get(item.product_id, 0) + 1
+    return counted, uncounted
+
+
+def _parcel(shipment: _Shipment, provider: Provider) -> Parcel:
+    """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
+    carrier, tracking_number = shipment.carrier.strip(), shipment.tracking_number.strip()
+    for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):
+        if not word:
+            raise Malformed(f"$.shipment.{field}", "is blank: send it, or the shipment once it is known")
+    told = provider.carriers.get(normal(carrier), carrier)
+    return Parcel(told, tracking_number, shipment.tracking_url, None if told == carrier else carrier)
 
 
 def _unknown(field: str, said: str | None, known: Iterable[str]) -> str:

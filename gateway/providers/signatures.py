@@ -4,9 +4,13 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from hashlib import sha256
 
 from gateway.settings import Provider
 
+SIGNED = "webhook-id:"
+"""What a name begins with that only a signature vouches for, so that it is no event's own id."""
+_LONGEST = 255  # characters of a name that is kept as it is
 _DIGITS = 12  # of a time in seconds; what is longer is none
 _TOLERANCE = 300  # seconds between the sender's clock and ours
 
@@ -19,6 +23,15 @@ def is_authentic(provider: Provider, headers: Mapping[str, str], body: bytes, no
     if provider.callback_secret is None:
         return False
     return _is_signed(provider.callback_secret.reveal(), headers, body, now)
+
+
+def signed_id(provider: Provider, headers: Mapping[str, str]) -> str:
+    """Give the name of a message that its signature vouches for; empty where nothing is signed."""
+    if provider.callback_secret is None:
+        return ""
+    message = headers.get("webhook-id", "")
+    is_plain = message.isprintable() and message.isascii() and len(message) <= _LONGEST
+    return f"{SIGNED}{message if is_plain else sha256(message.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
 def _is_signed(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:

@@ -61,6 +61,8 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "calls_per_second": provider.calls_per_second,
         "look_up": provider.look_up,
         "withdraw": provider.withdraw,
+        "same_parcel": provider.same_parcel,
+        "carriers": dict(provider.carriers),
     }
 
 

@@ -8,9 +8,11 @@ import zoneinfo
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from gateway.domain.deliveries import normal
 from gateway.settings.secret import Secret
 
 Word = TypeVar("Word", bound=str)
@@ -88,6 +90,19 @@ def words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise Unfit('must be a list of texts; write ["ONE", "TWO"]')
     return tuple(text(each) for each in value)
+
+
+def carriers(value: object) -> Mapping[str, str]:
+    """A provider's names of carriers, spelled as they are compared, and NewStore's."""
+    if not isinstance(value, dict):
+        raise Unfit('must be a table; write { "ups ground" = "UPS" }, the provider\'s word first')
+    found: dict[str, str] = {}
+    for said, told in value.items():
+        if found.setdefault(normal(said), text(told)) != told:
+            raise Unfit(f"names {said!r} twice, if blanks and capitals are left out; keep one of the two")
+    if "" in found:
+        raise Unfit("maps a carrier without a name; write the provider's word before the =")
+    return MappingProxyType(found)
 
 
 def one_of(words: tuple[Word, ...]) -> Callable[[object], Word]:

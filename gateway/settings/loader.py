@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.domain.brakes import Brake
-from gateway.domain.commands import OnProviderCancel
+from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.settings import kinds
 from gateway.settings.kinds import SecretKinds
 from gateway.settings.secret import Secret
@@ -32,8 +32,8 @@ _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
 _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
-_OURS: Final = frozenset({"newstore", "gateway", "call", "read", "person", "discard"})
-"""What else may cause an event or be a destination."""
+_OURS: Final = frozenset({"newstore", "gateway", "database", "call", "read", "person", "discard"})
+"""What else may cause an event, be a destination, or be reached."""
 _DAY: Final = 86_400.0
 _TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
@@ -175,6 +175,8 @@ def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collect
         calls_per_second=kinds.rate(_MOST_RATE),
         look_up=kinds.flag,
         withdraw=kinds.flag,
+        same_parcel=kinds.one_of(tuple(SameParcel)),
+        carriers=kinds.carriers,
     )
     return Provider(
         name=name,

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from gateway.domain.brakes import Brake
-from gateway.domain.commands import OnProviderCancel
+from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.settings.secret import Secret
 
 Role = Literal["viewer", "operator", "admin"]
@@ -84,6 +84,9 @@ class Provider:
     calls_per_second: float = 50.0
     look_up: bool = True
     withdraw: bool = False
+    same_parcel: SameParcel = SameParcel.ASK
+    carriers: Mapping[str, str] = field(default_factory=dict)
+    """The provider's name of a carrier, without blanks and in capitals -> NewStore's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ CONFLICTS = _counter(
     "gateway_conflicts_total", "Messages that contradict what was stored under the same id", "location", "kind"
 )
 CALLBACKS_REFUSED = _counter(
-    "gateway_callbacks_refused_total", "Callbacks that were stored and can't be followed", "provider"
+    "gateway_callbacks_refused_total", "Callbacks that were stored, can't be followed, and need a person", "provider"
 )
 
 # Ingest and the writer.

@@ -20,6 +20,7 @@ from gateway.domain.events import (
     UnitsRejected,
     UnitsShipped,
 )
+from gateway.domain.evolve import is_welcome
 from gateway.domain.requests import Request
 
 from . import metrics, trace
@@ -92,7 +93,7 @@ _COUNTS: dict[type, Callable[[Request, Any], None]] = {
     CallbackQuarantined: lambda request, fact: log(
         "message.quarantined", source=request.provider, reason=fact.reason, request_id=request.id
     ),
-    CallbackRefused: lambda request, _: metrics.of(
+    CallbackRefused: lambda request, fact: metrics.of(
         metrics.CALLBACKS_REFUSED, request.provider or metrics.NO_PROVIDER
-    ).inc(),
+    ).inc(not is_welcome(request, fact)),
 }

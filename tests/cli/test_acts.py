@@ -44,6 +44,29 @@ async def refused_shipment(road: Road, pool: asyncpg.Pool) -> None:
     await until(road, lambda: pool.fetchval("SELECT failure FROM requests"))
 
 
+async def test_a_shipment_that_newstore_refuses_is_told_with_another_carrier_and_tracking_code(
+    road: Road, pool: asyncpg.Pool
+) -> None:
+    await refused_shipment(road, pool)
+    words = ("--carrier", "DHL Express", "--tracking-code", "JD-1", "--reason", "the label was printed anew")
+    code, output = await typed(road, "redrive", *words, answer="y")
+    assert (code, "name it by its id" in output) == (2, True)
+
+    code, output = await typed(road, "redrive", "r-1", *words, "--dry-run")
+    assert (code, "redriven" in output) == (0, True)
+    assert (await typed(road, "redrive", "r-1", *words))[0] == 0
+
+    await until(road, lambda: pool.fetchval("SELECT settled_at FROM requests"))
+    shown = road.newstore.requests["r-1"].read_back("shipment")
+    assert shown is not None
+    taken = [(each["carrier"], each["tracking_code"]) for each in shown["successful_shipments"]]
+    assert taken == [("DHL Express", "JD-1")]
+    (parcel,) = (await read(road, "show", "r-1"))["parcels"]
+    assert (parcel["carrier"], parcel["tracking_code"]) == ("DHL Express", "JD-1")
+    assert parcel["carrier_said"] != parcel["carrier"]
+    assert [entry["reason"] for entry in (await read(road, "audit"))["audit"]] == ["the label was printed anew"]
+
+
 async def test_a_refused_shipment_is_found_taken_noted_and_redriven(road: Road, pool: asyncpg.Pool) -> None:
     await refused_shipment(road, pool)
     code, listed = await typed(road, "list", "--status", "failed")

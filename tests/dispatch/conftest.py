@@ -51,8 +51,8 @@ api_keys = ["env:KEY_5"]
 """
 
 
-async def took(_: web.Request) -> web.Response:
-    return web.json_response({"order_id": "W-1"}, status=201)
+async def took(request: web.Request) -> web.Response:
+    return web.json_response({"order_id": "W-1", "reference": request.headers.get("X-Gateway-Reference")}, status=201)
 
 
 @dataclass(slots=True)

@@ -28,7 +28,8 @@ def test_all_of_it_shipped_is_refused_where_all_of_it_was_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shipped", "failure"), [({"A": 2}, "conflict"), ({"A": 1, "B": 1}, "conflict"), ({"A": 1}, None), (None, None)]
+    ("shipped", "failure"),
+    [({"A": 2}, "callback_refused"), ({"A": 1, "B": 1}, "callback_refused"), ({"A": 1}, None), (None, None)],
 )
 def test_a_shipment_of_what_was_rejected_alarms_unless_it_may_repeat_one_before(
     shipped: dict[str, int] | None, failure: str | None
@@ -58,7 +59,7 @@ def test_more_of_it_shipped_in_another_parcel_than_is_open_alarms_and_says_which
 
 def test_a_rejection_of_what_was_shipped_alarms_and_one_of_what_was_rejected_does_not() -> None:
     request = after(receive(), ship("s-1", TEE=1), reject("CAP"))
-    assert after(reject("TEE", event="late"), start=request).failure == "conflict"
+    assert after(reject("TEE", event="late"), start=request).failure == "callback_refused"
     assert after(reject("CAP", event="late"), start=request).failure is None
 
 
@@ -178,10 +179,19 @@ def test_a_message_for_a_request_that_nobody_has_is_an_error() -> None:
 
 def test_a_message_that_changes_nothing_does_not_restart_the_clock_of_who_is_awaited() -> None:
     request = after(receive(), said(Word.ACCEPTED))
-    for message in (said(Word.ACCEPTED, event="again"), said(Word.SHIPPED, provider="former")):
-        waiting = waiting_for(after(replace(message, at=AT + timedelta(days=2)), start=request))
-        assert waiting is not None
-        assert waiting.since == AT
+    later = AT + timedelta(days=2)
+    waits = waiting_for(after(replace(said(Word.ACCEPTED, event="again"), at=later), start=request))
+    assert waits is not None
+    assert (waits.who, waits.since) == ("gateway", AT)
+
+
+def test_a_refused_callback_that_a_person_must_see_starts_the_clock_of_that_person() -> None:
+    first, second = (AT + timedelta(days=days) for days in (2, 3))
+    request = after(receive(), replace(said(Word.SHIPPED, provider="former"), at=first))
+    request = after(replace(said(Word.SHIPPED, event="2", provider="former"), at=second), start=request)
+    waits = waiting_for(request)
+    assert waits is not None
+    assert (waits.who, waits.since) == ("operations", first)
 
 
 def test_everything_that_contradicts_itself_is_counted_on_the_request() -> None:

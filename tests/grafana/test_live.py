@@ -111,7 +111,9 @@ async def misbehave(watched: Watched) -> None:
     assert await watched.send(path, keys["DC01_API_KEY"], {"id": 1}) == 400
     mine, other = warehouses["DC01"].name, warehouses["DC02"].name
     assert await watched.send(f"/providers/{mine}/callbacks", "not-the-key", {}) == 401
-    said = {"type": "rejected", "fulfillment_request_id": known.id, "reason": "cannot_fulfill"}
+    line = {"product_id": known.body["items"][0]["product_id"], "quantity": 1}
+    parcel = {"carrier": "UPS", "tracking_number": "1Z"}
+    said = {"type": "shipped", "fulfillment_request_id": known.id, "items": [line], "shipment": parcel}
     assert await watched.send(f"/providers/{other}/callbacks", keys[f"{other}_CALLBACK_KEY"], said) == 403
 
 

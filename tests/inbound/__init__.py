@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gateway.settings import Database, Listener, Location, NewStore, Operator, P
 KEY = {"Authorization": "Bearer the-key-of-DC01"}
 ACME = {"Authorization": "Bearer the-callback-key-of-acme"}
 ZEN = {"Authorization": "Bearer the-callback-key-of-zen"}
+SIGNING_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 VIEWER = {"Authorization": "Bearer the-token-of-vera"}
 
 Client = TestClient[web.Request, web.Application]
@@ -49,11 +50,16 @@ SETTINGS = Settings(
         Operator("otto", "operator", Secret("the-token-of-otto")),
         Operator("ada", "admin", Secret("the-token-of-ada")),
     ),
-    providers={"acme": _provider("acme"), "zen": _provider("zen")},
+    providers={
+        "acme": _provider("acme"),
+        "zen": _provider("zen"),
+        "sig": replace(_provider("sig"), callback_key=None, callback_secret=Secret(SIGNING_SECRET)),
+    },
     locations={
         "DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01"))),
         "DC02": Location("DC02", None, (Secret("the-key-of-DC01"),)),
         "DC03": Location("DC03", "acme", (Secret("the-key-of-DC01"),), on_provider_cancel=OnProviderCancel.CANCEL),
+        "DC04": Location("DC04", "sig", (Secret("the-key-of-DC01"),)),
     },
     body_limit=1_048_576,
 )

@@ -1,14 +1,17 @@
 import asyncio
 import io
 import json
-from hashlib import sha256
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
+from gateway.providers.http import read_callback
 from gateway.telemetry.metrics import REGISTRY
+from tests.requests import AT
 
-from . import ACME, ZEN, Served, event, order
+from . import ACME, SETTINGS, SIGNING_SECRET, ZEN, Served, event, order
 
 SHIPMENT = {"carrier": "UPS", "tracking_number": "1Z"}
 TEE = [{"product_id": "TEE", "quantity": 1}]
@@ -191,7 +194,7 @@ async def test_a_request_that_arrives_while_its_callback_is_being_kept_misses_no
         await other.execute(
             "INSERT INTO quarantine (source, event_id, fingerprint, reason, detail, at, body)"
             " VALUES ('acme', 'acme:e1', $1, '', '', now(), '')",
-            sha256(body).hexdigest(),
+            read_callback(body, SETTINGS.providers["acme"], AT).fingerprint,
         )
         early = asyncio.create_task(gateway.say(body))
         while not await gateway.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
@@ -218,3 +221,85 @@ async def test_a_message_sent_again_is_answered_as_it_was_and_stored_once(gatewa
     other = event("rejected", "e3", reason="no_inventory")
     assert await told(gateway, other) == await told(gateway, other) == (202, "conflicting_callback", "")
     assert await gateway.pool.fetchval("SELECT count(*) FROM events") == 5
+
+
+async def test_a_message_that_was_turned_away_is_applied_when_it_comes_corrected_under_its_id(gateway: Served) -> None:
+    await gateway.receive(order())
+    wrong = event("shipped", "e1", items=[{"product_id": "TEE-1", "quantity": 1}], shipment=SHIPMENT)
+    assert await told(gateway, wrong) == (422, "callback_refused", "unknown_product")
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert (story["failure"], story["waiting_for"]["who"]) == ("callback_refused", "operations")
+    assert "acme said shipped, which was refused: 'TEE-1' is not in the request" in story["waiting_for"]["next"]
+    listed = await (await gateway.ask("/v1/requests?status=failed")).json()
+    assert [each["id"] for each in listed["requests"]] == ["r-1"]
+
+    assert await told(gateway, event("shipped", "e1", items=TEE, shipment=SHIPMENT)) == (200, "applied", "")
+    assert await told(gateway, wrong) == (422, "callback_refused", "unknown_product")
+    assert (await (await gateway.ask("/v1/requests/r-1")).json())["failure"] is None
+
+
+async def test_a_refused_callback_is_answered_by_a_note(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.say(event("shipped", "e1", items=[{"product_id": "KIT"}], shipment=SHIPMENT))
+    assert (await gateway.do("/v1/requests/r-1/note", {"reason": "acme mends its SKUs"})).status == 200
+    assert (await (await gateway.ask("/v1/requests/r-1")).json())["failure"] is None
+
+
+async def test_the_same_parcel_told_piece_by_piece_is_found_in_the_ledger(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", "TEE"))
+    assert (await told(gateway, event("shipped", "e1", items=TEE, shipment=SHIPMENT)))[1] == "applied"
+    again = event("shipped", "e2", items=TEE, shipment={**SHIPMENT, "tracking_number": " 1z"})
+    assert await told(gateway, again) == (202, "quarantined", "same_parcel")
+    another = event("shipped", "e3", items=TEE, shipment={**SHIPMENT, "tracking_number": "1Y"})
+    assert (await told(gateway, another))[1] == "applied"
+
+
+def signed(body: bytes, message: str) -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "webhook-id": message,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(SIGNING_SECRET).sign(message, now, body.decode()),
+    }
+
+
+async def test_equal_bytes_under_two_signed_ids_are_two_messages_and_under_one_a_repetition(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", "TEE", "TEE"), "DC04")
+    said = {"type": "rejected", "fulfillment_request_id": "r-1", "items": TEE, "reason": "no_inventory"}
+    body = json.dumps(said).encode()
+    for message, result in (("m-1", "applied"), ("m-2", "applied"), ("m-1", "duplicate"), ("m" * 300, "applied")):
+        answer = await gateway.say(body, provider="sig", headers=signed(body, message))
+        assert (await answer.json())["result"] == result
+    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    assert [unit["said"] for unit in story["units"]] == ["rejected", "rejected", "rejected"]
+
+
+async def test_an_id_that_nobody_signed_names_no_message(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", "TEE"))
+    said = {"type": "rejected", "fulfillment_request_id": "r-1", "items": TEE, "reason": "no_inventory"}
+    for message, result in (("m-1", "applied"), ("m-2", "duplicate")):
+        answer = await gateway.say(said, headers={**ACME, "webhook-id": message})
+        assert (await answer.json())["result"] == result
+
+
+async def test_a_signed_message_keeps_its_name_when_it_is_kept_for_later(gateway: Served) -> None:
+    said = {"type": "rejected", "fulfillment_request_id": "r-1", "items": TEE, "reason": "no_inventory"}
+    body = json.dumps(said).encode()
+    assert (await gateway.say(body, provider="sig", headers=signed(body, "m-1"))).status == 202
+    await gateway.receive(order("r-1", "TEE", "TEE"), "DC04")
+    await asyncio.gather(*gateway.rejoined)
+    again = await gateway.say(body, provider="sig", headers=signed(body, "m-1"))
+    assert (await again.json())["result"] == "duplicate"
+
+
+async def test_a_signed_message_that_a_person_replays_keeps_its_name(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", "TEE"), "DC04")
+    body = json.dumps({"type": "accepted", "fulfillment_request_id": "r-1"}).encode()
+    broken = body.replace(b'"r-1"', b'"r-1",')
+    assert (await gateway.say(broken, provider="sig", headers=signed(broken, "m-1"))).status == 400
+    await gateway.pool.execute("UPDATE quarantine SET body = $1", body)  # an adapter that reads it by now
+    assert (await gateway.do("/v1/quarantine/1/replay", {"reason": "mended"})).status == 200
+    again = await gateway.say(body, provider="sig", headers=signed(body, "m-1"))
+    assert (await again.json())["result"] == "duplicate"
+    causes = await gateway.pool.fetch("SELECT cause FROM events ORDER BY version")
+    assert causes[-1]["cause"] == "sig:webhook-id:m-1"

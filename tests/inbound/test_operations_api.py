@@ -240,6 +240,7 @@ async def test_locations_say_where_a_request_would_go_and_what_is_held(gateway: 
         ("DC01", "acme", ["provider"]),
         ("DC02", None, ["location"]),
         ("DC03", "acme", ["provider"]),
+        ("DC04", "sig", []),
     ]
 
 
@@ -247,7 +248,7 @@ async def test_destinations_tell_breaker_budget_and_backlog(gateway: Served) -> 
     await gateway.receive(order())
     await gateway.pool.execute("INSERT INTO destinations (name, long_tokens) VALUES ('newstore', 42.7)")
     found = {each.name: each for each in (await read(gateway, "/v1/destinations", shapes.DestinationList)).destinations}
-    assert list(found) == ["newstore", "acme", "zen"]
+    assert list(found) == ["newstore", "acme", "zen", "sig"]
     assert (found["newstore"].calls_left, found["newstore"].breaker, found["newstore"].waiting) == (42, "closed", 0)
     assert (found["acme"].waiting, found["acme"].calls_left, found["zen"].waiting) == (1, None, 0)
 

@@ -1,6 +1,9 @@
+import json
+from datetime import UTC, datetime
+
 import pytest
 
-from gateway.newstore.webhook import Incoming, Malformed, read_request
+from gateway.newstore.webhook import Incoming, Malformed, read_request, receive
 
 ITEMS = b'"items":[{"product_id":"A"}]'
 
@@ -76,3 +79,59 @@ def test_what_is_demanded_and_unfit_is_named_by_its_path(sent: bytes, path: str)
 def test_no_body_raises_anything_but_malformed(sent: bytes) -> None:
     with pytest.raises(Malformed):
         read_request(sent)
+
+
+@pytest.mark.parametrize("one", [b"1", b"1.0", b'"1"', b"null"])
+def test_an_entry_that_counts_one_is_one_unit(one: bytes) -> None:
+    sent = b'{"id":"r-1","items":[{"product_id":"A","quantity":%b}]}' % one
+    assert read_request(sent).products == ("A",)
+
+
+@pytest.mark.parametrize("several", [b"2", b"0", b"1.5", b'"2"', b"[1]", b"{}"])
+def test_an_entry_that_counts_anything_else_is_not_one_unit_in_silence(several: bytes) -> None:
+    with pytest.raises(Malformed) as raised:
+        read_request(b'{"id":"r-1","items":[{"product_id":"B"},{"product_id":"A","quantity":%b}]}' % several)
+    assert raised.value.path == "$.items[1].quantity"
+
+
+def fingerprint(sent: bytes) -> str:
+    return receive(sent, datetime.now(UTC), "DC01", "acme").fingerprint
+
+
+SENT = {
+    "id": "r-1", "order_id": "SO-1", "shipping_address": {"city": "K\u00f6ln", "zip_code": "50667"},
+    "items": [{"product_id": "A", "price": 10}, {"product_id": "B"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        json.dumps(SENT, indent=2),
+        json.dumps(SENT, ensure_ascii=False),
+        json.dumps(SENT, sort_keys=True),
+        json.dumps(SENT).replace("10", "10.0"),
+        json.dumps(SENT).replace('"order_id"', '"order_id": "SO-1", "order_id"'),
+    ],
+)
+def test_a_request_that_comes_again_in_another_spelling_is_the_same(again: str) -> None:
+    assert fingerprint(again.encode()) == fingerprint(json.dumps(SENT).encode())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("50667", "50668"), ("SO-1", "so-1"), ('"price"', '"cost"'), ("10", "11"), ('"B"', '"B "')]
+)
+def test_a_request_that_says_anything_else_is_another(old: str, new: str) -> None:
+    sent = json.dumps(SENT)
+    assert fingerprint(sent.replace(old, new).encode()) != fingerprint(sent.encode())
+
+
+@pytest.mark.parametrize("key", ["id", "product_id", "city", "order_id"])
+def test_a_request_whose_reader_could_take_either_of_two_values_is_turned_away(key: str) -> None:
+    with pytest.raises(Malformed, match=f"{key} stands twice"):
+        fingerprint(json.dumps(SENT).replace(f'"{key}"', f'"{key}": "other", "{key}"', 1).encode())
+
+
+@pytest.mark.parametrize("odd", [b'"z":1e999', b'"z":"\xff"', b'"z":"\\u0000"'])
+def test_a_request_with_something_odd_that_nobody_needs_is_taken(odd: bytes) -> None:
+    assert fingerprint(body(odd)) == fingerprint(body(odd))

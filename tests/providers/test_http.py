@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
-from gateway.calls import NotSent, Redirected, Refused, Throttled, Unknown
-from gateway.domain.commands import OnProviderCancel, ProviderSaid, RejectionReason, Word
+from gateway.calls import Disputed, Inconclusive, NotSent, Redirected, Refused, Throttled, Unknown
+from gateway.domain.commands import ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.providers.contract import Malformed, Order
 from gateway.providers.http import Http, read_callback
@@ -88,11 +88,86 @@ async def test_an_answer_is_named_by_what_to_do_with_it(connect: Connect, status
         assert raised.value.retry_after == 7
 
 
-async def test_an_order_that_the_provider_has_already_is_taken(connect: Connect) -> None:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=409)
+def answers(create: web.Response, look_up: web.Response) -> Answer:
+    async def answer(request: web.Request) -> web.Response:
+        return create if request.method == "POST" else look_up
 
-    assert (await (await connect(answer)).create(ORDER)).status == 409
+    return answer
+
+
+async def test_an_order_that_the_provider_says_it_has_is_looked_up_and_taken(connect: Connect) -> None:
+    found = web.json_response({"id": "wms-7", "reference": "NS123"})
+    taken = await (await connect(answers(web.Response(status=409), found))).create(ORDER)
+    assert taken.provider_order == "wms-7"
+
+
+@pytest.mark.parametrize("said", [web.Response(status=404), web.json_response([]), web.json_response({"id": "wms-8"})])
+async def test_an_order_that_the_provider_says_it_has_and_does_not_find_is_for_a_person(
+    connect: Connect, said: web.Response
+) -> None:
+    with pytest.raises(Disputed):
+        await (await connect(answers(web.Response(status=409), said))).create(ORDER)
+
+
+async def test_an_order_whose_look_up_is_away_may_be_there(connect: Connect) -> None:
+    with pytest.raises(Unknown):
+        await (await connect(answers(web.Response(status=409), web.Response(status=503)))).create(ORDER)
+
+
+async def test_a_provider_without_a_look_up_is_believed_that_it_has_an_order(connect: Connect) -> None:
+    adapter = await connect(answers(web.Response(status=409), web.Response(status=404)))
+    adapter.can_look_up = False
+    assert (await adapter.create(ORDER)).status == 409
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\n", b"{}", b"null", b"[]", b'"OK"', b'{"id": 7, "error": ""}', b'{"status": "accepted"}']
+)
+async def test_an_order_is_taken_by_any_answer_that_does_not_say_no(connect: Connect, body: bytes) -> None:
+    nobody_asks = web.Response(status=500)
+    assert (await (await connect(answers(web.Response(status=200, body=body), nobody_asks))).create(ORDER)).status
+
+
+@pytest.mark.parametrize("body", [b"<!doctype html><title>Down for maintenance</title>", b"OK", b"[" * 100_000])
+async def test_an_order_answered_by_what_is_no_json_may_be_there(connect: Connect, body: bytes) -> None:
+    with pytest.raises(Unknown, match="no JSON"):
+        await (await connect(answers(web.Response(body=body), web.Response(status=404)))).create(ORDER)
+
+
+NOES = [
+    {"success": False},
+    {"success": False, "id": "wms-7"},
+    {"ok": "false"},
+    {"isSuccess": False, "message": "unknown SKU"},
+    {"error": "unknown SKU"},
+    {"errors": [{"code": 7}]},
+    {"status": "error", "message": "unknown SKU"},
+    [{"error_code": "SKU_UNKNOWN"}],
+    False,
+]
+
+
+@pytest.mark.parametrize("said", NOES)
+async def test_an_order_that_is_refused_by_a_200_and_not_found_is_refused(connect: Connect, said: object) -> None:
+    with pytest.raises(Refused) as refused:
+        await (await connect(answers(web.json_response(said), web.Response(status=404)))).create(ORDER)
+    assert not isinstance(refused.value, Disputed)
+
+
+@pytest.mark.parametrize("said", NOES)
+async def test_an_order_that_is_refused_by_a_200_and_can_not_be_looked_up_is_for_a_person(
+    connect: Connect, said: object
+) -> None:
+    adapter = await connect(answers(web.json_response(said), web.Response(status=404)))
+    adapter.can_look_up = False
+    with pytest.raises(Disputed):
+        await adapter.create(ORDER)
+
+
+async def test_an_order_that_is_refused_as_a_double_and_found_is_taken(connect: Connect) -> None:
+    found = web.json_response({"orders": [{"id": "wms-6"}, {"id": "wms-7", "customer_ref": "ns123 "}]})
+    taken = await (await connect(answers(web.json_response({"error": "duplicate"}), found))).create(ORDER)
+    assert taken.provider_order == "wms-7"
 
 
 async def test_a_connection_that_breaks_after_sending_is_unknown(connect: Connect) -> None:
@@ -115,13 +190,42 @@ async def test_a_provider_that_cannot_be_reached_was_sent_nothing() -> None:
 async def test_a_look_up_finds_the_order_by_our_reference_or_says_that_there_is_none(connect: Connect) -> None:
     async def answer(request: web.Request) -> web.Response:
         known = request.path == "/orders/NS123"
-        return web.json_response({"id": "wms-7"}) if known else web.Response(status=404)
+        named = {"id": "wms-7", "reference": "NS123"}
+        return web.json_response(named) if known else web.Response(status=404)
 
     adapter = await connect(answer)
     found = await adapter.look_up(ORDER)
     assert found is not None
     assert found.provider_order == "wms-7"
     assert await adapter.look_up(Order("r-2", "NS999", "", b"")) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"order": {"external_id": "r-1"}}, [{"reference": "ns123"}], {"id": "r-1"}, {"data": [{"po": "NS123", "n": 1}]}],
+)
+async def test_an_order_is_found_wherever_our_reference_or_newstores_id_stands(connect: Connect, said: object) -> None:
+    adapter = await connect(answers(web.Response(), web.json_response(said)))
+    assert await adapter.look_up(ORDER) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{}", b"null", b'{"orders": []}', b'{"id": "wms-8", "reference": "NS124"}', b'{"NS123": 1}',
+        b"<!doctype html><div id=root></div>", b'"NS123"', b'{"query": {"reference": "NS123"}, "orders": []}',
+        b'{"error": "not found", "id": "NS123", "success": false}', b'{"reference": "NS1234"}',
+    ],
+)  # fmt: skip
+async def test_an_answer_that_does_not_name_the_order_has_not_found_it(connect: Connect, body: bytes) -> None:
+    with pytest.raises(Inconclusive):
+        await (await connect(answers(web.Response(), web.Response(body=body)))).look_up(ORDER)
+
+
+@pytest.mark.parametrize("said", [{"orders": []}, {"reference": "NS-CHECK-CONFIG"}])
+async def test_a_provider_whose_look_up_finds_what_is_not_there_is_not_reached(connect: Connect, said: object) -> None:
+    with pytest.raises(Inconclusive, match="404"):
+        await (await connect(answers(web.Response(), web.json_response(said)))).check()
 
 
 @pytest.mark.parametrize(("status", "proof"), [(200, "answered 200"), (204, "answered 204"), (404, None)])
@@ -160,13 +264,13 @@ async def test_a_provider_withdraws_only_where_its_settings_say_so() -> None:
 
 
 def read(body: bytes) -> ProviderSaid:
-    return read_callback(body, "acme", NOW, OnProviderCancel.QUARANTINE)
+    return read_callback(body, provider(), NOW)
 
 
 def test_a_shipment_is_read_with_its_units_and_parcel() -> None:
     told = read(
         b'{"event_id":"e-1","type":"shipped","fulfillment_request_id":"r-1","items":[{"product_id":"A","quantity":2},'
-        b'{"product_id":"A"}],"shipment":{"carrier":"UPS","tracking_number":"1Z"},"unknown":true}'
+        b'{"product_id":"A","quantity":1}],"shipment":{"carrier":"UPS","tracking_number":"1Z"},"unknown":true}'
     )
     assert (told.word, told.items, told.parcel, told.cause) == (Word.SHIPPED, {"A": 3}, Parcel("UPS", "1Z"), "acme:e-1")
 
@@ -237,7 +341,7 @@ def test_a_text_that_only_spells_a_nul_is_read() -> None:
         rb'{"event_id":"e","type":"shipped","fulfillment_request_id":"r\\u0000","items":[{"product_id":"A\\\\u0000"}]}'
     )
     told = read(body)
-    assert (told.request_id, told.items) == (r"r\u0000", {r"A\\u0000": 1})
+    assert (told.request_id, told.uncounted) == (r"r\u0000", {r"A\\u0000": 1})
 
 
 @pytest.mark.parametrize("escaped", [rb"\u0000", rb"\\\u0000", rb"\\\\\u0000"])

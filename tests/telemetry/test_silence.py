@@ -247,7 +247,7 @@ async def test_a_viewer_reads_no_personal_data_whatever_others_answer(
             outside.answers = {"/r-4/acknowledgement": repeats(400), "/shipment": refuses_a_unit}
             for request_id in ("r-2", "r-4"):
                 assert await child.receive(order(request_id)) == 200
-            assert await child.say(said("accepted", "r-4")) == 200
+            assert await child.say(said("accepted", "r-4", items=[{"product_id": "TEE", "quantity": 1}])) == 200
             parcel = {"carrier": "UPS", "tracking_number": "1Z"}
             assert await child.say(said("shipped", "r-2", items=[{"product_id": "TEE"}], shipment=parcel)) == 200
             await child.logs(request_failed=3)

@@ -23,7 +23,7 @@ from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
-from gateway.ledger.servers import Servers
+from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
 from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
@@ -36,6 +36,7 @@ from gateway.telemetry.logs import log
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
 _STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
+_POLL = 0.5  # seconds between looks for a database that is away as we start
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
 _DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
@@ -81,7 +82,7 @@ async def database(settings: Settings, on_end: Callable[[], object] = lambda: No
 
 @asynccontextmanager
 async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: float = 0.0) -> AsyncIterator[Gateway]:
-    """Run a gateway on a migrated database. Raises `SchemaMismatch` for one it can't run on.
+    """Run a gateway on a migrated database, once that is there. Raises `SchemaMismatch` for one it can't run on.
 
     `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
     """
@@ -89,13 +90,15 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
         servers = Servers(dsn)
-        pool = await _opened(stack, servers)
-        await _place_holds(pool, settings, paused=paused)
-        newstore, adapters = await _callers(stack, settings)
+        pool = await asyncpg.create_pool(
+            connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
+        )
+        stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
         connect = partial(servers.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
         membership = Membership(connect)
-        await membership.join()
+        await _patiently(servers, partial(_begin, pool, settings, membership, paused=paused))
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
+        newstore, adapters = await _callers(stack, settings)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         _keep_running(stack, lag.watch(), broke)
@@ -125,14 +128,35 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
 
 
-async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
-    """Open a pool on a database that this program can run on, with room for what comes."""
-    pool = await asyncpg.create_pool(connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
-    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
+async def _patiently(servers: Servers, begin: Callable[[], Awaitable[None]]) -> None:
+    """Begin as soon as the database is there, and say once what is waited for; what no waiting mends is raised."""
+    told = False
+    while True:
+        try:
+            await begin()
+        except REFUSALS as error:
+            if not passes(error):
+                raise
+            if not told:
+                log("database.awaited", servers=_said(servers, error))
+                told = True
+            await asyncio.sleep(_POLL)
+        else:
+            return
+
+
+def _said(servers: Servers, error: Exception) -> str:
+    """Say where the database is, and what it did there."""
+    return str(error) if isinstance(error, NoServer) else f"{servers}: {type(error).__name__}"
+
+
+async def _begin(pool: asyncpg.Pool, settings: Settings, membership: Membership, *, paused: bool) -> None:
+    """Make ready a database that this program can run on; what was done before is found done."""
     async with pool.acquire() as connection:
         await migrations.check(connection)
     await sweeps.ensure_partitions(pool)
-    return pool
+    await _place_holds(pool, settings, paused=paused)
+    await membership.join()
 
 
 async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) -> None:

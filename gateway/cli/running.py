@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,19 +35,31 @@ async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = told_to_stop()
     gone = asyncio.Event()
-    async with (
-        app.database(loaded, on_end=gone.set) as dsn,
-        app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway,
-    ):
-        typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
-        log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
-        app.collect_rarely()
-        ends = [asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        log("gateway.draining")  # not to stdout: its reader may be gone
+    async with app.database(loaded, on_end=gone.set) as dsn, AsyncExitStack() as stack:
+        entering = stack.enter_async_context(app.running(loaded, dsn, paused=paused, grace=app.GRACE))
+        gateway = await _unless(asyncio.create_task(entering), stop, gone)
+        if gateway is not None:
+            typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
+            log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
+            app.collect_rarely()
+            await _any(*(asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)))
+            log("gateway.draining")  # not to stdout: its reader may be gone
     log("gateway.stopped")
-    if gone.is_set() or gateway.broke.is_set():
+    if gone.is_set() or (gateway is not None and gateway.broke.is_set()):
         raise typer.Exit(1)
+
+
+async def _unless(starting: asyncio.Task[app.Gateway], *ends: asyncio.Event) -> app.Gateway | None:
+    """Wait for a start, which may itself wait for its database; None if it has to end before."""
+    await _any(starting, *(asyncio.create_task(event.wait()) for event in ends))
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait([starting])
+    return None if starting.cancelled() else starting.result()
+
+
+async def _any(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
 @commands.command()

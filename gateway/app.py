@@ -44,6 +44,10 @@ _YOUNG = 10_000  # objects that gather until the youngest of them are looked thr
 _CLOSE_TIME = 1.0  # seconds for each good-bye to a database that may not answer
 
 
+class Unreached(Exception):  # said of the world, not of the code
+    """A database does not answer as it should; the text says where, why, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """A running gateway and where it listens."""
@@ -184,30 +188,57 @@ def collect_rarely() -> None:
 
 
 async def open_work_without_provider(settings: Settings) -> dict[str, int]:
-    """Count the open requests of providers that the settings do not name: nobody makes their calls."""
+    """Count the open requests of providers that the settings do not name: nobody makes their calls.
+
+    Raises `Unreached` where the database can't tell.
+    """
     if settings.database.url is None:
         return {}
-    connection = await Servers(settings.database.url.reveal()).connect()
-    try:
+    async with _asking(settings.database.url.reveal()) as connection:
         return await stories.open_elsewhere(connection, list(settings.providers))
-    finally:
-        await connection.close()
 
 
 async def reach(settings: Settings) -> dict[str, str]:
-    """Get a NewStore token and reach each provider; what failed is said in words, an empty text means reached."""
+    """Look at the database, get a NewStore token and reach each provider.
+
+    What failed is said in words, an empty text means reached.
+    """
     found: dict[str, str] = {}
     async with aiohttp.ClientSession() as session:
-        checks: dict[str, Awaitable[None]] = {"newstore": Client(session, settings.newstore).check()}
+        checks: dict[str, Awaitable[None]] = {}
+        if settings.database.url is not None:
+            checks["database"] = _check_database(settings.database.url.reveal())
+        checks["newstore"] = Client(session, settings.newstore).check()
         checks |= {each.name: ADAPTERS[each.adapter](session, each).check() for each in settings.providers.values()}
         for name, check in checks.items():
             try:
                 await check
-            except CallError as error:
+            except (CallError, Unreached) as error:
                 found[name] = str(error)
             else:
                 found[name] = ""
     return found
+
+
+async def _check_database(dsn: str) -> None:
+    async with _asking(dsn) as connection:
+        await migrations.check(connection)
+
+
+@asynccontextmanager
+async def _asking(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """Ask a database something; whatever it does instead of an answer is `Unreached`, with its place and what to do."""
+    servers = Servers(dsn)
+    try:
+        connection = await servers.connect(command_timeout=_STATEMENT_TIME)
+        try:
+            yield connection
+        finally:
+            await _within(_CLOSE_TIME, connection.close)
+    except migrations.SchemaMismatch as error:
+        raise Unreached(f"{servers}: {error}") from error
+    except REFUSALS as error:
+        raise Unreached(f"{_said(servers, error)}; mend it, or database.url or DATABASE_URL") from error
 
 
 async def _listen(

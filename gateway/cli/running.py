@@ -84,7 +84,9 @@ def migrate(config: Config = _HERE) -> None:
 @commands.command("check-config")
 def check_config(
     config: Config = _HERE,
-    online: Annotated[bool, typer.Option("--online", help="Get a NewStore token and reach each provider.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Look at the database, get a NewStore token and reach each provider.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check the settings and print the URL to give NewStore for each location, and where its requests go."""
@@ -92,14 +94,24 @@ def check_config(
         loaded = settings.load(config, os.environ)
     except (settings.SettingsError, OSError) as error:
         raise fault(str(error), 2) from error
-    strangers = run(app.open_work_without_provider(loaded)) if loaded.database.url else {}
+    strangers, unknown = run(_strangers(loaded)) if loaded.database.url else ({}, "")
     reached = run(app.reach(loaded)) if online else {}
     if as_json:
         told: dict[str, Any] = settings.describe(loaded)
         print_json({**told, "open_work_without_provider": strangers, "reached": reached})
     else:
-        _print_settings(loaded, strangers, reached)
+        _print_settings(loaded, strangers or {}, reached)
+    if unknown and not reached.get("database"):
+        raise fault(f"database: {unknown}", 1)
     raise typer.Exit(any(reached.values()))
+
+
+async def _strangers(loaded: settings.Settings) -> tuple[dict[str, int] | None, str]:
+    """Count the open work of providers that the settings do not name; None where the database can't tell, and why."""
+    try:
+        return await app.open_work_without_provider(loaded), ""
+    except app.Unreached as error:
+        return None, str(error)
 
 
 def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reached: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ _PASSING = (
     asyncpg.TransactionRollbackError,
 )
 _LASTING = (asyncpg.ClientConfigurationError, PermissionError, ssl.SSLError)
+_LOCAL = "the local server"
 _NO_TLS = "rejected SSL upgrade"  # asyncpg has no type of its own for it
 
 
@@ -66,7 +67,7 @@ class Servers:
             try:
                 connection = await self._one(one, options)
             except REFUSALS as error:
-                may_pass |= passes(error)
+                may_pass |= passes(error) and not _lacks_a_file(one, error)
                 refusals.append(f"{_place(one)}: {type(error).__name__}: {error}")
             else:
                 self._dsns.sort(key=one.__ne__)
@@ -95,7 +96,12 @@ def one_by_one(dsn: str) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(query | one)}" for one in chosen]
 
 
+def _lacks_a_file(dsn: str, error: Exception) -> bool:
+    """Tell a certificate that is not there from a socket whose server has not started."""
+    return isinstance(error, FileNotFoundError) and not _place(dsn).startswith(("/", _LOCAL))
+
+
 def _place(dsn: str) -> str:
     """Name a server without its password."""
     parts = urlsplit(dsn)
-    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["the local server"])[-1]
+    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [_LOCAL])[-1]

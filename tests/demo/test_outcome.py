@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from gateway.demo.outcome import show
-from gateway.demo.run import place
+from gateway.demo.run import as_typed, place
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.test_road import settled
 from tests.world import Road, running
@@ -48,3 +48,10 @@ async def test_a_newcomer_is_told_which_requests_newstore_sent_anew(road: Road) 
     await place(road, 1, seed=1)
     await settled(road)
     assert "3 fulfillment requests: 2 sent, and 1 by which NewStore rerouted rejected units" in await shown(road)
+
+
+@pytest.mark.parametrize(
+    ("program", "typed"), [(".venv/bin/gateway", ".venv/bin/gateway"), ("/a/gateway/__main__.py", "gateway")]
+)
+def test_the_command_to_type_is_named_as_the_demo_itself_was_typed(program: str, typed: str) -> None:
+    assert as_typed(program) == typed

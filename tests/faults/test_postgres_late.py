@@ -141,6 +141,7 @@ async def test_what_no_waiting_mends_ends_the_start_and_is_named(folder: Path) -
             (dsn.replace(right, "hunter2"), 1, f"127.0.0.1:{port}: InvalidPasswordError"),
             (f"{other}nothing", 1, "InvalidCatalogNameError"),
             (f"{dsn}?sslmode=require", 1, "rejected SSL upgrade"),
+            (f"{dsn}?sslmode=verify-full&sslrootcert=/nowhere", 1, "FileNotFoundError"),
             (f"{other}never_migrated", 2, "run `gateway migrate`"),
         ):
             async with starting(folder, url) as gateway:

@@ -78,7 +78,8 @@ def _decide(way: str, chosen: list[Quarantined], reason: str) -> None:
             st.text(f"{number} of {len(chosen)} done, then:")
             frame.refused(error)
             return
-        frame.flash(f"{way.capitalize()} {message.id}: {result.outcome}")
+        became = result.outcome if result.done else f"not applied: {result.why}"
+        frame.flash(f"{way.capitalize()} {message.id}: {became}")
     cached.forget()
     frame.idle()
     st.rerun()

@@ -249,6 +249,8 @@ class QuarantineResult(msgspec.Struct, frozen=True):
     id: int
     request_id: str | None
     outcome: str
+    done: bool
+    why: str
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

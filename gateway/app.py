@@ -23,7 +23,7 @@ from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
-from gateway.ledger.servers import Servers
+from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
 from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
@@ -36,11 +36,16 @@ from gateway.telemetry.logs import log
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}
 _STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts as gone
+_POLL = 0.5  # seconds between looks for a database that is away as we start
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
 _DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
 _YOUNG = 10_000  # objects that gather until the youngest of them are looked through for garbage
 _CLOSE_TIME = 1.0  # seconds for each good-bye to a database that may not answer
+
+
+class Unreached(Exception):  # said of the world, not of the code
+    """A database does not answer as it should; the text says where, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ async def database(settings: Settings, on_end: Callable[[], object] = lambda: No
 
 @asynccontextmanager
 async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: float = 0.0) -> AsyncIterator[Gateway]:
-    """Run a gateway on a migrated database. Raises `SchemaMismatch` for one it can't run on.
+    """Run a gateway on a migrated database, once that is there. Raises `SchemaMismatch` for one it can't run on.
 
     `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
     """
@@ -89,13 +94,15 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
         servers = Servers(dsn)
-        pool = await _opened(stack, servers)
-        await _place_holds(pool, settings, paused=paused)
-        newstore, adapters = await _callers(stack, settings)
+        pool = await asyncpg.create_pool(
+            connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
+        )
+        stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
         connect = partial(servers.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
         membership = Membership(connect)
-        await membership.join()
+        await _patiently(servers, partial(_begin, pool, settings, membership, paused=paused))
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
+        newstore, adapters = await _callers(stack, settings)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         _keep_running(stack, lag.watch(), broke)
@@ -125,14 +132,35 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
 
 
-async def _opened(stack: AsyncExitStack, servers: Servers) -> asyncpg.Pool:
-    """Open a pool on a database that this program can run on, with room for what comes."""
-    pool = await asyncpg.create_pool(connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
-    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
+async def _patiently(servers: Servers, begin: Callable[[], Awaitable[None]]) -> None:
+    """Begin as soon as the database is there, and say once what is waited for; what no waiting mends is raised."""
+    told = False
+    while True:
+        try:
+            await begin()
+        except REFUSALS as error:
+            if not passes(error):
+                raise
+            if not told:
+                log("database.awaited", servers=_said(servers, error))
+                told = True
+            await asyncio.sleep(_POLL)
+        else:
+            return
+
+
+def _said(servers: Servers, error: Exception) -> str:
+    """Say where the database is, and what it did there."""
+    return str(error) if isinstance(error, NoServer) else f"{servers}: {type(error).__name__}"
+
+
+async def _begin(pool: asyncpg.Pool, settings: Settings, membership: Membership, *, paused: bool) -> None:
+    """Make ready a database that this program can run on; what was done before is found done."""
     async with pool.acquire() as connection:
         await migrations.check(connection)
     await sweeps.ensure_partitions(pool)
-    return pool
+    await _place_holds(pool, settings, paused=paused)
+    await membership.join()
 
 
 async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) -> None:
@@ -160,30 +188,57 @@ def collect_rarely() -> None:
 
 
 async def open_work_without_provider(settings: Settings) -> dict[str, int]:
-    """Count the open requests of providers that the settings do not name: nobody makes their calls."""
+    """Count the open requests of providers that the settings do not name: nobody makes their calls.
+
+    Raises `Unreached` where the database can't tell.
+    """
     if settings.database.url is None:
         return {}
-    connection = await Servers(settings.database.url.reveal()).connect()
-    try:
+    async with _asking(settings.database.url.reveal()) as connection:
         return await stories.open_elsewhere(connection, list(settings.providers))
-    finally:
-        await connection.close()
 
 
 async def reach(settings: Settings) -> dict[str, str]:
-    """Get a NewStore token and reach each provider; what failed is said in words, an empty text means reached."""
+    """Look at the database, get a NewStore token and reach each provider.
+
+    What failed is said in words, an empty text means reached.
+    """
     found: dict[str, str] = {}
     async with aiohttp.ClientSession() as session:
-        checks: dict[str, Awaitable[None]] = {"newstore": Client(session, settings.newstore).check()}
+        checks: dict[str, Awaitable[None]] = {}
+        if settings.database.url is not None:
+            checks["database"] = _check_database(settings.database.url.reveal())
+        checks["newstore"] = Client(session, settings.newstore).check()
         checks |= {each.name: ADAPTERS[each.adapter](session, each).check() for each in settings.providers.values()}
         for name, check in checks.items():
             try:
                 await check
-            except CallError as error:
+            except (CallError, Unreached) as error:
                 found[name] = str(error)
             else:
                 found[name] = ""
     return found
+
+
+async def _check_database(dsn: str) -> None:
+    async with _asking(dsn) as connection:
+        await migrations.check(connection)
+
+
+@asynccontextmanager
+async def _asking(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """Ask a database something; whatever it does instead of an answer is `Unreached`, with its place and what to do."""
+    servers = Servers(dsn)
+    try:
+        connection = await servers.connect(command_timeout=_STATEMENT_TIME)
+        try:
+            yield connection
+        finally:
+            await _within(_CLOSE_TIME, connection.close)
+    except migrations.SchemaMismatch as error:
+        raise Unreached(f"{servers}: {error}") from error
+    except REFUSALS as error:
+        raise Unreached(f"{_said(servers, error)}; mend it, or database.url or DATABASE_URL") from error
 
 
 async def _listen(

@@ -76,8 +76,9 @@ async def migrate(connection: "Connection", folder: Path | None = None) -> list[
 async def check(connection: "Connection", folder: Path | None = None) -> None:
     """Refuse to run on a database that is behind us, was altered, or has left us behind."""
     known = read(folder or sql_folder())
-    created = await connection.fetchval("SELECT to_regclass('migrations') IS NOT NULL")
-    applied = await _applied(connection) if created else {}
+    if await connection.fetchval("SELECT to_regclass('migrations') IS NULL"):
+        raise SchemaMismatch("the database was never migrated: run `gateway migrate`")
+    applied = await _applied(connection)
     _refuse_strangers(known, applied)
     missing = [migration.name for migration in known if migration.number not in applied]
     if missing:

@@ -88,9 +88,8 @@ class Gateway:
 async def gateway(config: Path, keys: Mapping[str, str], *options: str, stderr: int = 0) -> AsyncIterator[Gateway]:
     """Run `gateway serve` in a process of its own, whose log lies beside its settings, and wait until it listens."""
     log = config.with_suffix(".log")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
     words = (*GATEWAY, "serve", "--config", str(config), *options)
-    async with running(*words, log=log, environ={**environ, **keys}, stdout=PIPE, stderr=stderr) as process:
+    async with running(*words, log=log, environ={**without_database(), **keys}, stdout=PIPE, stderr=stderr) as process:
         assert process.stdout
         async with asyncio.timeout(20):
             while line := (await process.stdout.readline()).decode():
@@ -99,6 +98,11 @@ async def gateway(config: Path, keys: Mapping[str, str], *options: str, stderr: 
             else:
                 raise _last_words(log)
         yield Gateway(process, found[1], found[2])
+
+
+def without_database() -> dict[str, str]:
+    """Give the environment without what names a database."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
 
 
 def free_port() -> int:

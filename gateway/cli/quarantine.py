@@ -59,7 +59,7 @@ def show(
 def replay(
     quarantine_id: int, reason: Reason = "", url: Url = LOCAL, token: Token = "", as_json: Json = False
 ) -> None:  # fmt: skip
-    """Read a message again, as the settings and adapters are now, and apply it."""
+    """Read a message again, as the settings and adapters are now, and apply it; fails if that has no effect."""
     _decide("replay", quarantine_id, reason, url, token, as_json=as_json)
 
 
@@ -98,6 +98,10 @@ def _decide(way: str, quarantine_id: int, reason: str, url: str, token: str, *, 
         print_json(told)
     else:
         say(f"{way}: {told['outcome']}")
+        if not told["done"]:
+            say(f"not applied: {told['why']}")
+    if not told["done"]:
+        raise typer.Exit(1)
 
 
 def _written(value: object) -> str:

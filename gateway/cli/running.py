@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,19 +35,31 @@ async def _serve(config: Path, *, paused: bool) -> None:
     loaded = settings.load(config, os.environ)
     stop = told_to_stop()
     gone = asyncio.Event()
-    async with (
-        app.database(loaded, on_end=gone.set) as dsn,
-        app.running(loaded, dsn, paused=paused, grace=app.GRACE) as gateway,
-    ):
-        typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
-        log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
-        app.collect_rarely()
-        ends = [asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        log("gateway.draining")  # not to stdout: its reader may be gone
+    async with app.database(loaded, on_end=gone.set) as dsn, AsyncExitStack() as stack:
+        entering = stack.enter_async_context(app.running(loaded, dsn, paused=paused, grace=app.GRACE))
+        gateway = await _unless(asyncio.create_task(entering), stop, gone)
+        if gateway is not None:
+            typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
+            log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
+            app.collect_rarely()
+            await _any(*(asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)))
+            log("gateway.draining")  # not to stdout: its reader may be gone
     log("gateway.stopped")
-    if gone.is_set() or gateway.broke.is_set():
+    if gone.is_set() or (gateway is not None and gateway.broke.is_set()):
         raise typer.Exit(1)
+
+
+async def _unless(starting: asyncio.Task[app.Gateway], *ends: asyncio.Event) -> app.Gateway | None:
+    """Wait for a start, which may itself wait for its database; None if it has to end before."""
+    await _any(starting, *(asyncio.create_task(event.wait()) for event in ends))
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait([starting])
+    return None if starting.cancelled() else starting.result()
+
+
+async def _any(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
 @commands.command()
@@ -71,7 +84,9 @@ def migrate(config: Config = _HERE) -> None:
 @commands.command("check-config")
 def check_config(
     config: Config = _HERE,
-    online: Annotated[bool, typer.Option("--online", help="Get a NewStore token and reach each provider.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Look at the database, get a NewStore token and reach each provider.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check the settings and print the URL to give NewStore for each location, and where its requests go."""
@@ -79,14 +94,24 @@ def check_config(
         loaded = settings.load(config, os.environ)
     except (settings.SettingsError, OSError) as error:
         raise fault(str(error), 2) from error
-    strangers = run(app.open_work_without_provider(loaded)) if loaded.database.url else {}
+    strangers, unknown = run(_strangers(loaded)) if loaded.database.url else ({}, "")
     reached = run(app.reach(loaded)) if online else {}
     if as_json:
         told: dict[str, Any] = settings.describe(loaded)
         print_json({**told, "open_work_without_provider": strangers, "reached": reached})
     else:
-        _print_settings(loaded, strangers, reached)
+        _print_settings(loaded, strangers or {}, reached)
+    if unknown and not reached.get("database"):
+        raise fault(f"database: {unknown}", 1)
     raise typer.Exit(any(reached.values()))
+
+
+async def _strangers(loaded: settings.Settings) -> tuple[dict[str, int] | None, str]:
+    """Count the open work of providers that the settings do not name; None where the database can't tell, and why."""
+    try:
+        return await app.open_work_without_provider(loaded), ""
+    except app.Unreached as error:
+        return None, str(error)
 
 
 def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reached: dict[str, str]) -> None:

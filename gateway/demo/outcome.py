@@ -17,7 +17,7 @@ _COLUMNS = ("received", "units_shipped", "units_rejected", "units_cancelled", "f
 async def show(console: Console, world: World) -> None:
     """Print what happened as a table."""
     told = await _outcome(world)
-    table = Table(title=f"{told['requests']} fulfillment requests")
+    table = Table(title=_title(told["requests"], told["rerouted"]))
     table.add_column("DC")
     for column in _COLUMNS:
         table.add_column(column.replace("_", " "), justify="right")
@@ -29,6 +29,14 @@ async def show(console: Console, world: World) -> None:
         f"ack p50 {told['ack_ms']['p50']} ms, p99 {told['ack_ms']['p99']} ms; "
         f"{told['newstore_calls_per_request']} NewStore calls per settled request"
     )
+
+
+def _title(requests: int, rerouted: int) -> str:
+    """Say why there are more requests than were sent."""
+    total = f"{requests} fulfillment request{'' if requests == 1 else 's'}"
+    if not rerouted:
+        return total
+    return f"{total}: {requests - rerouted} sent, and {rerouted} by which NewStore rerouted rejected units"
 
 
 async def _outcome(world: World) -> dict[str, Any]:
@@ -47,6 +55,7 @@ async def _outcome(world: World) -> dict[str, Any]:
     return {
         "per_dc": {location: dict(row) for location, row in rows.items()},
         "requests": len(world.newstore.requests),
+        "rerouted": sum(row["rerouted"] for row in rows.values()),
         "settle_seconds": {"p50": _percentile(settling, 50), "p99": _percentile(settling, 99)},
         "ack_ms": {name: _percentile(world.newstore.webhook.ack_ms, n) for name, n in (("p50", 50), ("p99", 99))},
         "newstore_calls_per_request": round(calls / max(1, len(world.newstore.requests)), 2),
@@ -61,5 +70,5 @@ def _seconds(request: dict[str, Any]) -> float:
 def _percentile(values: Collection[float], percent: int) -> float:
     """Give a percentile, 0 for none."""
     if len(values) < 2:
-        return next(iter(values), 0.0)
+        return round(next(iter(values), 0.0), 1)
     return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -88,7 +89,7 @@ async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[Wor
         console.print(f"NewStore posts to   {public_url}/newstore/DC01/fulfillment_requests")
         console.print(f"Operations API      {internal_url}/v1/summary")
         console.print(f"  Bearer token      {world.token}")
-        typed = f"GATEWAY_URL={internal_url} GATEWAY_TOKEN={world.token} gateway list"
+        typed = f"GATEWAY_URL={internal_url} GATEWAY_TOKEN={world.token} {as_typed(sys.argv[0])} list"
         console.print(f"  as a command      {typed}", soft_wrap=True)
         console.print(f"What NewStore saw   {ends.newstore.url}/simulator/record")
         console.print(f"Settings, log       {ends.config}, {ends.config.with_name('gateway.log')}")
@@ -115,6 +116,11 @@ def _update(world: World, progress: Progress, sent: TaskID, done: TaskID) -> Non
     progress.update(sent, completed=world.placed)
     completed = sum(request.status == "completed" for request in known)
     progress.update(done, completed=completed, total=max(len(known), progress.tasks[done].total or 0))
+
+
+def as_typed(program: str) -> str:
+    """Name the command so that the same shell finds it: `make` puts it where none looks."""
+    return program if Path(program).name == "gateway" else "gateway"
 
 
 def _seed() -> int:

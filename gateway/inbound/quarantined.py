@@ -1,7 +1,7 @@
 """Quarantine: what could not be applied, and its two ways out."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
-from gateway.ledger import audit, codec, quarantine
+from gateway.domain.events import Event, QuarantineLeft
+from gateway.domain.requests import Request
+from gateway.ledger import audit, codec, quarantine, stories
 from gateway.ledger.bodies import Body
 from gateway.ledger.entries import Applied
 from gateway.newstore import webhook
@@ -20,13 +22,21 @@ from gateway.providers.signatures import SIGNED
 from gateway.telemetry import trace
 
 from .access import OPERATOR
-from .answers import json_answer
+from .answers import callback_receipt, json_answer, receipt, repeated_receipt
 from .desk import DESK, Desk
 from .kept import revealed, unkept, without_people
 from .problems import Problem
 from .queries import limit_of, number_of, reason_in
 from .rejoin import with_location_rule
+from .shapes import QuarantineResult
 
+_WITHOUT_EFFECT = {
+    "quarantined": "it is in quarantine again",
+    "callback_refused": "it left quarantine, and was refused",
+    "conflicting_callback": "it left quarantine: its id came before with other content, and the request tells both",
+    "conflicting_body": "it left quarantine: the request came before with another body, and tells both",
+    "conflicting_location": "it left quarantine: the request came before for another DC, and tells both",
+}
 _SHOWN = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
 
 
@@ -63,18 +73,21 @@ async def replay(request: web.Request) -> web.Response:
         raise Problem(409, "it has left quarantine already; the audit says how")
     try:
         with trace.act("replay", source=kept["source"]) as span:
-            applied = await _apply(desk, who, kept)
+            command = await _read(desk, who, kept)
+            applied = await desk.writer.apply(command, kept["body"])
             _tell(span, applied)
     except (Malformed, webhook.Malformed) as error:
         raise Problem(409, f"it still can't be read: {error}; discard it, or mend the adapter first") from error
-    if applied is None or applied.request is None:
+    if applied.request is None:
         raise Problem(409, "nobody has its request yet; it is applied by itself when the request arrives")
     outcome = codec.outcome(applied.events) or "nothing new"
-    # Where the request itself had quarantined it, its own commit has taken it off the list.
+    result, why = await _became(desk, command, applied.request, applied.events)
     told = {"who": who, "action": "replay", "reason": reason, "outcome": outcome}
-    if not await quarantine.settle(desk.pool, kept["id"], **told):
+    # Where the request itself had quarantined it, its own commit has taken it off the list. What is quarantined
+    # again under its old id, as its request was unknown before, must stay there.
+    if result == "quarantined" or not await quarantine.settle(desk.pool, kept["id"], **told):
         await audit.write(desk.pool, subject=f"quarantine {kept['id']}", **told)
-    return json_answer({"id": kept["id"], "request_id": applied.request.id, "outcome": outcome})
+    return json_answer(QuarantineResult(kept["id"], applied.request.id, outcome, result, not why, why))
 
 
 async def discard(request: web.Request) -> web.Response:
@@ -99,7 +112,7 @@ async def discard(request: web.Request) -> web.Response:
             )
             _tell(span, applied)
         await quarantine.settle(desk.pool, kept["id"], **told)
-    return json_answer({"id": kept["id"], "request_id": kept["request_id"], "outcome": "discarded"})
+    return json_answer(QuarantineResult(kept["id"], kept["request_id"], "discarded", "discarded", done=True, why=""))
 
 
 def _body(kept: Mapping[str, Any]) -> Body:
@@ -122,22 +135,44 @@ async def _find(request: web.Request) -> dict[str, Any]:
     return kept
 
 
-async def _apply(desk: Desk, who: str, kept: Mapping[str, Any]) -> Applied | None:
-    body: bytes = kept["body"]
+async def _read(desk: Desk, who: str, kept: Mapping[str, Any]) -> Receive | ProviderSaid:
+    """Read a message as the settings and adapters are now."""
     source, now = str(kept["source"]), datetime.now(UTC)
     if source.startswith("newstore:"):
-        return await desk.writer.apply(_receive(desk, source.removeprefix("newstore:"), body, now), body)
+        return _receive(desk, source.removeprefix("newstore:"), kept["body"], now)
     provider = desk.settings.providers.get(source)
     if provider is None:
         raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
     name = kept["event_id"] if kept["event_id"].startswith(SIGNED) else ""
-    said = CALLBACKS[provider.adapter](body, provider, now, name)
+    said = CALLBACKS[provider.adapter](kept["body"], provider, now, name)
     said = await with_location_rule(desk.pool, desk.settings, said)
     first: ProviderSaid | None = kept["command"]
-    if first is not None:
-        said = replace(said, cause=first.cause)
-        said = said if kept["reason"] == "unknown_request" else replayed(said, now, who)
-    return await desk.writer.apply(said, body)
+    if first is None:
+        return said
+    said = replace(said, cause=first.cause)
+    return said if kept["reason"] == "unknown_request" else replayed(said, now, who)
+
+
+async def _became(
+    desk: Desk, command: Receive | ProviderSaid, request: Request, events: Sequence[Event]
+) -> tuple[str, str]:
+    """Tell what became of a message, in the words that its sender would hear, and why it has no effect if so."""
+    if isinstance(command, Receive):
+        result: str = receipt(command, request, events).result
+        return result, _WITHOUT_EFFECT.get(result, "")
+    heard = _answers(events)
+    if heard:
+        _, told = callback_receipt(request.id, heard)
+    else:
+        _, told = repeated_receipt(request.id, _answers(await stories.caused_by(desk.pool, request, command)))
+    if told.result not in _WITHOUT_EFFECT:
+        return told.result, ""
+    return told.result, _WITHOUT_EFFECT[told.result] + (f": {told.detail}" if told.detail else "")
+
+
+def _answers(events: Sequence[Event]) -> list[Event]:
+    """Leave out that the message left quarantine: it says nothing of what it led to."""
+    return [event for event in events if not isinstance(event.fact, QuarantineLeft)]
 
 
 def _receive(desk: Desk, location_id: str, body: bytes, now: datetime) -> Receive:

@@ -318,11 +318,17 @@ class QuarantineStory(QuarantineEntry, forbid_unknown_fields=True, kw_only=True)
 
 
 class QuarantineResult(msgspec.Struct, forbid_unknown_fields=True):
-    """What became of a message."""
+    """What became of a message.
+
+    `result` is the word its sender would hear, or "discarded". `done` is false where it has no effect; `why` says why.
+    """
 
     id: int
     request_id: str | None
     outcome: str
+    result: str
+    done: bool
+    why: str
 
 
 class AuditEntry(msgspec.Struct, forbid_unknown_fields=True):

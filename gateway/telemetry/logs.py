@@ -19,6 +19,7 @@ Event = Literal[
     "gateway.started",
     "gateway.draining",
     "gateway.stopped",
+    "database.awaited",  # it is away, and the start waits for it
     "process.broke",  # a part that must always run has died; the process ends
     "postgres.ended",  # the one we had started, by itself; the process ends
     "request.crashed",  # an HTTP request met a fault of the gateway and was answered with 500

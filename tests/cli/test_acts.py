@@ -183,6 +183,31 @@ async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, p
     assert "Nothing is in quarantine" in (await typed(road, "quarantine", "list"))[1]
 
 
+async def test_a_replay_that_changes_nothing_fails_and_says_why(road: Road, pool: asyncpg.Pool) -> None:
+    await road.gateway.writer.apply(receive(provider="quick"))
+    body = {"type": "vanished", "event_id": "e-1", "fulfillment_request_id": "r-1"}
+    headers = {"Authorization": f"Bearer {road.ends.keys['quick_CALLBACK_KEY']}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{road.public_url}/providers/quick/callbacks", json=body, headers=headers) as answer,
+    ):
+        assert answer.status == 202
+
+    async def replayed(*words: str) -> tuple[int, str]:
+        (kept,) = (await read(road, "quarantine", "list"))["quarantine"]
+        return await typed(road, "quarantine", "replay", str(kept["id"]), "--reason", "try", *words)
+
+    code, output = await replayed()
+    assert (code, "not applied: it is in quarantine again: " in output, "'vanished'" in output) == (1, True, True)
+    code, output = await replayed("--json")
+    assert (code, json.loads(output)["result"], json.loads(output)["done"]) == (1, "quarantined", False)
+    await pool.execute(
+        "UPDATE quarantine SET body = replace(convert_from(body, 'utf8'), 'vanished', 'accepted')::bytea"
+    )
+    code, output = await replayed()
+    assert (code, "units_accepted" in output, "not applied" in output) == (0, True, False)
+
+
 async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool: asyncpg.Pool) -> None:
     await road.newstore.place({**order("r-1", "A"), "note": "Ada"}, QUICK)
     code, masked = await typed(road, "show", "r-1", "--body")

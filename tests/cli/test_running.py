@@ -1,4 +1,5 @@
 # ruff: noqa: ASYNC240  # a test has its loop to itself and may block it
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from gateway import app, settings
+from gateway import app, migrations, settings
 from gateway.cli import cli
 from tests import processes
 from tests.cli import typed as a_person
@@ -110,10 +111,70 @@ def told(config: Path, command: str, url: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_database_that_is_away_is_named_without_its_password(config: Path) -> None:
-    code, fault = told(config, "check-config", "postgresql://gateway:hunter2@127.0.0.1:1/gateway")
-    assert (code, "127.0.0.1:1" in fault, "mend it, or database.url" in fault) == (1, True, True)
-    assert "hunter2" not in fault
+AWAY = "postgresql://gateway:hunter2@127.0.0.1:1/gateway"
+
+
+def checked(config: Path, url: str, *options: str) -> tuple[int, str, str]:
+    """Check these settings with this database; gives the exit code, what it said, and what it complained of."""
+    words = [*GATEWAY, "check-config", "-c", str(config), *options]
+    environment = {**os.environ, **KEYS, "DATABASE_URL": url}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_database_that_is_away_is_named_in_a_line_and_the_settings_are_shown_nevertheless(config: Path) -> None:
+    code, said, fault = checked(config, AWAY)
+    assert (code, "give NewStore" in said, fault.count("\n")) == (1, True, 1)
+    assert fault.startswith("database: 127.0.0.1:1: ConnectionRefusedError")
+    assert "mend it, or database.url or DATABASE_URL" in fault
+    code, said, fault = checked(config, AWAY, "--json")
+    assert (code, json.loads(said)["open_work_without_provider"], fault.count("\n")) == (1, None, 1)
+
+
+def test_online_names_a_database_that_is_away_once(config: Path) -> None:
+    code, said, fault = checked(config, AWAY, "--online")
+    assert (code, fault) == (1, "")
+    (line,) = [each for each in said.splitlines() if each.startswith("database: ")]
+    assert line.startswith("database: 127.0.0.1:1: ConnectionRefusedError")
+    assert "mend it, or database.url or DATABASE_URL" in line
+    code, said, _ = checked(config, AWAY, "--online", "--json")
+    assert (code, json.loads(said)["reached"]["database"]) == (1, line.removeprefix("database: "))
+
+
+def test_without_a_database_url_there_is_no_database_to_reach(config: Path) -> None:
+    _, said, _ = checked(config, "", "--online", "--json")
+    assert "database" not in json.loads(said)["reached"]
+
+
+async def test_online_says_that_a_database_was_never_migrated_or_is_of_another_time(
+    config: Path, new_database: Callable[[str], Awaitable[str]]
+) -> None:
+    url = await new_database("gateway_online")
+
+    async def reached() -> str:
+        return (await app.reach(settings.load(config, {**KEYS, "DATABASE_URL": url})))["database"]
+
+    assert "was never migrated: run `gateway migrate`" in await reached()
+    connection = await asyncpg.connect(url)
+    try:
+        await migrations.migrate(connection)
+        assert await reached() == ""
+        number = "(SELECT max(number) FROM migrations)"
+        await connection.execute(f"UPDATE migrations SET oldest_program = 9 WHERE number = {number}")
+        assert "needs program 9 and this is 2: upgrade the program" in await reached()
+        await connection.execute(f"DELETE FROM migrations WHERE number = {number}")
+        fault = await reached()
+        assert ("lacks" in fault, fault.endswith("run `gateway migrate`")) == (True, True)
+    finally:
+        await connection.close()
+
+
+def test_online_names_a_database_that_nobody_may_read(config: Path, database: str) -> None:
+    wrong = database.replace("postgres:", "postgres:hunter2", 1)
+    code, said, fault = checked(config, wrong, "--online")
+    assert (code, "InvalidPasswordError" in said, fault) == (1, True, "")
 
 
 def test_an_address_that_is_taken_is_named_with_its_place_in_the_settings(config: Path, database: str) -> None:

@@ -40,8 +40,17 @@ class Server:
 
     async def kill(self) -> None:
         """End it as a crash does: nothing is written any more, and nobody is told."""
-        os.kill(int((self.folder / "cluster" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        os.kill(self._pid, signal.SIGQUIT)
         await self.stop()
+
+    def promote(self) -> None:
+        """End its recovery, of which it lets nobody ask it."""
+        (self.folder / "cluster" / "promote").touch()
+        os.kill(self._pid, signal.SIGUSR1)
+
+    @property
+    def _pid(self) -> int:
+        return int((self.folder / "cluster" / "postmaster.pid").read_text().split()[0])
 
     @property
     def socket(self) -> str:

@@ -1,8 +1,11 @@
+import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.domain.commands import CallEnded, End
+from gateway.inbound.shapes import QuarantineResult
 from gateway.ledger import stories
 from tests.requests import AT
 
@@ -286,6 +289,12 @@ async def quarantined(gateway: Served) -> list[dict[str, Any]]:
     return found
 
 
+async def replay(gateway: Served, kept: dict[str, Any]) -> QuarantineResult:
+    answer = await gateway.do(f"/v1/quarantine/{kept['id']}/replay", {"reason": "the settings are mended"})
+    assert answer.status == 200
+    return msgspec.json.decode(await answer.read(), type=QuarantineResult)
+
+
 async def test_an_unknown_word_is_discarded_and_the_request_waits_no_more_for_it(gateway: Served) -> None:
     await gateway.receive(order())
     await gateway.say(event("vanished", "e-1"))
@@ -306,16 +315,59 @@ async def test_a_replayed_message_is_read_as_the_settings_are_now(gateway: Serve
     await gateway.say(event("cancelled", "e-1"))
     (kept,) = await quarantined(gateway)
 
-    still = await (await gateway.do(f"/v1/quarantine/{kept['id']}/replay", {"reason": "again"})).json()
-    assert "callback_quarantined" in still["outcome"]
+    still = await replay(gateway, kept)
+    assert "callback_quarantined" in still.outcome
+    assert (still.result, still.done) == ("quarantined", False)
+    assert still.why.startswith("it is in quarantine again: ")
     (kept,) = await quarantined(gateway)  # a new entry, of the replay
 
     await gateway.pool.execute("UPDATE requests SET location = 'DC03'")  # whose cancellations are taken as such
-    answer = await gateway.do(f"/v1/quarantine/{kept['id']}/replay", {"reason": "the location's rule is set now"})
-    assert answer.status == 200
-    assert "units_cancelled" in (await answer.json())["outcome"]
+    done = await replay(gateway, kept)
+    assert "units_cancelled" in done.outcome
+    assert (done.result, done.done, done.why) == ("applied", True, "")
     assert await quarantined(gateway) == []
     assert [entry["action"] for entry in await audit(gateway)] == ["replay", "replay"]
+
+
+async def test_a_replay_of_what_is_so_already_is_done_and_one_that_is_refused_is_not(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE"), location="DC01")
+    await gateway.say(event("cancelled", "e-1"))
+    await gateway.say(event("cancelled", "e-2"))
+    repeated, late = await quarantined(gateway)
+    await gateway.pool.execute("UPDATE requests SET location = 'DC03'")  # whose cancellations are taken as such
+    await replay(gateway, repeated)
+    again = await replay(gateway, late)
+    assert (again.result, again.done, again.why) == ("duplicate", True, "")
+
+    await gateway.say(event("vanished", "e-3"))
+    (kept,) = await quarantined(gateway)
+    await gateway.do("/v1/requests/r-1/close", {"reason": "settled by hand"})
+    refused = await replay(gateway, kept)
+    assert (refused.result, refused.done) == ("callback_refused", False)
+    assert refused.why.startswith("it left quarantine, and was refused: the request is closed")
+    assert await quarantined(gateway) == []
+
+
+async def test_what_came_before_its_request_and_is_still_not_understood_stays_in_quarantine(gateway: Served) -> None:
+    await gateway.say(event("vanished", "e-1"))
+    (kept,) = await quarantined(gateway)
+    gateway.writer.on_received = lambda _: None  # nobody has looked yet for what came before it
+    await gateway.receive(order())
+    still = await replay(gateway, kept)
+    assert (still.result, still.done) == ("quarantined", False)
+    assert [each["reason"] for each in await quarantined(gateway)] == ["unknown_word"]
+
+
+async def test_a_replayed_request_is_received_once_and_one_that_contradicts_says_so(gateway: Served) -> None:
+    for body in (order(), order(note="another")):
+        await gateway.receive(b"?" + json.dumps(body).encode())
+    kept, other = await quarantined(gateway)
+    # What could not be stored, as after a fault of ours that was mended.
+    await gateway.pool.execute("UPDATE quarantine SET body = substr(body, 2)")
+    received, conflicting = await replay(gateway, kept), await replay(gateway, other)
+    assert (received.result, received.done, received.why) == ("received", True, "")
+    assert (conflicting.result, conflicting.done) == ("conflicting_body", False)
+    assert "another body" in conflicting.why
 
 
 async def test_a_malformed_message_can_only_be_discarded(gateway: Served) -> None:

@@ -94,7 +94,7 @@ def ask(act: Act, targets: Targets) -> None:
 
 def _dialog(act: Act, targets: Targets) -> None:
     try:
-        order = _options(act)
+        order = _options(act, targets)
         counted = _apply(here().api, act, targets, {**order, "reason": _COUNTING, "dry_run": True}) if order else None
     except Failed as error:
         frame.refused(error)
@@ -106,7 +106,7 @@ def _dialog(act: Act, targets: Targets) -> None:
         _confirm(act, targets, order, counted)
 
 
-def _options(act: Act) -> dict[str, Any] | None:
+def _options(act: Act, targets: Targets) -> dict[str, Any] | None:
     """Ask what the act needs to know; None until it is known."""
     order: dict[str, Any] = {"action_id": st.session_state["action_id"]}
     if act.name == "reroute":
@@ -122,7 +122,20 @@ def _options(act: Act) -> dict[str, Any] | None:
             help="Leave it empty where nobody did: the gateway then asks the provider to stop, and waits for its word.",
             max_chars=200,
         )
+    if act.name == "redrive" and len(targets.ids) == 1:
+        order |= _corrections()
     return order
+
+
+def _corrections() -> dict[str, str]:
+    """Ask what NewStore shall be told instead of the words that it refused."""
+    with st.expander("Did NewStore refuse the carrier or the tracking number?"):
+        words = {
+            "carrier": st.text_input("Carrier, as NewStore calls it", max_chars=500),
+            "tracking_code": st.text_input("Tracking number", max_chars=500),
+        }
+        st.caption("What stays empty is told as before. Only a shipment that NewStore definitely refused is corrected.")
+    return {name: word.strip() for name, word in words.items() if word.strip()}
 
 
 def _show_count(act: Act, counted: Counted) -> None:

@@ -128,11 +128,18 @@ def _parcels(parcels: Sequence[Parcel]) -> None:
         {
             "carrier": shown(each.carrier, 40),
             "tracking code": shown(each.tracking_code, 60),
+            **_said(each),
             **_address(each.tracking_url or ""),
         }
         for each in parcels
     ]
     tables.show(rows, "Parcels", link=st.column_config.LinkColumn("link", display_text="Follow it"))
+
+
+def _said(parcel: Parcel) -> dict[str, str]:
+    """Name the provider's own words, where NewStore was told others."""
+    words = [shown(said, 60) for said in (parcel.carrier_said, parcel.code_said) if said]
+    return {"the provider said": " ".join(words)} if words else {}
 
 
 def _address(url: str) -> dict[str, str]:

@@ -58,6 +58,22 @@ async def test_a_failed_shipment_appears_is_understood_redriven_and_gone(sign_in
     assert "otto,redrive,r-road,stock was counted anew" in text
 
 
+async def test_a_refused_shipment_is_told_with_the_carrier_that_a_person_writes(sign_in: NewPage, stage: World) -> None:
+    page = await sign_in("otto")
+    await stand.refused(stage, "r-carrier")
+    await page.goto(f"{site_of(page)}/request?id=r-carrier")
+    await page.get_by_role("button", name="Redrive").click()
+    await dialog(page).get_by_text("Did NewStore refuse the carrier").click()
+    await dialog(page).get_by_label("Carrier, as NewStore calls it").fill("DHL Express")
+    await dialog(page).get_by_label("Carrier, as NewStore calls it").press("Tab")
+    await dialog(page).get_by_text("Redrive would work on 1 of 1 request.").wait_for()
+    await confirm(page, "the label was printed anew", "Redrive 1 request")
+    await page.get_by_text("✓ settled").wait_for()
+    shown = stage.ends.newstore.requests["r-carrier"].read_back("shipment")
+    assert shown is not None
+    assert {each["carrier"] for each in shown["successful_shipments"]} == {"DHL Express"}
+
+
 async def choose_as(page: "Page", row: int, link: str) -> None:
     """Choose a row that must be this one; the list that all viewers share may be two seconds old at first."""
     from playwright.async_api import TimeoutError as NotShown  # noqa: PLC0415 - as the browser, it may be missing

@@ -93,7 +93,7 @@ _CHANGES_NOTHING = (
 
 def _moves(before: Request, changed: Request, fact: Any) -> bool:
     """Tell whether it begins a new wait: whoever has to move may have waited since before it."""
-    return not isinstance(fact, _CHANGES_NOTHING) or changed.failure != before.failure
+    return not isinstance(fact, _CHANGES_NOTHING) or changed.failure not in {None, before.failure}
 
 
 def owe(before: Request | None, request: Request, event: Event) -> list[Delivery]:

@@ -259,13 +259,14 @@ def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str 
     quantities, uncounted = _count(said.items or ())
     parcel = _parcel(said.shipment, provider) if said.shipment else None
     words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
-    understood = [said.type, said.fulfillment_request_id, said.reason, quantities, uncounted, words]
+    name = said.event_id or signed_id
+    understood = [name, said.type, said.fulfillment_request_id, said.reason, quantities, uncounted, words]
     fingerprint = canonical.fingerprint(spelled if unread or problem else canonical.spell(understood))
     return ProviderSaid(
         request_id=said.fulfillment_request_id,
         at=at,
         provider=provider.name,
-        cause=f"{provider.name}:{said.event_id or signed_id or fingerprint}",
+        cause=f"{provider.name}:{name or fingerprint}",
         fingerprint=fingerprint,
         word=word,
         items=quantities or None,

@@ -303,3 +303,11 @@ async def test_a_signed_message_that_a_person_replays_keeps_its_name(gateway: Se
     assert (await again.json())["result"] == "duplicate"
     causes = await gateway.pool.fetch("SELECT cause FROM events ORDER BY version")
     assert causes[-1]["cause"] == "sig:webhook-id:m-1"
+
+
+async def test_each_message_that_is_followed_is_kept_as_it_came(gateway: Served) -> None:
+    await gateway.receive(order("r-1", "TEE", "TEE"))
+    said = [event("rejected", f"e{n}", items=TEE, reason="no_inventory", bin=n) for n in range(2)]
+    for each in said:
+        assert (await told(gateway, each))[1] == "applied"
+    assert {json.dumps(each).encode() for each in said} < set(await gateway.stored_bodies())

@@ -7,7 +7,7 @@ promises that nothing more of it ships, 404 that there is no such order, 409 say
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import aiohttp
@@ -68,20 +68,12 @@ class Http:
         self.can_withdraw = provider.withdraw
 
     async def create(self, order: Order) -> Taken:
-        """Post the body as NewStore sent it. 409 means that the provider has it already; an answer may take that back.
-
-        Raises `Unknown` for a 2xx that is no JSON, which may come from something before the provider.
-        """
+        """Post the body as NewStore sent it. 409 says that the provider has it already, which a look-up confirms."""
         status, body = await self._call("POST", self._provider.url, order)
         if status == 409:
             return await self._confirmed(order, status, body)
         if 200 <= status < 300:
-            try:
-                document = answers.decoded(body)
-            except ValueError as error:
-                raise Unknown(
-                    f"answered {status} and no JSON: that is not the provider's word", status, body
-                ) from error
+            document = _believed(status, body)
             if answers.says_no(document):
                 return await self._confirmed(order, status, body)
             return Taken(status, _id_in(document))
@@ -132,6 +124,8 @@ class Http:
         """Delete the order. Only 200 and 204 say that it has stopped: 202 means that it may yet."""
         status, body = await self._call("DELETE", self._url_of(order), order)
         if status in {200, 204}:
+            if answers.says_no(_believed(status, body)):
+                raise Refused(f"answered {status} and says no: it goes on with the order", status, body)
             return f"answered {status}"
         if status == 404:
             return None
@@ -184,6 +178,14 @@ class Http:
         return answer.status, body
 
 
+def _believed(status: int, body: bytes) -> object:
+    """Read an answer to a write. Raises `Unknown` for what is no JSON: something before the provider may say it."""
+    try:
+        return answers.decoded(body)
+    except ValueError as error:
+        raise Unknown(f"answered {status} and no JSON: that is not the provider's word", status, body) from error
+
+
 def _json(body: bytes) -> object:
     """Read an answer; None also for what is no JSON."""
     try:
@@ -233,6 +235,37 @@ def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str 
     A word or reason that is not in the tables above has none of ours: the domain quarantines it, and so it does with
     what was read over and may change the meaning. Raises `Malformed` with the JSON path of what is wrong.
     """
+    document, said, spelled = _decoded(body)
+    word, reason = WORDS.get(said.type), REASONS.get(said.reason or "")
+    problem = "" if word else _unknown("type", said.type, WORDS)
+    if word is Word.REJECTED and reason is None:
+        problem = _unknown("reason", said.reason, REASONS)
+    unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
+    items, uncounted = _count(said.items or ())
+    parcel = _parcel(said.shipment, provider) if said.shipment else None
+    name = said.event_id or signed_id
+    words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+    understood = [name, said.fulfillment_request_id, said.type, said.reason, items, uncounted, words]
+    fingerprint = canonical.fingerprint(spelled if unread or problem else canonical.spell(understood))
+    return ProviderSaid(
+        request_id=said.fulfillment_request_id,
+        at=at,
+        provider=provider.name,
+        cause=f"{provider.name}:{name or fingerprint}",
+        fingerprint=fingerprint,
+        word=word,
+        items=items or None,
+        uncounted=uncounted,
+        unread=unread,
+        reason=reason,
+        parcel=parcel,
+        same_parcel=provider.same_parcel,
+        problem=problem,
+    )
+
+
+def _decoded(body: bytes) -> tuple[dict[str, Any], _Callback, bytes]:
+    """Give the whole document, what of it is read, and how it is spelled to be compared."""
     try:
         document = canonical.decode(body)
         said = msgspec.convert(document, type=_Callback)
@@ -246,37 +279,11 @@ def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str 
         raise Malformed("$", "not JSON that can be stored: send UTF-8 without NUL, not nested this deep") from error
     if ambiguous:
         raise Malformed("$", f"{', '.join(sorted(ambiguous))} stands twice and says two things: send each key once")
-    word = WORDS.get(said.type)
-    if word is Word.SHIPPED and not said.items:
-        raise Malformed("$.items", "a shipment needs its items, with product_id and quantity")
-    if word and said.items == []:
+    if said.type in WORDS and said.items == []:
         raise Malformed("$.items", "names no unit; name those that are meant, or leave it out to mean all of them")
-    reason = REASONS.get(said.reason or "")
-    problem = "" if word else _unknown("type", said.type, WORDS)
-    if word is Word.REJECTED and reason is None:
-        problem = _unknown("reason", said.reason, REASONS)
-    unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
-    quantities, uncounted = _count(said.items or ())
-    parcel = _parcel(said.shipment, provider) if said.shipment else None
-    words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
-    name = said.event_id or signed_id
-    understood = [name, said.type, said.fulfillment_request_id, said.reason, quantities, uncounted, words]
-    fingerprint = canonical.fingerprint(spelled if unread or problem else canonical.spell(understood))
-    return ProviderSaid(
-        request_id=said.fulfillment_request_id,
-        at=at,
-        provider=provider.name,
-        cause=f"{provider.name}:{name or fingerprint}",
-        fingerprint=fingerprint,
-        word=word,
-        items=quantities or None,
-        uncounted=uncounted,
-        unread=unread,
-        reason=reason,
-        parcel=parcel,
-        same_parcel=provider.same_parcel,
-        problem=problem,
-    )
+    if WORDS.get(said.type) is Word.SHIPPED and not said.items:
+        raise Malformed("$.items", "a shipment needs its items, with product_id and quantity")
+    return document, said, spelled
 
 
 def _count(items: Iterable[_Item]) -> tuple[dict[str, int], dict[str, int]]:

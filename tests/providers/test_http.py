@@ -257,6 +257,19 @@ async def test_an_order_that_did_not_stop_is_no_proof(connect: Connect, status: 
         await (await connect(answer)).withdraw(ORDER)
 
 
+@pytest.mark.parametrize(
+    ("body", "error"), [(b"<html>maintenance</html>", Unknown), (b'{"success": false}', Refused), (b"false", Refused)]
+)
+async def test_a_200_that_does_not_say_that_an_order_stopped_is_no_proof(
+    connect: Connect, body: bytes, error: type
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    with pytest.raises(error):
+        await (await connect(answer)).withdraw(ORDER)
+
+
 async def test_a_provider_withdraws_only_where_its_settings_say_so() -> None:
     async with aiohttp.ClientSession() as session:
         assert not Http(session, provider()).can_withdraw

@@ -9,12 +9,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.calls import NotSent, Refused
+from gateway.calls import Disputed, Inconclusive, NotSent, Refused
 from gateway.dispatch.calls import Road, make
 from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, Redrive, Reroute, Word
+from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
-from gateway.domain.events import Declined
+from gateway.domain.events import Declined, Rechecked
 from gateway.domain.units import Confirmed
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.stories import briefs
@@ -300,3 +300,57 @@ async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_show
     assert (then.doubt, then.counts) == (True, False)
     assert outcome_of(not_yet.value).name not in FAILURES
     assert outside.sent == []
+
+
+async def test_an_order_that_is_not_in_what_the_look_up_shows_is_sent_again_only_where_twice_is_harmless(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    await writer.settle(await claimed(pool), TRY, Again(0.0, doubt=True, counts=True))
+    call = await claimed(pool)
+    outside.answers["GET"] = 200  # and nothing that names the order
+    road.adapters["acme"].is_idempotent = False
+    with pytest.raises(Undecidable, match="does not name the order"):
+        await made(road, pool, call)
+    road.adapters["acme"].is_idempotent = True
+    assert isinstance(await made(road, pool, call), CallTaken)
+
+
+async def test_an_order_that_its_provider_claims_to_have_and_does_not_find_is_not_given_to_another(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    call = await claimed(pool)
+    outside.answers |= {"POST": 409, "GET": 404}
+    with pytest.raises(Disputed) as disputed:
+        await made(road, pool, call)
+
+    ended = after(disputed.value, call, AT, 10.0)
+    assert isinstance(ended, CallEnded)
+    request = (await writer.settle(call, TRY, ended)).request
+    assert request is not None
+    assert request.failure == "dead_create"
+    reroute = Reroute(request_id="r-1", at=AT, who="ada", action_id="a", to="beta", can_withdraw=False)
+    (declined,) = (await writer.apply(reroute)).events
+    assert isinstance(declined.fact, Declined)
+
+
+async def test_a_look_up_that_a_person_asked_for_and_that_tells_nothing_is_over_at_once(
+    road: Road, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    call = await claimed(pool)
+    lost = CallEnded(
+        request_id="r-1", at=AT, operation=call.operation, seq=call.seq, attempt=1, end=End.UNDECIDABLE, detail="?"
+    )
+    await writer.settle(call, TRY, lost)
+    await writer.apply(Recheck(request_id="r-1", at=AT, who="ada", action_id="a", can_look_up=True))
+    call = await claimed(pool)
+    outside.answers["GET"] = 200
+    with pytest.raises(Inconclusive) as told:
+        await made(road, pool, call)
+    ended = after(told.value, call, AT, 10.0)
+    assert isinstance(ended, CallEnded)
+    (event,) = (await writer.settle(call, TRY, ended)).events
+    assert isinstance(event.fact, Rechecked)
+    assert event.fact.outcome.startswith("no answer: the look-up answered 200")

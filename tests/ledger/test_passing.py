@@ -47,6 +47,14 @@ async def test_what_came_again_and_what_contradicts_is_counted_as_such(writer: W
     }
 
 
+async def test_a_refused_callback_is_counted_where_a_person_must_look(writer: Writer) -> None:
+    with growth("gateway_callbacks_refused_total") as grown:
+        await writer.apply(receive())
+        await writer.apply(said(Word.SHIPPED, event="e1", items={"HAT": 1}))
+        await writer.apply(said(Word.REJECTED, event="e2", provider="former", reason=RejectionReason.NO_INVENTORY))
+    assert grown == {"gateway_callbacks_refused_total acme": 1}
+
+
 async def test_a_request_that_two_writers_store_at_once_is_counted_once(writer: Writer, other: Writer) -> None:
     with growth("gateway_received_requests_total", "gateway_duplicates_total") as grown:
         both = [each.apply(receive()) for each in (writer, other)]

@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -267,7 +268,12 @@ async def test_equal_bytes_under_two_signed_ids_are_two_messages_and_under_one_a
     await gateway.receive(order("r-1", "TEE", "TEE", "TEE"), "DC04")
     said = {"type": "rejected", "fulfillment_request_id": "r-1", "items": TEE, "reason": "no_inventory"}
     body = json.dumps(said).encode()
-    for message, result in (("m-1", "applied"), ("m-2", "applied"), ("m-1", "duplicate"), ("m" * 5_000, "applied")):
+    for message, result in (
+        ("m-1", "applied"),
+        ("m-2", "applied"),
+        ("m-1", "duplicate"),
+        (token_hex(2_500), "applied"),
+    ):
         answer = await gateway.say(body, provider="sig", headers=signed(body, message))
         assert (await answer.json())["result"] == result
     story = await (await gateway.ask("/v1/requests/r-1")).json()
@@ -312,3 +318,16 @@ async def test_each_message_that_is_followed_is_kept_as_it_came(gateway: Served)
     for each in said:
         assert (await told(gateway, each))[1] == "applied"
     assert {json.dumps(each).encode() for each in said} < set(await gateway.stored_bodies())
+
+
+async def test_an_early_signed_message_that_a_person_replays_first_keeps_its_name(gateway: Served) -> None:
+    gateway.writer.on_received = lambda _ids: None  # nobody looks for what came early
+    said = {"type": "rejected", "fulfillment_request_id": "r-1", "items": TEE, "reason": "no_inventory"}
+    body = json.dumps(said).encode()
+    await gateway.say(body, provider="sig", headers=signed(body, "m-1"))
+    await gateway.receive(order("r-1", "TEE", "TEE"), "DC04")
+    assert (await gateway.do("/v1/quarantine/1/replay", {"reason": "now"})).status == 200
+    again = await gateway.say(body, provider="sig", headers=signed(body, "m-1"))
+    assert (await again.json())["result"] == "duplicate"
+    units = (await (await gateway.ask("/v1/requests/r-1")).json())["units"]
+    assert [unit["said"] for unit in units] == ["rejected", "open"]

@@ -143,8 +143,8 @@ async def _read(desk: Desk, who: str, kept: Mapping[str, Any]) -> Receive | Prov
     provider = desk.settings.providers.get(source)
     if provider is None:
         raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
-    name = kept["event_id"] if kept["event_id"].startswith(SIGNED) else ""
-    said = CALLBACKS[provider.adapter](kept["body"], provider, now, name)
+    name = str(kept["event_id"]).removeprefix(f"{source}:")
+    said = CALLBACKS[provider.adapter](kept["body"], provider, now, name if name.startswith(SIGNED) else "")
     said = await with_location_rule(desk.pool, desk.settings, said)
     first: ProviderSaid | None = kept["command"]
     if first is None:

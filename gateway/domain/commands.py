@@ -141,7 +141,7 @@ class CallEnded:
 
 
 Key = tuple[str, str | None, str | None]
-"""What NewStore counts units by: product, and for shipments carrier and tracking code."""
+"""What NewStore counts units by: product, and for shipments carrier and tracking code in their normal form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

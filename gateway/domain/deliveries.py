@@ -81,3 +81,9 @@ class Parcel:
         """The tracking URL where a browser may follow it; anything else that was sent as one stays a text."""
         url = self.tracking_url or ""
         return url if url.lower().startswith(("https://", "http://")) and url.isprintable() else None
+
+
+def normal(text: str | None) -> str:
+    """Write a carrier or tracking code as it is compared: without blanks and letter case, and empty where none is."""
+    plain = "".join((text or "").split()).casefold()
+    return "" if plain == "n/a" else plain

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .commands import Key, ReadBack
-from .deliveries import READ_BACK, REPORT, Operation, Parcel
+from .deliveries import READ_BACK, REPORT, Operation, Parcel, normal
 from .events import Fact, Rechecked, Reported, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
 from .requests import Request
 from .units import SETTLED, Confirmed, Unit
@@ -24,7 +24,7 @@ def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
     if operation is not Operation.SHIP:
         return (unit.product, None, None)
     parcel = parcels[unit.by]
-    return (unit.product, parcel.carrier, parcel.tracking_code)
+    return (unit.product, normal(parcel.carrier), normal(parcel.tracking_code))
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from yarl import URL
 
 from gateway.calls import MOST_BYTES, NotSent, Redirected, Throttled, Unknown, as_code, read_at_most, retry_after
 from gateway.domain.commands import Key
-from gateway.domain.deliveries import Operation, Parcel
+from gateway.domain.deliveries import Operation, Parcel, normal
 from gateway.settings import NewStore
 from gateway.telemetry import metrics, trace
 
@@ -252,7 +252,7 @@ def _key(entry: Mapping[str, Any], operation: Operation) -> Key:
     if not isinstance(product, str) or "\0" in product:
         raise TypeError("a product id is text that can be stored")
     if operation is Operation.SHIP:
-        return (product, entry.get("carrier"), entry.get("tracking_code"))
+        return (product, normal(entry.get("carrier")), normal(entry.get("tracking_code")))
     return (product, None, None)
 
 

@@ -97,14 +97,14 @@ async def test_a_shipment_is_read_back_by_product_carrier_and_tracking_code(tena
     await tenant.client.ship("r-1", ["A", "A"], PARCEL)
     await tenant.newstore.until(lambda: len(tenant.newstore.requests["r-1"].with_status("shipped")) == 2)
     shown = await tenant.shown(Operation.SHIP)
-    assert shown.taken == Counter({("A", "UPS", "1Z1"): 2})
+    assert shown.taken == Counter({("A", "ups", "1z1"): 2})
 
 
 async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> None:
     tenant.newstore.fail_next("shipment", "refuse")
     await tenant.client.ship("r-1", ["B"], PARCEL)
     shown = await tenant.shown(Operation.SHIP)
-    assert shown.refused == {("B", "UPS", "1Z1"): (1, "refused")}
+    assert shown.refused == {("B", "ups", "1z1"): (1, "refused")}
 
 
 async def test_of_a_refused_unit_only_the_code_becomes_its_reason_and_the_rest_is_kept(answering: Answering) -> None:
@@ -113,10 +113,10 @@ async def test_of_a_refused_unit_only_the_code_becomes_its_reason_and_the_rest_i
     client = await answering(always(200, json.dumps({"successful_shipments": [], "failed_shipments": failed})))
     shown = await client.read_back(Operation.SHIP, "r-1")
     assert shown is not None
-    assert shown.refused == {("A", "UPS", "1Z"): (4, "lost")}
+    assert shown.refused == {("A", "ups", "1z"): (4, "lost")}
     assert json.loads(shown.refusals) == {"failed_shipments": failed}
     client = await answering(always(200, json.dumps({"successful_shipments": [], "failed_shipments": failed[:1]})))
-    assert (await client.read_back(Operation.SHIP, "r-1") or shown).refused == {("A", "UPS", "1Z"): (1, "failed")}
+    assert (await client.read_back(Operation.SHIP, "r-1") or shown).refused == {("A", "ups", "1z"): (1, "failed")}
 
 
 async def test_rejections_and_cancellations_are_read_back_by_product(tenant: Tenant) -> None:

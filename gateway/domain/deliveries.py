@@ -1,6 +1,7 @@
 """The calls that a request owes to the outside: one delivery is one owed call."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from .units import Said
@@ -44,6 +45,10 @@ REVERSALS = frozenset({Operation.REJECT, Operation.CANCEL})
 """The reports that a brake may hold back."""
 
 
+WRITES = (Operation.ACKNOWLEDGE, *REPORT.values())
+"""What NewStore is told; a hold may keep one of them back as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One owed call; `seq` is the version of the event that owes it, 0 for the regular read-back of a resource.
@@ -57,6 +62,7 @@ class Delivery:
     in_doubt: bool = field(default=False, compare=False)  # it may have happened: found out before it is sent
     in_flight: bool = field(default=False, compare=False)
     hold: int = field(default=0, compare=False)  # the number of what keeps it back; 0 where nothing does
+    not_before: datetime | None = field(default=None, compare=False)  # until then its destination asked to wait
 
     @property
     def is_read(self) -> bool:

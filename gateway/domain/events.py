@@ -162,6 +162,14 @@ class UnitsUnverified:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitsUnverifiable:
+    """They were sent, and it was found out that this tenant shows nowhere what became of them."""
+
+    operation: Operation
+    units: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SurplusShown:
     """NewStore shows more units taken than we ever sent for this key."""
 
@@ -292,6 +300,7 @@ Fact = (
     | UnitsProved
     | UnitsRefused
     | UnitsUnverified
+    | UnitsUnverifiable
     | SurplusShown
     | DeliveryDied
     | Redriven

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.commands import End
+from gateway.domain.commands import End, Recheck
 from gateway.domain.deliveries import Operation, Parcel, normal
-from gateway.domain.events import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
+from gateway.domain.events import Rechecked, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverifiable, UnitsUnverified
 from gateway.domain.proof import Unclear, compare, missing
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
-from tests.requests import PARCEL, receive
+from tests.requests import AT, PARCEL, receive
 
 from .steps import after, ended, names, parcel_of, reject, ship, shown, taken
 
@@ -180,3 +180,36 @@ def test_a_refusal_already_counted_refuses_no_other_unit() -> None:
     assert compare(request, shown(request, {}, {parcel_of("A"): (2, "no")})) == [
         UnitsRefused(Operation.SHIP, (1,), "no")
     ]
+
+
+def test_what_is_shown_nowhere_is_unverifiable_and_its_request_settled() -> None:
+    request = both_sent()
+    nowhere = replace(shown(request, {}), exists=False)
+    assert compare(request, nowhere) == [UnitsUnverifiable(Operation.SHIP, (0, 1))]
+    settled = after(nowhere, start=request)
+    assert (settled.is_pending, settled.failure, any(each.is_read for each in settled.owed)) == (False, None, False)
+    assert compare(settled, nowhere) == []
+
+
+def test_what_was_unverified_before_that_was_known_needs_nobody_any_more() -> None:
+    request = both_sent()
+    late = after(shown(request, {}, overdue=True), start=request)
+    known = after(replace(shown(late, {}), exists=False), start=late)
+    assert {unit.confirmed for unit in known.units} == {Confirmed.UNVERIFIABLE}
+    assert (late.failure, known.failure) == ("unverified", None)
+
+
+def test_what_was_proved_or_never_sent_stays_so_when_reports_are_shown_nowhere() -> None:
+    request = taken(two_shipments_of_a(), Operation.SHIP)
+    request = after(shown(request, {parcel_of("A"): 1}), start=request)
+    assert compare(request, replace(shown(request, {}), exists=False)) == []
+
+
+def test_a_recheck_of_what_is_shown_nowhere_says_so() -> None:
+    request = both_sent()
+    late = after(shown(request, {}, overdue=True), start=request)
+    asked = after(Recheck(request_id="r-1", at=AT, who="ada", action_id="a", can_look_up=True), start=late)
+    (owed,) = (each for each in asked.owed if each.is_read and each.seq)
+    told = compare(asked, replace(shown(asked, {}), seq=owed.seq, exists=False))
+    assert [type(fact) for fact in told] == [UnitsUnverifiable, Rechecked]
+    assert told[-1] == Rechecked(owed.operation, owed.seq, "NewStore shows such reports nowhere")

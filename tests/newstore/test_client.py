@@ -1,31 +1,25 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from secrets import token_hex
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
-from gateway.newstore.client import Client, Shown
+from gateway.newstore.client import Client
 from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, code_of
-from gateway.settings import NewStore as Settings
-from gateway.settings import Secret
+from gateway.newstore.read_backs import Shown
 from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import Faults
 
+from .answers import Answer, Answering, always, settings
+
 PARCEL = Parcel("UPS", "1Z1")
-TOKEN = "/token"
-
-
-def settings(url: str, token_url: str, secret: str = "made-up-secret") -> Settings:
-    return Settings(url, token_url, "gateway", Secret(secret), timeout=1.0)
 
 
 @dataclass
@@ -50,43 +44,6 @@ async def tenant() -> AsyncIterator[Tenant]:
         items = [{"product_id": product} for product in ("A", "A", "B")]
         await newstore.place({"id": "r-1", "order_id": "SO-1", "items": items}, "DC01")
         yield Tenant(newstore, client)
-
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@pytest.fixture
-async def answering() -> AsyncIterator[Callable[[Answer], Awaitable[Client]]]:
-    """A client of a server that gives tokens, and this answer to everything else."""
-    servers: list[TestServer] = []
-    async with aiohttp.ClientSession() as session:
-
-        async def make(answer: Answer) -> Client:
-            async def token(_: web.Request) -> web.Response:
-                return web.json_response({"access_token": token_hex(4), "expires_in": 300})
-
-            app = web.Application()
-            app.router.add_post(TOKEN, token)
-            app.router.add_route("*", "/v0/{rest:.*}", answer)
-            server = TestServer(app)
-            await server.start_server()
-            servers.append(server)
-            url = f"http://127.0.0.1:{server.port}"
-            return Client(session, settings(url, url + TOKEN))
-
-        yield make
-    for server in servers:
-        await server.close()
-
-
-Answering = Callable[[Answer], Awaitable[Client]]
-
-
-def always(status: int, body: str = "", **headers: str) -> Answer:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, text=body, headers=headers)
-
-    return answer
 
 
 ODD = always(200, '{"successful_shipments": [{"product_id": 7, "carrier": "UPS", "tracking_code": "1Z"}]}')
@@ -191,7 +148,7 @@ async def test_a_newstore_that_cannot_be_reached_was_sent_nothing() -> None:
         (always(403, "<html>"), Blocked),
         (always(403, "{}"), Unauthorized),
         (always(401, "{}"), Unauthorized),
-        (always(429, "", **{"Retry-After": "9"}), Throttled),
+        (always(429, "", Retry_After="9"), Throttled),
         (always(503), Unknown),
         (always(408), Unknown),
         (always(302, "", Location="/elsewhere"), Redirected),
@@ -208,7 +165,7 @@ async def test_an_answer_is_named_by_what_to_do_with_it(
         assert raised.value.code == "already_rejected"
 
 
-@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405), ODD])
+@pytest.mark.parametrize("answer", [always(200, '{"shipments": [{}]}'), always(200, "<html>"), always(400), ODD])
 async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, answer: Answer) -> None:
     client = await answering(answer)
     with pytest.raises(Unreadable):

@@ -23,7 +23,7 @@ from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
-from gateway.newstore.errors import Unreadable
+from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotLeft, may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
@@ -36,6 +36,7 @@ from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, outcome
 _BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
 _REST = 0.02  # likewise, after one that found nothing: what comes in may all be held
 _LEARN = 10.0  # seconds between looks at what other processes have found out
+_NO_BETTER = (Unreadable, Disliked)  # answers to a look that will be the same next time
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
@@ -284,7 +285,7 @@ class Dispatcher:
         is_over = claim.operation in READS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
-        return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, Unreadable)) else then
+        return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

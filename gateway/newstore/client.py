@@ -235,7 +235,7 @@ class Client:
             if name == _PROBE or await self._is_blocked(token, ends):
                 raise
             said = "NewStore's firewall turned this call away, while others pass"
-            raise Disliked(said, 403, blocked.body) from blocked
+            raise Disliked(f"{said}: show NewStore its body, then redrive it", 403, blocked.body) from blocked
 
     async def _is_blocked(self, token: str, ends: float) -> bool:
         """Tell whether NewStore turns a read away as well; many that ask at once are told by one."""

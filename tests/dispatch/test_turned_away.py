@@ -1,12 +1,13 @@
 """What follows when NewStore, or whoever stands before it, turns a call away or asks for time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 from aiohttp import web
 
-from gateway.domain.commands import RejectionReason, Word
+from gateway.domain.commands import OnProviderCancel, RejectionReason, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
@@ -111,19 +112,24 @@ async def test_other_failures_do_not_count_as_blocks(station: Station, pool: Poo
     assert (await outcomes(pool))[-1] == "acknowledge done"
 
 
-async def test_a_read_back_that_a_firewall_turns_away_is_looked_for_again(station: Station, pool: Pool) -> None:
+async def test_a_read_back_that_a_firewall_turns_away_is_made_again_until_its_time_box_ends(
+    station: Station, pool: Pool
+) -> None:
     newstore = NewStore(station)
     newstore.answers["GET canceled_items"] = PAGE
-    await accepted(station, "r-1")
+    await station.writer.apply(receive("r-1"), b"{}")
+    word = replace(said(Word.CANCELLED, "r-1"), on_cancel=OnProviderCancel.CANCEL)
+    await station.writer.apply(word, b"{}")
     await made(station, 1)
-    await pool.execute(
-        "INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, urgency,"
-        " due_at, blocks) SELECT id, 'read_cancellation', 0, 'newstore', location, month, true, true, 7, now(), 3"
-        " FROM requests"
-    )
-    await made(station, 2)
-    assert (await outcomes(pool))[-1] == "read_cancellation firewall"
-    assert (await request(pool)).failure is None
+    for count in (2, 3, 4):
+        await station.make_due()
+        await made(station, count)
+        assert (await request(pool)).failure is None
+    await pool.execute("UPDATE deliveries SET verify_by = now() - interval '1s'")
+    await station.make_due()
+    await made(station, 5)
+    assert await outcomes(pool) == ["cancel done", *["read_cancellation firewall"] * 4]
+    assert (await request(pool)).failure == "unverified"
 
 
 HALF_OPEN = """

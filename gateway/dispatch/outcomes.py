@@ -22,7 +22,7 @@ _WORDS = {
     Operation.REJECT: "rejections",
     Operation.CANCEL: "cancellations",
 }
-_MOST_GONE = 4  # answers 410 to one call, while others of its kind pass
+_MOST_GONE = 6  # answers 410 to one call, within a minute, while others of its kind pass
 _FARTHEST = 10 * 365 * 86_400.0  # seconds; a year may have four digits
 
 

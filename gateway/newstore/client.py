@@ -42,14 +42,13 @@ from .errors import (
 from .read_backs import NOWHERE, READ_BACKS, Place, Shown, Taught, read_shown
 
 _BLOCKED_SECONDS = 300.0
-_PASSED_SECONDS = 5.0  # for which a read that passed stands for all others
+_PASSED_SECONDS = 5.0  # for which a probe stands for all others
 _NEXT_TOKEN = 30.0  # seconds after a fresh token was refused too: a missing scope gets no better by asking again
 _MOST_SHOWN = 16 * 1_048_576  # bytes of a read-back: 1,600 for each of 10,000 units, and one seen has 190
 _NO_SUCH_PLACE = {405, 410, 501}
 _NOBODY = "00000000-0000-4000-8000-000000000000"
 """The id of no request: what is read of it tells whether NewStore answers us, and nothing else."""
 _PROBE = "probe"
-_GONE = 3  # answers 410 in a row that mean the operation and not a request
 
 _CREDENTIALS = "newstore.client_id and newstore.client_secret"
 _TOKEN_URL = "newstore.token_url, which names the tenant (its realm)"  # noqa: S105 - a setting's name
@@ -70,7 +69,7 @@ class Client:
         self._probing = asyncio.Lock()
         self._blocked_at = self._passed_at = float("-inf")
         self._deprecations = Deprecations()
-        self._gone: Counter[str] = Counter()  # answers 410 in a row
+        self._retired: dict[str, tuple[bool, float]] = {}
         self.taught = Taught()
         self.calls: Counter[str] = Counter()
 
@@ -187,9 +186,8 @@ class Client:
 
     async def _write(self, name: str, request_id: str, resource: str, document: Mapping[str, Any]) -> int:
         status, body = await self._call("POST", name, request_id, resource, orjson.dumps(document))
-        self._gone[name] = self._gone[name] + 1 if status == 410 else 0
         if status == 410:
-            raise Retired(status, body, is_whole=self._gone[name] >= _GONE)
+            raise Retired(status, body, is_whole=await self._is_retired(name, resource))
         if 200 <= status < 300 and says_no(read_json(body)):
             code = code_of(body)
             raise Refused(f"{status}, and success is false: {code}".rstrip(": "), status, body, code)
@@ -215,6 +213,22 @@ class Client:
                 self._next_token_at = now + _NEXT_TOKEN if now >= self._next_token_at else self._next_token_at
                 raise Unauthorized("NewStore refuses the token: check the API client and its scopes", status, answer)
         return status, answer
+
+    async def _is_retired(self, name: str, resource: str) -> bool:
+        """Tell whether an operation is gone for every request: then so it is for one that can't be there.
+
+        Nothing can come of that: it names no request, and its body no unit.
+        """
+        async with self._probing:
+            was, at = self._retired.get(name, (False, float("-inf")))
+            if asyncio.get_running_loop().time() < at + _PASSED_SECONDS:
+                return was
+            try:
+                status, _ = await self._call("POST", _PROBE, _NOBODY, resource, b"{}")
+            except CallError:
+                return False
+            self._retired[name] = (status == 410, asyncio.get_running_loop().time())
+            return status == 410
 
     def _url(self, request_id: str, resource: str) -> str:
         return f"{self._settings.url.rstrip('/')}/v0/d/fulfillment_requests/{quote(request_id, safe='')}/{resource}"
@@ -274,7 +288,8 @@ class Client:
             raise NotSent(f"{why}: check newstore.url and newstore.token_url") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"no answer ({type(error).__name__})") from error
-        self._deprecations.notice(name, answer.headers)
+        if name != _PROBE:
+            self._deprecations.notice(name, answer.headers)
         if answer.status == 429 or (answer.status == 503 and "Retry-After" in answer.headers):
             wait = retry_after(answer.headers.get("Retry-After", ""))
             raise Throttled(wait, answer.status, body, doubt=answer.status == 503)

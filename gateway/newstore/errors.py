@@ -44,10 +44,10 @@ class Disliked(calls.CallError):
 
 
 class Retired(calls.CallError):
-    """`is_whole`: so often in a row that the operation as a whole is gone, and not only for one request."""
+    """`is_whole`: the operation is gone for every request, and not only for this one."""
 
     def __init__(self, status: int, body: bytes, *, is_whole: bool) -> None:
-        gone = "it has this operation no more" if is_whole else "it has this operation no more, or not for this request"
+        gone = "it has this operation no more" if is_whole else "it takes it from others, and not for this request"
         super().__init__(f"NewStore answered {status}: {gone}", status, body)
         self.is_whole = is_whole
 

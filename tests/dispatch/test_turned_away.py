@@ -226,7 +226,7 @@ async def test_one_request_that_is_gone_is_no_reason_to_hold_the_operation(stati
 
     station.outside.answers["newstore"] = answer
     await accepted(station, "r-bad")
-    for number in range(5):
+    for number in range(7):
         await made(station, 2 * number + 1)
         await accepted(station, f"r-{number}")
         await made(station, 2 * number + 2)
@@ -257,6 +257,7 @@ async def test_a_wait_of_more_than_a_day_is_one_hold_for_a_person(station: Stati
     await station.writer.apply(receive("r-1"), b"{}")
     await station.writer.apply(receive("r-2"), b"{}")
     await station.rounds(5)
+    assert await pool.fetchval("SELECT max(due_at) < now() + interval '2s' FROM deliveries")
     await station.make_due()
     await station.rounds()
 

@@ -219,12 +219,14 @@ CASES: dict[str, Case] = {
         {
             'gateway_holds_active{scope="destination",name="acme"}': "1+0x10",
             'gateway_holds_active{scope="location",name="DC01"}': "1+0x10",
+            'gateway_holds_active{scope="operation",name="ship"}': "1+0x10",
             'gateway_holds_active{scope="everything",name=""}': "2+0x10",
         },
         "2m",
         (
             {"scope": "destination", "name": "acme", "provider": "acme"},
             {"scope": "location", "name": "DC01", "location": "DC01"},
+            {"scope": "operation", "name": "ship", "provider": "newstore"},
             {"scope": "everything"},
         ),
         (

@@ -88,22 +88,24 @@ def test_every_code_says_what_it_means_and_where_that_is_known_from() -> None:
     assert not any(is_done(each.code, Operation.SHIP, doubt=True) for each in CODES.values() if each.counts_as == "no")
 
 
-async def test_only_a_third_410_in_a_row_is_about_the_operation(answering: Answering) -> None:
-    answers = {"POST shipment": always(410)}
-    client = await answering(by_path(answers))
+@pytest.mark.parametrize(("others", "is_whole"), [(410, True), (404, False), (400, False), (500, False), (403, False)])
+async def test_a_410_is_about_the_operation_if_a_request_that_can_not_be_there_gets_it_too(
+    answering: Answering, others: int, *, is_whole: bool
+) -> None:
+    told: list[tuple[str, str]] = []
 
-    async def gone() -> bool:
+    async def answer(http: web.Request) -> web.Response:
+        told.append((http.path.split("/")[-2], await http.text()))
+        return web.Response(status=410 if "/r-" in http.path else others)
+
+    client = await answering(answer)
+    for _ in range(3):
         with pytest.raises(Retired) as retired:
-            await client.ship("r-1", ["A"], PARCEL)
-        return retired.value.is_whole
-
-    assert [await gone(), await gone()] == [False, False]
-    answers["POST shipment"] = always(201)
-    await client.ship("r-2", ["A"], PARCEL)
-    answers["POST shipment"] = always(410)
-    assert [await gone(), await gone(), await gone()] == [False, False, True]
-    with pytest.raises(Refused):
-        await client.cancel("r-1", ["A"])
+            await client.reject("r-1", ["A"], "no_inventory")
+        assert retired.value.is_whole is is_whole
+    probes = [each for each in told if each[0] != "r-1"]
+    assert set(probes) == {("00000000-0000-4000-8000-000000000000", "{}")}
+    assert len(probes) == 1 or others == 403
 
 
 @pytest.mark.parametrize("write", WRITES, ids=SAME)
@@ -235,9 +237,11 @@ SUNSET = "Thu, 11 Nov 2027 23:59:59 GMT"
 async def test_what_newstore_says_of_an_operations_end_is_a_metric_and_one_line_of_the_log(
     answering: Answering, headers: dict[str, str], moment: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = await answering(by_path({"POST canceled_items": always(201, "", **headers)}))
+    answers = {"POST canceled_items": always(201, "", **headers), "GET shipment": always(404, "", **headers)}
+    client = await answering(by_path(answers))
     for _ in range(3):
         await client.cancel("r-1", ["A"])
+        await client.look()
     assert value("gateway_newstore_sunset_timestamp_seconds", operation="cancel") == moment
     told = [record for record in caplog.records if record.msg == "newstore.deprecated"]
     assert [record.__dict__["facts"] for record in told] == [

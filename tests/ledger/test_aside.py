@@ -271,13 +271,22 @@ async def test_what_may_go_passes_an_operation_that_is_held_everywhere(pool: Poo
     assert await step_aside(pool) == 0
 
 
-async def test_a_held_operation_in_a_held_location_gives_its_turn_to_one(pool: Pool) -> None:
+@pytest.mark.parametrize(
+    ("held", "order"),
+    [
+        ("reject", (Operation.CANCEL, Operation.ACKNOWLEDGE, Operation.SHIP)),
+        ("ship", (Operation.SHIP, Operation.ACKNOWLEDGE, Operation.CANCEL)),
+    ],
+)
+async def test_in_a_held_location_a_turn_is_given_to_one_that_no_hold_keeps_back(
+    pool: Pool, held: str, order: tuple[Operation, ...]
+) -> None:
     await owe(pool, "r-1", Operation.REJECT)
     await pool.execute("UPDATE deliveries SET seq = 0")
-    for number, operation in enumerate((Operation.CANCEL, Operation.ACKNOWLEDGE, Operation.SHIP), start=1):
+    for number, operation in enumerate(order, start=1):
         await owe(pool, "r-1", operation, ready=False)
         await pool.execute("UPDATE deliveries SET seq = $1 WHERE operation = $2", number, operation)
-    await place(pool, "operation", "reject", reason="410", who="gateway")
+    await place(pool, "operation", held, reason="410", who="gateway")
     await place(pool, "rejections", "DC01", reason="a look first", who="kim")
     assert await step_aside(pool) == 1
     assert await rows(pool, READY) == [("acknowledge",)]

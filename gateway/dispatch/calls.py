@@ -101,7 +101,7 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
     if claim.doubt:
         if not verifiable:
             raise Undecidable(_NO_READ_BACK)
-        shown = await road.newstore.read_back(claim.operation, request.id)
+        shown = await road.newstore.read_back(claim.operation, request.id, everywhere=True)
         if shown is NOWHERE:
             raise Undecidable(_NO_READ_BACK)
         absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
@@ -133,7 +133,8 @@ async def _send(client: Client, claim: Claim, story: Sequence[Event], products: 
 
 async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:
     operation = _READS[claim.operation]
-    shown = await road.newstore.read_back(operation, claim.request_id, overdue=claim.overdue)
+    is_recheck = claim.seq > 0
+    shown = await road.newstore.read_back(operation, claim.request_id, overdue=claim.overdue, everywhere=is_recheck)
     return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=claim.overdue)
 
 

@@ -139,13 +139,18 @@ class Client:
         """Cancel units, which NewStore never reroutes."""
         return await self._write("cancel", request_id, "canceled_items", {"product_ids": list(products)})
 
-    async def read_back(self, operation: Operation, request_id: str, *, overdue: bool = False) -> Shown | None:
+    async def read_back(
+        self, operation: Operation, request_id: str, *, overdue: bool = False, everywhere: bool = False
+    ) -> Shown | None:
         """Read what NewStore made of the reports of one kind; None while it shows nothing.
 
-        `overdue`: it should show something by now. Gives `NOWHERE` where this tenant seems to show them at no place.
+        `overdue`: it should show something by now. Then, and where something depends on it, all places are read.
+        Gives `NOWHERE` where this tenant seems to show such reports at no place.
         """
         taught, unread, is_there, is_absent = self.taught, None, False, False
         places = list(taught.places(operation))
+        if overdue or everywhere:
+            places += [each for each in READ_BACKS[operation].places if each not in places]
         for place in places:
             try:
                 shown = await self._shown_at(place, operation, request_id)

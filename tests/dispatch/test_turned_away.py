@@ -1,5 +1,6 @@
 """What follows when NewStore, or whoever stands before it, turns a call away or asks for time."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from gateway.domain.commands import OnProviderCancel, RejectionReason, Word
+from gateway.domain.commands import OnProviderCancel, Recheck, RejectionReason, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
@@ -370,3 +371,33 @@ async def test_where_rejections_are_shown_is_told_to_the_other_processes(station
     assert [tuple(row) for row in await pool.fetch("SELECT operation, path FROM read_backs")] == [
         ("reject", "reject_items")
     ]
+
+
+@pytest.mark.parametrize("was", ["in doubt", "unverified"])
+async def test_a_rejection_is_looked_for_at_every_place_before_it_is_repeated_and_by_a_recheck(
+    station: Station, pool: Pool, was: str
+) -> None:
+    newstore = NewStore(station)
+    shown = web.json_response({"rejected_items": [{"product_id": "TEE"}, {"product_id": "CAP"}]})
+    station.newstore.taught.learn(Operation.REJECT, "rejection", time.time())
+    await station.writer.apply(receive("r-1"), b"{}")
+    if was == "in doubt":
+        newstore.answers["POST reject_items"] = answered(500)
+    await station.writer.apply(said(Word.REJECTED, "r-1", reason=RejectionReason.NO_INVENTORY), b"{}")
+    await made(station, 1)
+    if was == "unverified":
+        await pool.execute("UPDATE deliveries SET verify_by = now() - interval '1s'")
+        await station.make_due()
+        await made(station, 2)
+        assert (await request(pool)).failure == "unverified"
+        asked = Recheck(request_id="r-1", at=datetime.now(UTC), who="ada", action_id="a", can_look_up=True)
+        await station.writer.apply(asked)
+    newstore.answers["GET reject_items"] = shown
+    await station.make_due()
+
+    async def proved() -> bool:
+        await station.make_due()
+        return {unit.confirmed for unit in (await request(pool)).units} == {Confirmed.PROVED}
+
+    await station.drive(proved)
+    assert newstore.seen.count("POST reject_items") == 1

@@ -129,6 +129,18 @@ async def test_what_the_ledger_knows_is_read_alone(answering: Answering) -> None
     assert seen == ["GET reject_items"]
 
 
+@pytest.mark.parametrize("how", [{"overdue": True}, {"everywhere": True}])
+async def test_before_a_verdict_every_place_is_read(answering: Answering, how: dict[str, bool]) -> None:
+    seen: list[str] = []
+    client = await answering(by_path({"GET reject_items": always(200, REJECTED)}, seen))
+    client.taught.learn(Operation.REJECT, "rejection", time.time())
+    assert await client.read_back(Operation.REJECT, "r-1") is None
+    shown = await client.read_back(Operation.REJECT, "r-1", **how)
+    assert shown is not None
+    assert shown.taken == TAKEN
+    assert seen == ["GET rejection", "GET rejection", "GET reject_items"]
+
+
 async def test_a_place_that_is_retired_gives_way_to_another(answering: Answering) -> None:
     seen: list[str] = []
     client = await answering(by_path({"GET rejection": always(410), "GET reject_items": always(200, REJECTED)}, seen))

@@ -63,6 +63,8 @@ def _release(hold: Hold) -> None:
 def _names(scope: str) -> list[str]:
     if scope == "provider":
         return sorted({each.provider for each in cached.locations() if each.provider})
+    if scope == "operation":
+        return list(words.OPERATIONS)
     return [each.id for each in cached.locations()]
 
 

@@ -39,6 +39,7 @@ SCOPES = {
     "location": "DC",
     "request": "request",
     "rejections": "rejections of DC",
+    "operation": "at NewStore, every",
 }
 HOLDING = {
     "everything": "no call goes out to anybody",
@@ -47,7 +48,9 @@ HOLDING = {
     "location": "no call of this DC goes out, neither to its provider nor to NewStore",
     "request": "no call of this request goes out",
     "rejections": "rejections and cancellations of this DC are not told to NewStore",
+    "operation": "NewStore is told none of these, of any DC",
 }
+OPERATIONS = ("acknowledge", "ship", "reject", "cancel")
 BUTTONS = {"reject": "Reject upstream", "discard": "Discard rejection"}
 SIGNS = {
     "open": "○ open",

@@ -12,6 +12,8 @@ CallError
 """
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 
@@ -20,8 +22,11 @@ MOST_BYTES = 65_536
 
 # In capitals only with an underscore: a name alone may be written so, as ADA.
 _CODE = re.compile("(?=.{1,60}$)([a-z][a-z0-9_.-]*|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+)")
-_MOST_SECONDS = 600.0
 _SECONDS = 5.0  # where a 429 does not say how long
+_NUMBER = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
+
+LONGEST_WAIT = 86_400.0
+"""Seconds for which a destination is left alone because it said so; beyond them a person is asked."""
 
 
 class CallError(Exception):
@@ -39,9 +44,12 @@ class NotSent(CallError):
 
 
 class Throttled(NotSent):
-    def __init__(self, retry_after: float, status: int, body: bytes | None = None) -> None:
+    """`doubt`: the answer does not say that nothing was done."""
+
+    def __init__(self, retry_after: float, status: int, body: bytes | None = None, *, doubt: bool = False) -> None:
         super().__init__(f"not before {retry_after:g} s from now", status, body)
         self.retry_after = retry_after
+        self.doubt = doubt
 
 
 class NotYet(NotSent):
@@ -87,5 +95,24 @@ async def read_at_most(content: aiohttp.StreamReader, most: int) -> bytes:
 
 
 def retry_after(text: str) -> float:
-    """Read a `Retry-After` header: seconds, from 1 to 600."""
-    return min(max(float(text), 1.0), _MOST_SECONDS) if text.isascii() and text.isdigit() else _SECONDS
+    """Read a `Retry-After` header, which gives seconds or a date: for how long to wait, at least a second."""
+    seconds = _seconds(text.strip())
+    return _SECONDS if seconds is None else max(seconds, 1.0)
+
+
+def _seconds(text: str) -> float | None:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    moment = moment_of(text)
+    return (moment - datetime.now(UTC)).total_seconds() if moment else None
+
+
+def moment_of(text: str) -> datetime | None:
+    """Read the date of a header, as HTTP writes it or ISO 8601 does; None where it is none."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text)
+        except (ValueError, OverflowError):
+            continue
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None

@@ -135,6 +135,15 @@ HEALTH = Row(
             page=pages.PLACES,
         ),
         Panel(
+            "Held by the gateway itself",
+            "1: an answer was one for a person (410, or a wait of more than a day).",
+            "short",
+            (Query("max by (scope, name) (gateway_own_holds)", "{{scope}} {{name}}"),),
+            "GatewayHolds",
+            bad_from=1,
+            page=pages.PLACES,
+        ),
+        Panel(
             "Oldest hold without an end",
             "Since the oldest hold was placed that only a person ends.",
             "s",
@@ -238,6 +247,21 @@ NEWSTORE = Row(
                 ),
             ),
             "TokenFailing",
+        ),
+        Panel(
+            "Read-backs that are missing",
+            "1: NewStore seems to show nowhere what becomes of such reports.",
+            "short",
+            (Query("max by (operation) (gateway_read_back_missing)", "{{operation}}"),),
+            "ReadBackMissing",
+            bad_from=1,
+        ),
+        Panel(
+            "Operations that end in",
+            "NewStore's answers say that it will drop them; far below zero where they name no day.",
+            "s",
+            (Query("max by (operation) (gateway_newstore_sunset_timestamp_seconds) - time()", "{{operation}}"),),
+            "NewStoreDeprecates",
         ),
     ),
 )

@@ -156,7 +156,7 @@ def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
     wms = settings.providers["wms"]
     assert (wms.name, wms.adapter, wms.url) == ("wms", "http", "https://wms.example.com")
     assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (5.0, 6, False, True)
-    assert (wms.same_parcel, wms.carriers) == ("total", {"UPSGROUND": "UPS", "DHL": "DHL Express"})
+    assert (wms.same_parcel, wms.carriers) == ("total", {"upsground": "UPS", "dhl": "DHL Express"})
     dc01 = settings.locations["DC01"]
     assert (dc01.time_zone, dc01.on_provider_cancel) == ("Europe/Berlin", "reject")
 

@@ -8,12 +8,13 @@ from .api import LOCAL, Json, Token, Url, ask, tell, why
 from .terminal import print_json, run, say
 
 commands = typer.Typer()
+_SCOPES = "everything, newstore, provider, location, request, rejections or operation."
 
 
 @commands.command()
 def hold(
-    scope: Annotated[str, typer.Argument(help="everything, newstore, provider, location, request or rejections.")],
-    name: Annotated[str, typer.Argument(help="Of the provider, location or request.")] = "",
+    scope: Annotated[str, typer.Argument(help=_SCOPES)],
+    name: Annotated[str, typer.Argument(help="Of the provider, location, request or operation.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why; whoever comes next reads it.")] = "",
     minutes: Annotated[float, typer.Option("--minutes", help="Release by itself after so long; 0: never.")] = 0,
     url: Url = LOCAL,

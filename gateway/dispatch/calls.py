@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.calls import Inconclusive, NotYet, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
@@ -16,12 +16,15 @@ from gateway.domain.units import Confirmed
 from gateway.ledger.entries import Claim
 from gateway.ledger.stories import Brief
 from gateway.newstore import errors as newstore
-from gateway.newstore.client import Client, Shown
+from gateway.newstore.client import Client
+from gateway.newstore.read_backs import NOWHERE, Shown
 from gateway.providers.contract import Adapter, Order, Taken
 
 from .outcomes import Undecidable
 
-_DONE_ALREADY = {Operation.SHIP: "already_shipped", Operation.REJECT: "already_rejected"}
+_NO_READ_BACK = "the report may be at NewStore, and there is no read-back that could tell, or it is off"
+_YOUNG = timedelta(minutes=5)
+"""Of a request: its webhook may come before NewStore's other programs have heard of it."""
 _READS = {read: report for report, read in READ_BACK.items()}
 
 
@@ -35,7 +38,12 @@ class Road:
 
 async def make(road: Road, claim: Claim, brief: Brief) -> Command:
     """Make one claimed call and say what it settles. Raises a `CallError`, `NotLeft` or `Undecidable`."""
-    return await _CALLS[claim.operation](road, claim, brief)
+    try:
+        return await _CALLS[claim.operation](road, claim, brief)
+    except newstore.Refused as refused:
+        if refused.status == 404 and datetime.now(UTC) - brief.request.received_at < _YOUNG:
+            raise NotYet("404: NewStore does not know the request yet", 404, refused.body) from refused
+        raise
 
 
 async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
@@ -101,8 +109,10 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
     verifiable = road.newstore.is_verifiable(claim.operation)
     if claim.doubt:
         if not verifiable:
-            raise Undecidable("the report may be at NewStore, and the read-back that could tell is off")
-        shown = await road.newstore.read_back(claim.operation, request.id)
+            raise Undecidable(_NO_READ_BACK)
+        shown = await road.newstore.read_back(claim.operation, request.id, everywhere=True)
+        if shown is NOWHERE:
+            raise Undecidable(_NO_READ_BACK)
         absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
         if absent is Unclear.NOT_YET:
             raise NotYet(absent.value)
@@ -114,7 +124,7 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
     try:
         await _send(road.newstore, claim, story, [request.units[index].product for index in units])
     except newstore.Refused as refused:
-        if not claim.doubt or refused.code != _DONE_ALREADY.get(claim.operation):
+        if not newstore.is_done(refused.code, claim.operation, doubt=claim.doubt):
             raise
         return _taken(claim, found=True)  # it arrived before, and is not shown yet
     return _taken(claim, verifiable=verifiable)
@@ -132,7 +142,8 @@ async def _send(client: Client, claim: Claim, story: Sequence[Event], products: 
 
 async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:
     operation = _READS[claim.operation]
-    shown = await road.newstore.read_back(operation, claim.request_id)
+    is_recheck = claim.seq > 0
+    shown = await road.newstore.read_back(operation, claim.request_id, overdue=claim.overdue, everywhere=is_recheck)
     return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=claim.overdue)
 
 
@@ -163,6 +174,7 @@ def _read(
         overdue=overdue,
         seq=claim.seq if claim.operation in _READS else 0,
         answered=answered,
+        exists=shown is not NOWHERE,
     )
 
 

@@ -1,6 +1,6 @@
 """What one process knows of one destination between two visits to its shared desk."""
 
-from gateway.calls import CallError, Throttled
+from gateway.calls import LONGEST_WAIT, CallError, Throttled
 from gateway.domain.destinations import Destination, Limits, Seen, visit
 from gateway.ledger.destinations import Decide
 from gateway.newstore.errors import Blocked
@@ -43,6 +43,11 @@ class Desk:
         return max(0, min(self._tokens, free))
 
     @property
+    def is_shut(self) -> bool:
+        """Whether the breaker is open: what starts now is a probe."""
+        return self._is_shut
+
+    @property
     def most_claimed(self) -> int:
         """How many claims of all processes may be open: calls at once, and ours that only wait for their commit."""
         return self.limits.concurrency + self._unsettled - self.flying
@@ -77,7 +82,7 @@ class Desk:
             self._failures += error is not None and is_failure(error)
         if isinstance(error, Blocked):
             self._blocked = max(self._blocked, error.retry_after)
-        elif isinstance(error, Throttled):
+        elif isinstance(error, Throttled) and error.retry_after <= LONGEST_WAIT:  # beyond, a hold keeps calls back
             self._wait = max(self._wait, error.retry_after)
 
     def settled(self) -> None:

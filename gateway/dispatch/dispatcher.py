@@ -15,7 +15,7 @@ from gateway.calls import CallError, Unknown
 from gateway.domain.commands import CallEnded, Command, ReadBack
 from gateway.domain.deliveries import NEWSTORE, READS
 from gateway.domain.destinations import Limits
-from gateway.ledger import destinations, stories
+from gateway.ledger import destinations, holds, stories
 from gateway.ledger.claims import claim as claim_calls
 from gateway.ledger.claims import prepare
 from gateway.ledger.connections import Connect
@@ -23,18 +23,20 @@ from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
-from gateway.newstore.errors import Unreadable
+from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotLeft, may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
 
-from . import calls
+from . import calls, read_backs
 from .desks import Desk
-from .outcomes import FAILURES, Undecidable, after, outcome_of, success_of
+from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, outcome_of, success_of
 
 _BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
 _REST = 0.02  # likewise, after one that found nothing: what comes in may all be held
+_LEARN = 10.0  # seconds between looks at what other processes have found out
+_NO_BETTER = (Unreadable, Disliked)  # answers to a look that will be the same next time
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
@@ -73,6 +75,8 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()  # at a destination that had none
         self._is_stopping = False
+        self._held_back: list[HeldBack] = []
+        self._learns_at = float("-inf")
 
     def wake(self) -> None:
         """Look for work now rather than at the next poll."""
@@ -143,8 +147,15 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _visit(self, connection: asyncpg.Connection) -> None:
-        """Go to the shared desks where something is to be reported or reserved."""
+        """Go to the shared desks where something is to be reported or reserved, and share what was found out."""
         loop = asyncio.get_running_loop()
+        while self._held_back:
+            held = self._held_back[0]
+            await holds.place_once(connection, held.scope, held.name, held.reason)
+            del self._held_back[0]
+        if self._road.newstore.taught.news or loop.time() >= self._learns_at:
+            await read_backs.share(connection, self._road.newstore.taught)
+            self._learns_at = loop.time() + _LEARN
         self._desks[NEWSTORE].made(self._road.newstore.calls.total())
         for desk in self._desks.values():
             if desk.is_due(loop.time()):
@@ -222,7 +233,9 @@ class Dispatcher:
         """Make the call; the destination is free for the next one before the outcome is stored."""
         error: Exception | None = None
         try:
-            attempt, then, error = await self._try(claim, brief, claimed_at)
+            attempt, then, error = await self._try(claim, brief, claimed_at, is_probe=desk.is_shut)
+            if held := held_back(error, claim, datetime.now(UTC)):
+                self._held_back.append(held)
         except Exception as broke:
             error = broke
             raise
@@ -240,11 +253,11 @@ class Dispatcher:
         return goes_on and self._membership.is_alive and self._membership.owner == claim.owner
 
     async def _try(
-        self, claim: Claim, brief: Brief, claimed_at: float
+        self, claim: Claim, brief: Brief, claimed_at: float, *, is_probe: bool
     ) -> tuple[Attempt, Command | Again, Exception | None]:
         at, started = datetime.now(UTC), monotonic()
         try:
-            command = await self._within(claim, brief, claimed_at)
+            command = await self._within(claim, brief, claimed_at, is_probe=is_probe)
         except (CallError, NotLeft, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
@@ -253,12 +266,14 @@ class Dispatcher:
         response = command.refusals or None if isinstance(command, ReadBack) else None
         return Attempt(at, monotonic() - started, success_of(command), None, "", response), command, None
 
-    async def _within(self, claim: Claim, brief: Brief, claimed_at: float) -> Command:
+    async def _within(self, claim: Claim, brief: Brief, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
         may_leave.set(partial(self._is_ours, claim, claimed_at, self._seconds))
         limit = asyncio.timeout(claimed_at + self._seconds - monotonic())
         try:
             async with limit:
+                if is_probe and claim.destination == NEWSTORE:
+                    await self._road.newstore.look()
                 return await calls.make(self._road, claim, brief)
         except TimeoutError as error:
             if not limit.expired():
@@ -270,7 +285,7 @@ class Dispatcher:
         is_over = claim.operation in READS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
-        return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, Unreadable)) else then
+        return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

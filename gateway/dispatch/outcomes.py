@@ -1,19 +1,29 @@
 """What follows from how a call went: one table of outcomes, and what becomes of the delivery."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import random
 
-from gateway.calls import Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
+from gateway.calls import LONGEST_WAIT, Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
-from gateway.domain.deliveries import READ_BACK, Operation
+from gateway.domain.deliveries import READS, Operation
 from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
-from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
+from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
 from gateway.sending import NotLeft
 
 _HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDRAW})
 """Writes that may be repeated whatever became of them: they change nothing the second time."""
+
+
+_WORDS = {
+    Operation.ACKNOWLEDGE: "acceptances",
+    Operation.SHIP: "shipments",
+    Operation.REJECT: "rejections",
+    Operation.CANCEL: "cancellations",
+}
+_MOST_GONE = 6  # answers 410 to one call, within a minute, while others of its kind pass
+_FARTHEST = 10 * 365 * 86_400.0  # seconds; a year may have four digits
 
 
 class Undecidable(Exception):
@@ -21,13 +31,26 @@ class Undecidable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What the gateway itself is to hold back, and why."""
+
+    scope: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """A class of outcomes: whether it uses up a step of the schedule, leaves a doubt, or is the end."""
+    """A class of outcomes: whether it uses up a step of the schedule, leaves a doubt, or is the end.
+
+    What uses up no step comes again after so many seconds, where nothing else says when.
+    """
 
     name: str
     counts: bool = True
     doubt: bool = False
     end: End | None = None
+    seconds: float = 0.0
 
 
 OUTCOMES: dict[type[Exception], Outcome] = {
@@ -36,6 +59,9 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
     NotYet: Outcome("pending", counts=False),  # an earlier report of the same units is not shown
     Blocked: Outcome("blocked", counts=False),  # NewStore's 403 without JSON: our address, for five minutes
+    NotReached: Outcome("not_reached", counts=False, seconds=1.0),  # a read that went first was in vain
+    Disliked: Outcome("firewall", counts=False, seconds=30.0),  # a 403 without JSON, and others pass: once more
+    Retired: Outcome("retired", counts=False),  # 410: looked at again, until a hold keeps the operation back
     Unauthorized: Outcome("auth"),  # refused with a fresh token: mend the settings
     Unreadable: Outcome("unreadable"),  # a read-back of unknown shape: its time-box ends it
     # Followed, it would take our key elsewhere and make some writes GETs. It may have been taken (303), and will be
@@ -81,18 +107,48 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
     outcome = outcome_of(error)
     if outcome.end is not None:
         return _ended(claim, now, outcome.end, error)
-    if isinstance(error, NotLeft):
-        return Again(0.0, doubt=claim.doubt, counts=outcome.counts)
-    if isinstance(error, Throttled):
-        return Again(error.retry_after, doubt=claim.doubt, counts=outcome.counts)
-    if isinstance(error, NotYet):  # as often as a read-back looks, whose time-box ends it
-        look = delay(claim.destination, READ_BACK[claim.operation], claim.attempt, random())  # noqa: S311 - jitter
-        return Again(look or 0.0, doubt=claim.doubt, counts=outcome.counts)
+    if _is_alone(error, claim):
+        return _ended(claim, now, End.REFUSED, error)
+    if not outcome.counts:
+        return _uncounted(error, claim, outcome, grace)
     doubt = claim.operation not in _HARMLESS and (claim.doubt or outcome.doubt)
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:
         return _ended(claim, now, End.UNDECIDABLE if doubt else End.EXHAUSTED, error)
     return Again(max(wait, grace) if doubt else wait, doubt=doubt, counts=outcome.counts)
+
+
+def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -> Again:
+    wait, doubt = outcome.seconds, claim.doubt
+    if isinstance(error, Throttled):
+        wait = error.retry_after if error.retry_after <= LONGEST_WAIT else 1.0  # a hold keeps it back from then on
+        if error.doubt and claim.operation not in _HARMLESS | READS:
+            wait, doubt = max(wait, grace), True
+    elif isinstance(error, NotYet | Retired):  # as often as a read-back looks, whose time-box ends it
+        wait = delay(claim.destination, Operation.READ_SHIPMENT, claim.attempt, random()) or 0.0  # noqa: S311 - jitter
+    return Again(wait, doubt=doubt, counts=False, blocked=isinstance(error, Disliked | Retired))
+
+
+def _is_alone(error: Exception, claim: Claim) -> bool:
+    """Tell whether this one call is turned away for good, while others like it pass."""
+    if isinstance(error, Retired):
+        return not error.is_whole and claim.blocks >= _MOST_GONE
+    return isinstance(error, Disliked) and claim.blocks > 0 and claim.operation not in READS
+
+
+def held_back(error: Exception | None, claim: Claim, now: datetime) -> HeldBack | None:
+    """Say what no call should go to any more before a person has looked, after one went like this."""
+    if isinstance(error, Retired) and error.is_whole:
+        told = f"NewStore answered 410 on {now:%Y-%m-%d %H:%M} UTC: it takes {_WORDS[claim.operation]} there no more"
+        remedy = "ask NewStore what replaces it and upgrade the gateway, then release this hold"
+        return HeldBack("operation", claim.operation, f"{told}; {remedy}")
+    if isinstance(error, Throttled) and error.retry_after > LONGEST_WAIT:
+        until = now + timedelta(seconds=min(error.retry_after, _FARTHEST))
+        told = f"{claim.destination} asked to be left alone until {until:%Y-%m-%d %H:%M} UTC"
+        return HeldBack(
+            "destination", claim.destination, f"{told}: ask it why, and release this hold when it may be called"
+        )
+    return None
 
 
 def _ended(claim: Claim, now: datetime, end: End, error: Exception) -> CallEnded:

@@ -155,7 +155,7 @@ class CallEnded:
 
 
 Key = tuple[str, str | None, str | None]
-"""What NewStore counts units by: product, and for shipments carrier and tracking code."""
+"""What NewStore counts units by: product, and for shipments carrier and tracking code in their normal form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,8 @@ class ReadBack:
 
     `parcels` gives the parcel of each shipment report by its seq. `overdue`: the time-box for a proof has passed.
     `seq` is 0 for the regular read-back and else the recheck that a person asked for; `answered` is False where
-    NewStore gave no answer that can be read. `refusals` is what was said of refused units, kept with the try.
+    NewStore gave no answer that can be read, `exists` where it shows such reports nowhere. `refusals` is what was said
+    of refused units, kept with the try.
     """
 
     request_id: str
@@ -177,6 +178,7 @@ class ReadBack:
     overdue: bool
     seq: int = 0
     answered: bool = True
+    exists: bool = True
     refusals: bytes = b""
     fingerprint: str = ""
 

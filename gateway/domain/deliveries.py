@@ -1,6 +1,7 @@
 """The calls that a request owes to the outside: one delivery is one owed call."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from .units import Said
@@ -44,6 +45,10 @@ REVERSALS = frozenset({Operation.REJECT, Operation.CANCEL})
 """The reports that a brake may hold back."""
 
 
+WRITES = (Operation.ACKNOWLEDGE, *REPORT.values())
+"""What NewStore is told; a hold may keep one of them back as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One owed call; `seq` is the version of the event that owes it, 0 for the regular read-back of a resource.
@@ -57,6 +62,7 @@ class Delivery:
     in_doubt: bool = field(default=False, compare=False)  # it may have happened: found out before it is sent
     in_flight: bool = field(default=False, compare=False)
     hold: int = field(default=0, compare=False)  # the number of what keeps it back; 0 where nothing does
+    not_before: datetime | None = field(default=None, compare=False)  # until then its destination asked to wait
 
     @property
     def is_read(self) -> bool:
@@ -66,12 +72,6 @@ class Delivery:
     def is_unsent(self) -> bool:
         """No try of it can have been taken."""
         return not (self.in_doubt or self.in_flight)
-
-
-def normal(text: str | None) -> str:
-    """Spell a carrier or a tracking number so that equal ones are equal: no blanks, no letter case, nothing for N/A."""
-    spelled = "".join((text or "").split()).upper()
-    return "" if spelled == "N/A" else spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +100,9 @@ class Parcel:
         """The tracking URL where a browser may follow it; anything else that was sent as one stays a text."""
         url = self.tracking_url or ""
         return url if url.lower().startswith(("https://", "http://")) and url.isprintable() else None
+
+
+def normal(text: str | None) -> str:
+    """Write a carrier or tracking code as it is compared: without blanks and letter case, and empty where none is."""
+    plain = "".join((text or "").split()).casefold()
+    return "" if plain == "n/a" else plain

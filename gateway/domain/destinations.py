@@ -15,7 +15,6 @@ _SHUT_FOR = 10.0  # seconds until the first probe
 _SHUT_LONGEST = 300.0
 _PROBE_WITHIN = 60.0  # seconds after which a probe that never came back is given to another process
 _LONG = 300.0  # seconds of the long budget
-_WAIT_LONGEST = 600.0
 _BURST = 0.2  # of a budget may be spent at once; the rest comes evenly, so that no window ever sees more than all of it
 
 
@@ -42,6 +41,7 @@ class Destination:
     long_tokens: float
     refilled_at: datetime | None  # None before the first visit
     not_before: datetime | None = None
+    wait: float = 0.0
     shut_at: datetime | None = None
     probe_at: datetime | None = None
     shut_for: float = 0.0
@@ -92,7 +92,7 @@ def _trust(state: Destination, now: datetime) -> Destination:
     """Bring back what a clock that was set back has left too far in the future."""
     return replace(
         state,
-        not_before=state.not_before and min(state.not_before, now + timedelta(seconds=_WAIT_LONGEST)),
+        not_before=state.not_before and min(state.not_before, now + timedelta(seconds=state.wait)),
         probe_at=state.probe_at and min(state.probe_at, now + timedelta(seconds=_SHUT_LONGEST)),
         window_at=state.window_at and min(state.window_at, now),
     )
@@ -152,5 +152,5 @@ def _heed(state: Destination, seen: Seen, now: datetime) -> Destination:
         return _shut(state, seen.blocked, now)
     until = now + timedelta(seconds=seen.wait)
     if seen.wait and (state.not_before is None or state.not_before < until):
-        return replace(state, not_before=until)
+        return replace(state, not_before=until, wait=seen.wait)
     return state

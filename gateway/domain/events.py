@@ -165,6 +165,14 @@ class UnitsUnverified:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitsUnverifiable:
+    """They were sent, and it was found out that this tenant shows nowhere what became of them."""
+
+    operation: Operation
+    units: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SurplusShown:
     """NewStore shows more units taken than we ever sent for this key."""
 
@@ -302,6 +310,7 @@ Fact = (
     | UnitsProved
     | UnitsRefused
     | UnitsUnverified
+    | UnitsUnverifiable
     | SurplusShown
     | DeliveryDied
     | Redriven

@@ -36,6 +36,7 @@ from .events import (
     UnitsRejected,
     UnitsReopened,
     UnitsShipped,
+    UnitsUnverifiable,
     UnitsUnverified,
     UnitsWithdrawn,
     WithdrawalAsked,
@@ -248,6 +249,10 @@ def _unverified(request: Request, fact: UnitsUnverified, _: Event) -> Request:
     return _confirm_all(request, fact.units, Confirmed.UNVERIFIED)
 
 
+def _unverifiable(request: Request, fact: UnitsUnverifiable, _: Event) -> Request:
+    return _confirm_all(request, fact.units, Confirmed.UNVERIFIABLE)
+
+
 def _surplus(request: Request, _: SurplusShown, __: Event) -> Request:
     return replace(request, surplus=True)
 
@@ -310,6 +315,7 @@ _APPLY: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
     UnitsProved: _proved,
     UnitsRefused: _refused,
     UnitsUnverified: _unverified,
+    UnitsUnverifiable: _unverifiable,
     SurplusShown: _surplus,
     DeliveryDied: _died,
     **EXITS,

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .commands import Key, ReadBack
-from .deliveries import READ_BACK, REPORT, Operation, Parcel
-from .events import Fact, Rechecked, Reported, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
+from .deliveries import READ_BACK, REPORT, Operation, Parcel, normal
+from .events import (
+    Fact,
+    Rechecked,
+    Reported,
+    SurplusShown,
+    UnitsProved,
+    UnitsRefused,
+    UnitsUnverifiable,
+    UnitsUnverified,
+)
 from .requests import Request
 from .units import SETTLED, Confirmed, Unit
 
@@ -24,7 +33,7 @@ def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
     if operation is not Operation.SHIP:
         return (unit.product, None, None)
     parcel = parcels[unit.by]
-    return (unit.product, parcel.carrier, parcel.tracking_code)
+    return (unit.product, normal(parcel.carrier), normal(parcel.tracking_code))
 
 
 @dataclass(slots=True)
@@ -49,6 +58,8 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
     """
     if request.closed or (shown.seq and not request.owes(READ_BACK[shown.operation], shown.seq)):
         return []
+    if not shown.exists:
+        return [*_unverifiable(request, shown), *_rechecked(shown, {})]
     if not shown.taken and not shown.refused:  # also of a read-back that failed, whose parcels nobody looked up
         return [*_silent(request, shown, heard=()), *_rechecked(shown, {})]
     left = _Unexplained(Counter(shown.taken), Counter({each: count for each, (count, _) in shown.refused.items()}))
@@ -116,7 +127,18 @@ def _rechecked(shown: ReadBack, found: Mapping[int, Confirmed]) -> list[Fact]:
         return []
     counts = Counter(found.values())
     outcome = f"{counts[Confirmed.PROVED]} proved, {counts[Confirmed.REFUSED]} refused"
+    if not shown.exists:
+        outcome = "NewStore shows such reports nowhere"
     return [Rechecked(READ_BACK[shown.operation], shown.seq, outcome if shown.answered else "no answer")]
+
+
+def _unverifiable(request: Request, shown: ReadBack) -> list[Fact]:
+    units = tuple(
+        index
+        for index, unit in enumerate(request.units)
+        if _is_reported(unit, shown) and unit.confirmed in {Confirmed.SENT, Confirmed.UNVERIFIED}
+    )
+    return [UnitsUnverifiable(shown.operation, units)] if units else []
 
 
 def _silent(request: Request, shown: ReadBack, heard: Collection[int]) -> list[Fact]:

@@ -34,8 +34,8 @@ SAID_NEXT: dict[Said, frozenset[Said]] = {
 }
 CONFIRMED_NEXT: dict[Confirmed, frozenset[Confirmed]] = {
     Confirmed.NOT_SENT: frozenset({Confirmed.SENT, Confirmed.UNVERIFIABLE, Confirmed.REFUSED}),
-    Confirmed.SENT: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.UNVERIFIED}),
-    Confirmed.UNVERIFIED: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.NOT_SENT}),
+    Confirmed.SENT: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.UNVERIFIED, Confirmed.UNVERIFIABLE}),
+    Confirmed.UNVERIFIED: frozenset({Confirmed.PROVED, Confirmed.REFUSED, Confirmed.UNVERIFIABLE, Confirmed.NOT_SENT}),
     Confirmed.PROVED: frozenset(),
     Confirmed.REFUSED: frozenset({Confirmed.NOT_SENT, Confirmed.PROVED}),
     Confirmed.UNVERIFIABLE: frozenset(),

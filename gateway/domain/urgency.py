@@ -1,6 +1,6 @@
 """Which owed call goes first at a destination: a head start in time, so that nothing starves."""
 
-from .deliveries import READS, REVERSALS, Operation
+from .deliveries import AT_PROVIDER, READS, REVERSALS, Operation
 
 HEAD_START = {
     0: 660.0, 1: 60.0,  # what makes a parcel move or tells that it did
@@ -23,3 +23,12 @@ def urgency(operation: Operation, *, is_express: bool) -> int:
     else:
         rank = 2 if operation is Operation.ACKNOWLEDGE else 0
     return 2 * rank + (not is_express)
+
+
+TOLD = tuple(
+    (operation, urgency(operation, is_express=is_express))
+    for operation in Operation
+    if operation not in AT_PROVIDER
+    for is_express in (True, False)
+)
+"""What NewStore is told and asked, with the urgencies that it has there: a lane may wait for one of its operations."""

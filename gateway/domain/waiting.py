@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from .deliveries import AT_PROVIDER, NEWSTORE, REVERSALS, Delivery
 from .requests import Request
@@ -94,6 +94,8 @@ def _owed(request: Request) -> tuple[str, str] | None:
     held = next((f"hold {owed.hold} keeps back its {_word(owed)}" for owed in writes if owed.hold), "")
     if free:
         does = f"the gateway has to {_word(free)} the request at {free.destination}"
+        if free.not_before:
+            does += f", which asked to wait until {free.not_before.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         return "gateway", f"{does}; {held}" if held else does
     if not held:
         return None

@@ -25,7 +25,7 @@ from gateway.domain.decide import decide
 from gateway.domain.events import Declined, Event
 from gateway.domain.requests import Request
 from gateway.ledger import codec, listing, stories
-from gateway.newstore.client import READ_BACKS
+from gateway.newstore.read_backs import READ_BACKS
 from gateway.telemetry import trace
 
 from .access import OPERATOR

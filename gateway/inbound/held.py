@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 from asyncpg import Pool
 
-from gateway.domain.deliveries import NEWSTORE
+from gateway.domain.deliveries import NEWSTORE, WRITES
 from gateway.ledger import holds, stories
 from gateway.telemetry import trace
 
@@ -20,7 +20,7 @@ _LONGEST = 60 * 24 * 365.0
 
 
 class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """What to hold back: everything, newstore, or a provider, location, request or a location's rejections by name."""
+    """What to hold back: everything, newstore, or by name a provider, location, request, rejections or an operation."""
 
     scope: str
     reason: Reason
@@ -42,6 +42,8 @@ async def place_hold(request: web.Request) -> web.Response:
         check_named("provider", name, desk.settings.providers)
     if scope in {"location", "rejections"}:
         check_named("location", name, desk.settings.locations)
+    if scope == "operation" and name not in WRITES:
+        raise Problem(400, f"no operation {name[:ECHO]!r} at NewStore; choose one of {', '.join(WRITES)}")
     if not order.reason.strip():
         raise Problem(400, "a hold needs a reason; whoever comes next reads it")
     if order.minutes is not None and not 0 < order.minutes <= _LONGEST:
@@ -84,7 +86,7 @@ def _scope(word: str, name: str) -> tuple[str, str]:
         "everything": ("everything", ""),
         "newstore": ("destination", NEWSTORE),
         "provider": ("destination", name),
-        **{same: (same, name) for same in ("location", "request", "rejections")},
+        **{same: (same, name) for same in ("location", "request", "rejections", "operation")},
     }
     if word not in scopes:
         raise Problem(400, f"no scope {word[:ECHO]!r}; choose one of {', '.join(scopes)}")

@@ -74,7 +74,7 @@ async def list_destinations(request: web.Request) -> web.Response:
 
 def _touches(hold: Mapping[str, object], location: str, provider: str | None) -> bool:
     things = {("everything", ""), ("newstore", ""), ("location", location), ("rejections", location)}
-    return (hold["scope"], hold["name"]) in things | {("provider", provider)}
+    return hold["scope"] == "operation" or (hold["scope"], hold["name"]) in things | {("provider", provider)}
 
 
 def _limits(settings: Settings) -> dict[str, dict[str, Any]]:

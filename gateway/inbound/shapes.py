@@ -141,7 +141,7 @@ class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
     """Something is held back."""
 
     id: int
-    scope: Literal["everything", "newstore", "provider", "location", "request", "rejections"]
+    scope: Literal["everything", "newstore", "provider", "location", "request", "rejections", "operation"]
     name: str
     reason: str
     who: str

@@ -1,8 +1,8 @@
-"""Let a request's other writes go before a rejection or cancellation that is held back.
+"""Let a request's other writes go before one that is held back: a rejection or cancellation, or a whole operation.
 
 Of the writes that a request owes to NewStore only one is ready. While a brake, or a person, holds the reversals of its
-location, such a head hands that over to the first write behind it that may go. What settles that one makes the
-lowest number ready again, as ever.
+location, or NewStore has an operation no more, such a head hands that over to the first write behind it that may go.
+What settles that one makes the lowest number ready again, as ever.
 """
 
 from asyncpg import Pool
@@ -20,17 +20,34 @@ _STEP_ASIDE = """
 WITH held AS MATERIALIZED (
     SELECT DISTINCT name FROM holds
     WHERE scope = 'rejections' AND released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+), stopped AS MATERIALIZED (
+    SELECT array_agg(name) AS operations FROM holds
+    WHERE scope = 'operation' AND released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    HAVING count(*) > 0
 ), pair AS MATERIALIZED (
     SELECT head.row AS head, behind.row AS next
     FROM held CROSS JOIN LATERAL (
         SELECT DISTINCT ON (request_id) request_id, ctid AS row FROM deliveries
         WHERE destination = $1 AND location = held.name AND NOT ready AND NOT is_read AND urgency <> ALL($2)
+            AND operation <> ALL(coalesce((SELECT operations FROM stopped), '{}'))
         ORDER BY request_id, seq
     ) behind CROSS JOIN LATERAL (
         SELECT ctid AS row, destination, ready, owner, urgency FROM deliveries d
         WHERE d.request_id = behind.request_id OFFSET 0
     ) head
     WHERE head.destination = $1 AND head.ready AND head.owner IS NULL AND head.urgency = ANY($2)
+    UNION
+    SELECT head.row, behind.row
+    FROM stopped CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (request_id) request_id, ctid AS row FROM deliveries
+        WHERE destination = $1 AND NOT ready AND NOT is_read AND operation <> ALL(stopped.operations)
+            AND NOT (urgency = ANY($2) AND location IN (SELECT name FROM held))
+        ORDER BY request_id, seq
+    ) behind CROSS JOIN LATERAL (
+        SELECT ctid AS row, destination, ready, owner, operation FROM deliveries d
+        WHERE d.request_id = behind.request_id OFFSET 0
+    ) head
+    WHERE head.destination = $1 AND head.ready AND head.owner IS NULL AND head.operation = ANY(stopped.operations)
 ), locked AS MATERIALIZED (
     SELECT pair.* FROM pair CROSS JOIN LATERAL (
         SELECT FROM deliveries WHERE ctid = pair.head AND ready AND owner IS NULL FOR UPDATE SKIP LOCKED

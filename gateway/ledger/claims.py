@@ -7,8 +7,8 @@ through the index, so nobody has to list them, and held, shut or not yet due one
 from collections.abc import Mapping
 
 from gateway.domain.brakes import Brake
-from gateway.domain.deliveries import Operation
-from gateway.domain.urgency import BRAKED, HEAD_START
+from gateway.domain.deliveries import NEWSTORE, Operation
+from gateway.domain.urgency import BRAKED, HEAD_START, TOLD
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
@@ -68,6 +68,10 @@ WITH RECURSIVE free AS MATERIALIZED (
         WHERE scope = 'everything' OR (scope = 'destination' AND name = lane.destination)
             OR (scope = 'location' AND name = lane.location)
             OR (scope = 'rejections' AND name = lane.location AND lane.urgency = ANY($6::smallint[])))
+        AND (lane.destination <> $12 OR EXISTS (
+            SELECT FROM unnest($13::text[], $14::smallint[]) AS may(operation, urgency)
+            WHERE may.urgency = lane.urgency
+                AND NOT EXISTS (SELECT FROM hold WHERE scope = 'operation' AND name = may.operation)))
         AND NOT (lane.urgency = ANY($6) AND is_braked(lane.location, $8, $9, $10))
 ), waiting AS (
     SELECT d.row, open_lane.room,
@@ -77,6 +81,7 @@ WITH RECURSIVE free AS MATERIALIZED (
         SELECT ctid AS row, due_at FROM deliveries
         WHERE ready AND owner IS NULL AND destination = open_lane.destination AND location = open_lane.location
             AND urgency = open_lane.urgency AND due_at <= statement_timestamp()
+            AND NOT EXISTS (SELECT FROM hold WHERE scope = 'operation' AND name = operation)
             AND NOT EXISTS (
                 SELECT FROM holds
                 WHERE scope = 'request' AND name = request_id AND released_at IS NULL
@@ -96,7 +101,7 @@ FROM picked
 WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
-    coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace
+    coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace, d.blocks
 """
 
 _FREE_LOST = """
@@ -137,7 +142,7 @@ async def claim(
     at_once = [(concurrency or {}).get(name, _UNBOUNDED) for name in room]
     rows = await connection.fetch(
         _CLAIM, list(room), list(room.values()), owner, list(HEAD_START), list(HEAD_START.values()), BRAKED, seconds,
-        brake.units, brake.share, brake.seconds, at_once,
+        brake.units, brake.share, brake.seconds, at_once, NEWSTORE, [each for each, _ in TOLD], [at for _, at in TOLD],
     )  # fmt: skip
     return [Claim(**{**row, "operation": Operation(row["operation"])}) for row in rows]
 

@@ -157,6 +157,7 @@ def decode_delivery(row: Record) -> Delivery:
         in_doubt=row["doubt"],
         in_flight=row["owner"] is not None,
         hold=row.get("hold") or 0,
+        not_before=row.get("not_before"),
     )
 
 

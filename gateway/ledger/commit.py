@@ -44,7 +44,7 @@ WITH incoming AS (
         closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[])
 ), fences AS (
     SELECT * FROM json_to_recordset($3::json) AS f(request_id text, operation text, seq int, owner text, attempt int,
-        guards bool, again bool, delay float8, doubt bool, counts bool)
+        guards bool, again bool, delay float8, doubt bool, counts bool, blocked bool)
 ), held AS ( -- each row by its key: LATERAL and FOR UPDATE leave the planner no way to read a table whole
     SELECT f.request_id, f.operation, f.seq
     FROM fences f CROSS JOIN LATERAL (
@@ -135,7 +135,7 @@ WITH incoming AS (
 ), again AS (
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = f.doubt, tries = d.tries + f.counts::int,
-        due_at = clock_timestamp() + make_interval(secs => f.delay)
+        blocks = d.blocks + f.blocked::int, due_at = clock_timestamp() + make_interval(secs => f.delay)
     FROM fences f JOIN held h USING (request_id, operation, seq)
     WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq) AND f.again
         AND (NOT f.guards OR EXISTS (SELECT FROM written WHERE written.id = f.request_id))

@@ -19,7 +19,7 @@ UPDATE destinations
 SET tokens = $2, long_tokens = $3, refilled_at = coalesce($4::timestamptz, '-infinity'),
     not_before = coalesce($5::timestamptz, '-infinity'),
     shut = $6::timestamptz IS NOT NULL, shut_at = $6, probe_at = $7, shut_for = $8, prober = $9, calls = $10,
-    failures = $11, window_at = coalesce($12::timestamptz, '-infinity'), visits = visits + 1
+    failures = $11, window_at = coalesce($12::timestamptz, '-infinity'), visits = visits + 1, wait = $14
 FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed -- a crash may lose a reservation
 WHERE name = $1 AND visits = $13
 """
@@ -42,6 +42,7 @@ async def visit(connection: Connection, name: str, decide: Decide) -> tuple[Dest
         written = await connection.execute(
             _WRITE, name, after.tokens, after.long_tokens, after.refilled_at, after.not_before, after.shut_at,
             after.probe_at, after.shut_for, after.prober, after.calls, after.failures, after.window_at, row["visits"],
+            after.wait,
         )  # fmt: skip
         if written == "UPDATE 1":
             return after, granted
@@ -59,6 +60,7 @@ def _decode(row: asyncpg.Record) -> Destination:
         long_tokens=row["long_tokens"],
         refilled_at=_moment(row["refilled_at"]),
         not_before=_moment(row["not_before"]),
+        wait=row["wait"],
         shut_at=row["shut_at"],
         probe_at=row["probe_at"],
         shut_for=row["shut_for"],

@@ -34,6 +34,7 @@ class Claim:
     owner: str
     overdue: bool  # the time-box for a proof had passed, by the database's clock
     trace: str | None = None  # of what owes it
+    blocks: int = 0  # earlier ones that were turned away while other calls passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try a claimed delivery again later; `counts` when it uses up a step of the schedule."""
+    """Try a claimed delivery again later; `counts` when it uses up a step of the schedule.
+
+    `blocked`: it was turned away, and other calls may pass.
+    """
 
     delay: float
     doubt: bool
     counts: bool
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

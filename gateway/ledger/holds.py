@@ -11,9 +11,9 @@ from gateway.telemetry.logs import log
 
 from .connections import Connection
 
-SCOPES = ("everything", "destination", "location", "request", "rejections")
+SCOPES = ("everything", "destination", "location", "request", "rejections", "operation")
 BRAKE = "gateway"
-"""Who puts a hold where a brake has tripped."""
+"""Who puts a hold where a brake has tripped, or where a destination's answer asks for a person."""
 
 _PLACE = """
 WITH placed AS (
@@ -25,6 +25,12 @@ WITH placed AS (
     SELECT who, 'hold', 'hold ' || id, reason, trim(scope || ' ' || name) FROM placed
 )
 SELECT * FROM placed
+"""
+_PLACE_ONCE = """
+INSERT INTO holds (scope, name, reason, who) VALUES ($1, $2, $3, $4)
+ON CONFLICT (scope, name) WHERE scope IN ('destination', 'operation') AND who = 'gateway' AND released_at IS NULL
+DO NOTHING
+RETURNING id
 """
 _RELEASE = """
 WITH released AS (
@@ -95,6 +101,12 @@ async def place(
     """Hold something back; several holds may lie on one thing."""
     (row,) = await connection.fetch(_PLACE, scope, name, reason, who, seconds)
     return Hold(**row)
+
+
+async def place_once(connection: Connection | Pool, scope: str, name: str, reason: str) -> None:
+    """Hold a destination or an operation back in the gateway's own name, unless that is done already."""
+    if hold_id := await connection.fetchval(_PLACE_ONCE, scope, name, reason, BRAKE):
+        log("hold.placed", scope=scope, name=name, hold=hold_id)
 
 
 async def release(connection: Connection | Pool, hold_id: int, who: str, reason: str) -> Hold | None:

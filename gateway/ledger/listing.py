@@ -58,8 +58,11 @@ SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
     SELECT min(h.id) FROM holds h
     WHERE h.released_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > clock_timestamp())
         AND (h.scope, h.name) IN (('everything', ''), ('destination', d.destination), ('location', d.location),
-            ('request', d.request_id), (CASE WHEN d.urgency = ANY($2) THEN 'rejections' END, d.location))
-) AS hold
+            ('request', d.request_id), ('operation', d.operation),
+            (CASE WHEN d.urgency = ANY($2) THEN 'rejections' END, d.location))
+) AS hold, (
+    SELECT not_before FROM destinations WHERE name = d.destination AND not_before > clock_timestamp()
+) AS not_before
 FROM deliveries d WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _REQUEST = "SELECT * FROM requests WHERE id = $1"

@@ -6,7 +6,7 @@ from time import monotonic, perf_counter
 
 import asyncpg
 
-from gateway.domain.deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, Operation
+from gateway.domain.deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, WRITES, Operation
 from gateway.domain.waiting import FAILURES
 from gateway.settings import Settings
 from gateway.telemetry import metrics
@@ -122,6 +122,9 @@ SELECT name, labels, value::float8 FROM (
     UNION ALL
     SELECT DISTINCT 'gateway_brake_tripped', ARRAY[name], 1 FROM hold WHERE scope = 'rejections' AND who = $1
     UNION ALL
+    SELECT 'gateway_own_holds', ARRAY[scope, name], 1
+    FROM hold WHERE scope IN ('destination', 'operation') AND who = $1
+    UNION ALL
     SELECT 'gateway_quarantined', ARRAY[source], count FROM quarantined
     UNION ALL
     SELECT 'gateway_oldest_quarantined_seconds', ARRAY[source],
@@ -226,11 +229,13 @@ def _always(settings: Settings) -> Iterator[Series]:
             "gateway_breaker_open",
         ):  # fmt: skip
             yield name, (destination,)
+        yield "gateway_own_holds", ("destination", destination)
         for operation in Operation:
             if (operation in AT_PROVIDER) == (destination != NEWSTORE):
                 yield "gateway_dead_deliveries", (destination, operation)
     for source in (*settings.providers, *(f"newstore:{location}" for location in settings.locations)):
         yield from (("gateway_quarantined", (source,)), ("gateway_oldest_quarantined_seconds", (source,)))
+    yield from (("gateway_own_holds", ("operation", operation)) for operation in WRITES)
     for scope in holds.SCOPES:
         yield from (("gateway_holds_active", (scope, "")), ("gateway_oldest_hold_seconds", (scope, "")))
     yield from (("gateway_unverified", (operation,)) for operation in READ_BACK)

@@ -112,6 +112,7 @@ class Plan:
                 "delay": again.delay if again else 0.0,
                 "doubt": bool(again and again.doubt),
                 "counts": bool(again and again.counts),
+                "blocked": bool(again and again.blocked),
             }
         )
         if entry.attempt is not None:

@@ -86,7 +86,7 @@ class Provider:
     withdraw: bool = False
     same_parcel: SameParcel = SameParcel.ASK
     carriers: Mapping[str, str] = field(default_factory=dict)
-    """The provider's name of a carrier, without blanks and in capitals -> NewStore's."""
+    """The provider's name of a carrier, as it is compared -> NewStore's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from gateway.simulator.served import JSON, Served, now
 TOKEN_PATH = "/auth/realms/{tenant}/protocol/openid-connect/token"  # noqa: S105 - a path
 REQUEST_PATH = "/v0/d/fulfillment_requests/{uuid}"
 Operation = str
-"""token, acknowledgement, shipment, reject_items, canceled_items, read_<one of the three>, list."""
+"""token, acknowledgement, shipment, reject_items, canceled_items, read_<one of the three>, read_rejection, list."""
 
 
 def _error(status: int, code: str, description: str) -> web.Response:
@@ -66,10 +66,13 @@ class NewStore(Served):
                     web.get(f"{REQUEST_PATH}/{name}", partial(self._read_back, name), name=f"read_{name}")
                     for name in BECOMES
                 ),
+                web.get(f"{REQUEST_PATH}/rejection", partial(self._read_back, "reject_items"), name="read_rejection"),
             ],
             middlewares=[self._meet_fate, self._authenticate],
         )
         self.apply_after = apply_after
+        self.lacks: set[Operation] = set()
+        """What this tenant answers with 405: where rejections are read differs from tenant to tenant."""
         self.keep = keep
         self.requests: dict[str, Request] = {}
         self.webhook = Webhook(webhook_backoff, webhook_timeout)
@@ -189,6 +192,8 @@ class NewStore(Served):
             return web.Response(status=500 if how == "500_before" else 502)
         if how == "429":
             return web.Response(status=429, headers={"Retry-After": str(self.fate.faults.retry_after)})
+        if operation in self.lacks:
+            return web.Response(status=405)
         if how == "slow":
             await asyncio.sleep(self.fate.faults.slow_seconds)
         request[REFUSE] = how == "refuse"

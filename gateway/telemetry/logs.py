@@ -32,6 +32,10 @@ Event = Literal[
     "breaker.opened",
     "breaker.closed",
     "brake.tripped",
+    "hold.placed",  # by the gateway itself, on a destination or an operation
+    "newstore.deprecated",  # its answers say that an operation will be dropped
+    "read_back.found",  # where this tenant shows a kind of report
+    "read_back.missing",  # it seems to show it nowhere: nobody looks for a day
     "membership.lost",
     "membership.buried",  # the others count this process as dead
     "commit.interrupted",  # the database is away
@@ -40,7 +44,7 @@ Event = Literal[
     "numbers.unread",  # likewise, at a scrape
     "library.spoke",  # of a library only the fixed part of what it says
 ]
-_INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "breaker.closed"})
+_INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "breaker.closed", "read_back.found"})
 _ERRORS = frozenset({"process.broke", "postgres.ended", "request.crashed", "call.broke", "command.unstorable"})
 
 _log = logging.getLogger("gateway")

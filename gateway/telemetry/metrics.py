@@ -159,6 +159,14 @@ NEWSTORE_CALLS = _counter("gateway_newstore_calls_total", "HTTP requests made to
 TOKEN_EXPIRES = _gauge(
     "gateway_newstore_token_expiry_timestamp_seconds", "When the present token ends, as Unix time; 0 before the first"
 )
+SUNSET = _gauge(
+    "gateway_newstore_sunset_timestamp_seconds",
+    "When NewStore drops an operation, as Unix time; 0 where it says that it will and not when",
+    "operation",
+)
+READ_BACK_MISSING = _gauge(
+    "gateway_read_back_missing", "1 while NewStore seems to show nowhere what became of such a report", "operation"
+)
 TAKEOVERS = _counter("gateway_takeovers_total", "Claims taken over from a process that died or lost sight of them")
 _number(
     "gateway_waiting_deliveries",
@@ -182,6 +190,12 @@ _number(
     "gateway_brake_tripped",
     "1 while the gateway itself holds a location's rejections back: its brake has tripped, or it is new",
     "location",
+)
+_number(
+    "gateway_own_holds",
+    "1 while the gateway itself holds back a destination or an operation, as an answer was one for a person",
+    "scope",
+    "name",
 )
 
 # The process and its database.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from aiohttp import web
 from typer.testing import CliRunner
 
 from gateway import app, migrations, settings
@@ -18,6 +19,7 @@ from gateway.cli import cli
 from tests import processes
 from tests.cli import typed as a_person
 from tests.ledger.conftest import writing
+from tests.listening import listening
 from tests.processes import GATEWAY
 from tests.requests import receive
 from tests.world import running
@@ -95,6 +97,19 @@ async def test_online_says_what_could_not_be_reached(config: Path) -> None:
     loaded = settings.load(config, KEYS)
     found = await app.reach(loaded)
     assert all("can't be reached" in found[name] for name in ("newstore", "wms"))
+
+
+async def test_online_a_token_alone_is_no_newstore(config: Path) -> None:
+    async def token(_: web.Request) -> web.Response:
+        return web.json_response({"access_token": "t", "expires_in": 300})
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>It works!</html>", content_type="text/html")
+
+    async with listening(web.post("/token", token), web.get("/{rest:.*}", page)) as url:
+        config.write_text(CONFIG.replace("http://127.0.0.1:9", url))
+        found = await app.reach(settings.load(config, KEYS))
+    assert found["newstore"] == "newstore.url answered a web page: it is not NewStore's API"
 
 
 async def test_online_reaches_newstore_and_every_provider_of_a_running_world(

@@ -187,3 +187,14 @@ def test_few_free_places_are_left_until_there_are_more() -> None:
     assert desk.room == 0
     desk.end(None, reserved.pop())
     assert desk.room == 2
+
+
+def test_a_wait_of_more_than_a_day_is_left_to_a_person() -> None:
+    shared, desk = Shared(), Desk("acme", LIMITS, 5.0)
+    shared.visit(desk, 0)
+    fly(desk, Throttled(86_401, 429))
+    shared.visit(desk, 1)
+    assert shared.state.not_before is None
+    fly(desk, Throttled(86_400, 429))
+    shared.visit(desk, 2)
+    assert shared.state.not_before == T0 + timedelta(seconds=86_402)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, RejectionReason, Word
-from gateway.domain.deliveries import READ_BACK, Operation, Parcel
+from gateway.domain.deliveries import READ_BACK, Operation, Parcel, normal
 from gateway.domain.events import Event
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
@@ -96,4 +96,4 @@ def shown(
 
 
 def parcel_of(product: str) -> Key:
-    return (product, PARCEL.carrier, PARCEL.tracking_code)
+    return (product, normal(PARCEL.carrier), normal(PARCEL.tracking_code))

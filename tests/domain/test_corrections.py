@@ -12,7 +12,7 @@ from gateway.domain.reports import parcels
 from gateway.domain.requests import Request
 from tests.requests import AT, receive, said
 
-from .steps import after, ended, events, ship, shown, taken
+from .steps import after, ended, events, parcel_of, ship, shown, taken
 
 GROUND = Parcel("ups ground", "1Z1")
 
@@ -52,13 +52,13 @@ def test_a_refused_shipment_is_told_with_the_carrier_and_code_that_a_person_give
 
 
 def test_a_refused_shipment_is_told_with_the_carrier_that_the_settings_have_by_now() -> None:
-    carriers = {"UPSGROUND": "UPS"}
+    carriers = {"upsground": "UPS"}
     assert told(refused(GROUND), redrive(carriers=carriers)) == [Parcel("UPS", "1Z1", carrier_said="ups ground")]
     mapped = Parcel("United Parcel", "1Z1", carrier_said="ups ground")
     assert told(refused(mapped), redrive(carriers=carriers)) == [Parcel("UPS", "1Z1", carrier_said="ups ground")]
 
 
-@pytest.mark.parametrize("act", [redrive(), redrive(carriers={"DHL": "DHL Express"}), redrive(carrier="ups ground")])
+@pytest.mark.parametrize("act", [redrive(), redrive(carriers={"dhl": "DHL Express"}), redrive(carrier="ups ground")])
 def test_what_needs_no_other_words_is_told_as_before(act: Redrive) -> None:
     assert told(refused(GROUND), act) == [None]
 
@@ -74,7 +74,7 @@ def test_a_shipment_that_may_be_at_newstore_is_not_corrected(act: Redrive) -> No
 
 def test_a_change_of_the_carriers_changes_nothing_that_may_be_at_newstore() -> None:
     undecidable = ended(after(receive("r-1", "A"), ship("s-1", GROUND, A=1)), Operation.SHIP, End.UNDECIDABLE)
-    assert told(undecidable, redrive(carriers={"UPSGROUND": "UPS"})) == [None]
+    assert told(undecidable, redrive(carriers={"upsground": "UPS"})) == [None]
 
 
 def test_one_code_is_not_given_to_two_parcels_and_one_carrier_may_be() -> None:
@@ -104,12 +104,12 @@ def test_a_corrected_report_is_the_one_that_is_sent_and_compared() -> None:
 
 def test_a_corrected_shipment_that_newstore_refuses_again_is_seen_at_once() -> None:
     reported = taken(after(receive("r-1", "A"), ship("s-1", A=1)), Operation.SHIP)
-    key = ("A", "UPS", "1Z999AA10123456784")
+    key = parcel_of("A")
     first = after(shown(reported, {}, {key: (1, "invalid_carrier")}), start=reported)
     assert first.failure == "refused"
     again = taken(after(redrive(carrier="DHL"), start=first), Operation.SHIP)
     sent = again.units[0].by
-    read = shown(again, {}, {key: (1, "invalid_carrier"), ("A", "DHL", key[2]): (1, "invalid_carrier")})
+    read = shown(again, {}, {key: (1, "invalid_carrier"), ("A", "dhl", key[2]): (1, "invalid_carrier")})
     assert after(replace(read, parcels={sent: Parcel("DHL", key[2])}), start=again).failure == "refused"
 
 

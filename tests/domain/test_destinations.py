@@ -189,3 +189,9 @@ def test_a_clock_set_back_stops_nobody_for_longer_than_was_asked_for() -> None:
     assert go(go(shut, 0)[0], 301)[1] == 1
     counted = go(NEW, 7200, Seen(19, 19))[0]
     assert not go(go(counted, 0)[0], 31, Seen(1, 1))[0].is_shut
+
+
+def test_a_day_is_waited_as_asked() -> None:
+    state = go(NEW, 0, Seen(1, 0, wait=86_400.0))[0]
+    assert go(state, 86_390)[1] == 0
+    assert go(state, 86_401)[1] > 0

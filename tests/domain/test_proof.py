@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
-from gateway.domain.commands import End
-from gateway.domain.deliveries import Operation, Parcel
-from gateway.domain.events import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverified
+import pytest
+
+from gateway.domain.commands import End, Recheck
+from gateway.domain.deliveries import Operation, Parcel, normal
+from gateway.domain.events import Rechecked, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverifiable, UnitsUnverified
 from gateway.domain.proof import Unclear, compare, missing
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
-from tests.requests import PARCEL, receive
+from tests.requests import AT, PARCEL, receive
 
 from .steps import after, ended, names, parcel_of, reject, ship, shown, taken
 
@@ -38,8 +40,34 @@ def test_a_parcel_proves_only_the_units_that_were_sent_with_it() -> None:
     request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", parcel=OTHER, A=1))
     request = taken(taken(request, Operation.SHIP), Operation.SHIP)
     parcels = {request.units[0].by: PARCEL, request.units[1].by: OTHER}
-    read = replace(shown(request, {("A", OTHER.carrier, OTHER.tracking_code): 1}), parcels=parcels)
+    read = replace(shown(request, {("A", normal(OTHER.carrier), normal(OTHER.tracking_code)): 1}), parcels=parcels)
     assert compare(request, read) == [UnitsProved(Operation.SHIP, (1,))]
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown_as"),
+    [
+        (" 1z 999 aa1 ", "1Z999AA1"), ("1Z\N{NO-BREAK SPACE}999", "1z999"), ("N/A", ""), ("n/a", None), ("", "N/A"),
+        ("STRASSE 1", "straße1"),
+    ],
+)  # fmt: skip
+def test_a_code_is_the_same_in_other_letters_with_blanks_and_where_it_says_that_there_is_none(
+    sent: str, shown_as: str | None
+) -> None:
+    assert normal(sent) == normal(shown_as)
+
+
+@pytest.mark.parametrize(("sent", "other"), [("1Z1", "1Z2"), ("1Z1", None), ("1-1", "11"), ("N/A 1", "1")])
+def test_other_codes_stay_others(sent: str, other: str | None) -> None:
+    assert normal(sent) != normal(other)
+
+
+def test_a_parcel_that_newstore_writes_in_another_way_proves_its_units() -> None:
+    parcel = Parcel("ups", " 1z 999 aa1 ")
+    request = after(receive("r-1", "A"), ship("s-1", parcel=parcel, A=1))
+    request = taken(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP)
+    read = replace(shown(request, {("A", "ups", "1z999aa1"): 1}), parcels={request.units[0].by: parcel})
+    assert compare(request, read) == [UnitsProved(Operation.SHIP, (0,))]
 
 
 def test_a_rejection_is_counted_by_product_alone() -> None:
@@ -115,7 +143,7 @@ def test_of_two_equal_units_only_the_one_that_never_arrived_is_sent_again() -> N
 def test_a_unit_shown_in_a_parcel_that_nobody_sent_may_be_ours_under_another_spelling() -> None:
     request = after(receive("r-1", "A", "A", "B"), ship(A=1))
     seq = request.units[0].by
-    other = shown(request, {("A", PARCEL.carrier.lower(), PARCEL.tracking_code): 1})
+    other = shown(request, {("A", "unitedparcel", normal(PARCEL.tracking_code)): 1})
     assert missing(request, seq, other) is Unclear.NEVER
     assert missing(request, seq, shown(request, {parcel_of("B"): 1})) == (0,)
 
@@ -152,3 +180,36 @@ def test_a_refusal_already_counted_refuses_no_other_unit() -> None:
     assert compare(request, shown(request, {}, {parcel_of("A"): (2, "no")})) == [
         UnitsRefused(Operation.SHIP, (1,), "no")
     ]
+
+
+def test_what_is_shown_nowhere_is_unverifiable_and_its_request_settled() -> None:
+    request = both_sent()
+    nowhere = replace(shown(request, {}), exists=False)
+    assert compare(request, nowhere) == [UnitsUnverifiable(Operation.SHIP, (0, 1))]
+    settled = after(nowhere, start=request)
+    assert (settled.is_pending, settled.failure, any(each.is_read for each in settled.owed)) == (False, None, False)
+    assert compare(settled, nowhere) == []
+
+
+def test_what_was_unverified_before_that_was_known_needs_nobody_any_more() -> None:
+    request = both_sent()
+    late = after(shown(request, {}, overdue=True), start=request)
+    known = after(replace(shown(late, {}), exists=False), start=late)
+    assert {unit.confirmed for unit in known.units} == {Confirmed.UNVERIFIABLE}
+    assert (late.failure, known.failure) == ("unverified", None)
+
+
+def test_what_was_proved_or_never_sent_stays_so_when_reports_are_shown_nowhere() -> None:
+    request = taken(two_shipments_of_a(), Operation.SHIP)
+    request = after(shown(request, {parcel_of("A"): 1}), start=request)
+    assert compare(request, replace(shown(request, {}), exists=False)) == []
+
+
+def test_a_recheck_of_what_is_shown_nowhere_says_so() -> None:
+    request = both_sent()
+    late = after(shown(request, {}, overdue=True), start=request)
+    asked = after(Recheck(request_id="r-1", at=AT, who="ada", action_id="a", can_look_up=True), start=late)
+    (owed,) = (each for each in asked.owed if each.is_read and each.seq)
+    told = compare(asked, replace(shown(asked, {}), seq=owed.seq, exists=False))
+    assert [type(fact) for fact in told] == [UnitsUnverifiable, Rechecked]
+    assert told[-1] == Rechecked(owed.operation, owed.seq, "NewStore shows such reports nowhere")

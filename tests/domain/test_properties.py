@@ -30,7 +30,7 @@ from gateway.domain.commands import (
     Take,
     Word,
 )
-from gateway.domain.deliveries import NEWSTORE, READ_BACK, REVERSALS, Delivery, Operation, Parcel
+from gateway.domain.deliveries import NEWSTORE, READ_BACK, REVERSALS, Delivery, Operation, Parcel, normal
 from gateway.domain.events import (
     Declined,
     Event,
@@ -90,7 +90,7 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
     at = AT + timedelta(seconds=number)
     if owed.operation in REPORTS:
         keys: list[Key] = (
-            [(product, parcel.carrier, parcel.tracking_code) for product in PRODUCTS for parcel in PARCELS]
+            [(each, normal(parcel.carrier), normal(parcel.tracking_code)) for each in PRODUCTS for parcel in PARCELS]
             if owed.operation is Operation.READ_SHIPMENT
             else [(product, None, None) for product in PRODUCTS]
         )

@@ -8,7 +8,7 @@ from gateway.domain.events import TURNED_AWAY
 from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
 from gateway.inbound.answers import CALLBACKS
-from tests.requests import AT, PARCEL, receive, said
+from tests.requests import AT, receive, said
 
 from .steps import NO_STOCK, after, events, names, reject, ship, shown, taken
 from .steps import parcel_of as proved
@@ -138,7 +138,3 @@ def test_the_cancellation_of_what_was_rejected_says_the_same(
     rejected = said(Word.REJECTED, items={"A": 2}, reason=NO_STOCK)
     cancelled = said(Word.CANCELLED, items=items, on_cancel=on_cancel)
     assert names(after(receive("r-1", "A", "A"), rejected), cancelled) == ["CallbackWithoutEffect"]
-
-
-def test_the_parcel_of_these_tests_is_named_as_it_is_sent() -> None:
-    assert proved("A") == ("A", PARCEL.carrier, PARCEL.tracking_code)

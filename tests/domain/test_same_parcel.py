@@ -76,7 +76,7 @@ def test_a_parcel_is_the_same_in_other_letters_and_blanks(code: str) -> None:
 
 
 def test_a_carrier_or_code_is_normal_without_blanks_and_letter_case() -> None:
-    assert {normal(each) for each in (" ups  Ground", "UPS GROUND", "UpsGround\t")} == {"UPSGROUND"}
+    assert {normal(each) for each in (" ups  Ground", "UPS GROUND", "UpsGround\t")} == {"upsground"}
     assert {normal(each) for each in (None, "", " ", "n/a", "N/A ")} == {""}
 
 

@@ -1,5 +1,7 @@
 """One plain sentence for whoever has to move next."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.domain.commands import End, OnProviderCancel, Word
@@ -127,3 +129,12 @@ def test_a_status_only_moves_forward() -> None:
         Status.PARTIALLY_COMPLETED,
         Status.COMPLETED,
     ]
+
+
+def test_a_destination_that_asked_to_wait_says_until_when() -> None:
+    (create,) = after(receive()).owed
+    waits = replace(after(receive()), owed=(replace(create, not_before=AT),))
+    waiting = waiting_for(waits)
+    assert waiting is not None
+    until = f"{AT:%Y-%m-%d %H:%M} UTC"
+    assert waiting.next == f"the gateway has to create the request at acme, which asked to wait until {until}"

@@ -191,16 +191,42 @@ CASES: dict[str, Case] = {
         ({"destination": "newstore", "operation": "read_shipment"},),
         ({_READS % "unknown": "0+1x60", _READS % "pending": "0+1x60"}, {_READS % "unknown": "0+1x5 5+0x60"}),
     ),
+    "ReadBackMissing": Case(
+        {'gateway_read_back_missing{operation="reject",instance="a"}': "0 1+0x10"},
+        "4m",
+        ({"operation": "reject"},),
+        ({'gateway_read_back_missing{operation="reject",instance="a"}': "0+0x10"},),
+    ),
+    "NewStoreDeprecates": Case(
+        {
+            'gateway_newstore_sunset_timestamp_seconds{operation="ship",instance="a"}': "_ 1826063999+0x10",
+            'gateway_newstore_sunset_timestamp_seconds{operation="cancel",instance="a"}': "0+0x10",
+        },
+        "2m",
+        ({"operation": "ship"}, {"operation": "cancel"}),
+        ({'gateway_newstore_sunset_timestamp_seconds{operation="ship",instance="a"}': "_x10"},),
+    ),
+    "GatewayHolds": Case(
+        {
+            'gateway_own_holds{scope="operation",name="acknowledge"}': "0 1+0x10",
+            'gateway_own_holds{scope="destination",name="acme"}': "0 1+0x10",
+        },
+        "4m",
+        ({"scope": "operation", "name": "acknowledge"}, {"scope": "destination", "name": "acme"}),
+        ({'gateway_own_holds{scope="operation",name="acknowledge"}': "0+0x10"},),
+    ),
     "HoldInForce": Case(
         {
             'gateway_holds_active{scope="destination",name="acme"}': "1+0x10",
             'gateway_holds_active{scope="location",name="DC01"}': "1+0x10",
+            'gateway_holds_active{scope="operation",name="ship"}': "1+0x10",
             'gateway_holds_active{scope="everything",name=""}': "2+0x10",
         },
         "2m",
         (
             {"scope": "destination", "name": "acme", "provider": "acme"},
             {"scope": "location", "name": "DC01", "location": "DC01"},
+            {"scope": "operation", "name": "ship", "provider": "newstore"},
             {"scope": "everything"},
         ),
         (

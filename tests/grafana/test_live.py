@@ -33,9 +33,13 @@ MAY_BE_EMPTY = {
     "destinations: Dead: {{destination}} {{operation}}": "nothing dies in this traffic",
     "road: Last hour beside the same hour of last week: {{location}} last week": "there was no last week",
     "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
+    "destinations: Operations that end in: {{operation}}": "its NewStore drops nothing",
 }
 """Expressions that this traffic need not fill, and why."""
-UNSEEN = {"gateway_cancelled_units_total": "the demo's warehouses cancel nothing"}
+UNSEEN = {
+    "gateway_cancelled_units_total": "the demo's warehouses cancel nothing",
+    "gateway_newstore_sunset_timestamp_seconds": "its NewStore drops nothing",
+}
 """Metrics with labels that this traffic never counts, and why."""
 FIRE = {
     "BreakerOpen", "CallbacksRefused", "CallbacksTurnedAway", "ConflictingMessages", "HoldInForce",

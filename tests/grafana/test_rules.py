@@ -11,7 +11,7 @@ from tests.grafana.shipped import ALERTS, GRAFANA, RULES, needs
 
 pytestmark = needs("promtool", "amtool")
 LABELS = re.compile(r"\$labels\.(\w+)")
-FUNCTIONS = {"humanize", "humanizeDuration", "humanizePercentage"}
+FUNCTIONS = {"humanize", "humanizeDuration", "humanizePercentage", "humanizeTimestamp"}
 
 
 def said(*command: object) -> str:

@@ -84,6 +84,8 @@ async def test_a_hold_on_what_there_is_not_is_told_what_there_is(gateway: Served
     assert "choose one of everything, newstore, provider" in (await answer.json())["detail"]
     answer = await gateway.do("/v1/holds", {"scope": "location", "reason": "x"})
     assert "goes with a name" in (await answer.json())["detail"]
+    answer = await gateway.do("/v1/holds", {"scope": "operation", "name": "create", "reason": "x"})
+    assert "choose one of acknowledge, ship, reject, cancel" in (await answer.json())["detail"]
 
 
 async def test_an_act_on_an_unknown_request_is_told_so(gateway: Served) -> None:

@@ -233,14 +233,14 @@ async def test_trends_tell_how_fast_requests_went(gateway: Served) -> None:
 
 
 async def test_locations_say_where_a_request_would_go_and_what_is_held(gateway: Served) -> None:
-    for scope, name in (("location", "DC02"), ("provider", "acme"), ("request", "r-1")):
+    for scope, name in (("location", "DC02"), ("provider", "acme"), ("request", "r-1"), ("operation", "ship")):
         await gateway.do("/v1/holds", {"scope": scope, "name": name, "reason": "strike"})
     found = (await read(gateway, "/v1/locations", shapes.LocationList)).locations
     assert [(each.id, each.provider, [hold.scope for hold in each.holds]) for each in found] == [
-        ("DC01", "acme", ["provider"]),
-        ("DC02", None, ["location"]),
-        ("DC03", "acme", ["provider"]),
-        ("DC04", "sig", []),
+        ("DC01", "acme", ["provider", "operation"]),
+        ("DC02", None, ["location", "operation"]),
+        ("DC03", "acme", ["provider", "operation"]),
+        ("DC04", "sig", ["operation"]),
     ]
 
 

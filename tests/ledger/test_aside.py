@@ -249,3 +249,44 @@ async def test_a_look_costs_little_without_a_hold_and_is_quick_with_many_held(po
         await place(pool, "rejections", "DC01", reason="a look first", who="kim")
         assert await step_aside(connection) == 50
         assert await connection.fetchval(SCANNED) < 1_000
+
+
+@pytest.mark.parametrize("braked", [False, True])
+async def test_what_may_go_passes_an_operation_that_is_held_everywhere(pool: Pool, *, braked: bool) -> None:
+    for location in ("DC01", "DC02"):
+        await owe(pool, f"ship-{location}", Operation.ACKNOWLEDGE, location=location)
+        await owe(pool, f"ship-{location}", Operation.SHIP, location=location, ready=False)
+        await owe(pool, f"reject-{location}", Operation.ACKNOWLEDGE, location=location)
+        await owe(pool, f"reject-{location}", Operation.REJECT, location=location, ready=False)
+    await owe(pool, "same", Operation.ACKNOWLEDGE)
+    await owe(pool, "free", Operation.SHIP)
+    await owe(pool, "free", Operation.CANCEL, ready=False)
+    await place(pool, "operation", "acknowledge", reason="410", who="gateway")
+    if braked:
+        await place(pool, "rejections", "DC01", reason="a look first", who="kim")
+    went = ["free", "reject-DC02", "ship-DC01", "ship-DC02", *([] if braked else ["reject-DC01"])]
+
+    assert await step_aside(pool) == len(went) - 1
+    assert ids(await at_newstore(pool)) == sorted(went)
+    assert await step_aside(pool) == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "order"),
+    [
+        ("reject", (Operation.CANCEL, Operation.ACKNOWLEDGE, Operation.SHIP)),
+        ("ship", (Operation.SHIP, Operation.ACKNOWLEDGE, Operation.CANCEL)),
+    ],
+)
+async def test_in_a_held_location_a_turn_is_given_to_one_that_no_hold_keeps_back(
+    pool: Pool, held: str, order: tuple[Operation, ...]
+) -> None:
+    await owe(pool, "r-1", Operation.REJECT)
+    await pool.execute("UPDATE deliveries SET seq = 0")
+    for number, operation in enumerate(order, start=1):
+        await owe(pool, "r-1", operation, ready=False)
+        await pool.execute("UPDATE deliveries SET seq = $1 WHERE operation = $2", number, operation)
+    await place(pool, "operation", held, reason="410", who="gateway")
+    await place(pool, "rejections", "DC01", reason="a look first", who="kim")
+    assert await step_aside(pool) == 1
+    assert await rows(pool, READY) == [("acknowledge",)]

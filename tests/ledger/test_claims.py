@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
-from gateway.domain.urgency import BRAKED, HEAD_START
+from gateway.domain.urgency import BRAKED, HEAD_START, TOLD
 from gateway.ledger import claims
 from gateway.ledger.claims import free_lost, prepare
 from gateway.ledger.connections import Connection
@@ -25,6 +25,7 @@ SHUT = "INSERT INTO destinations (name, shut, shut_at, probe_at, prober) VALUES 
 async def explained(connection: Connection) -> str:
     arguments = (
         ["newstore"], [18], "me", list(HEAD_START), list(HEAD_START.values()), BRAKED, 10.0, 20, 0.3, 900.0, [32],
+        "newstore", [each for each, _ in TOLD], [at for _, at in TOLD],
     )  # fmt: skip
     async with connection.transaction():
         rows = await connection.fetch("EXPLAIN (ANALYZE, BUFFERS) " + claims._CLAIM, *arguments)  # noqa: SLF001
@@ -163,6 +164,9 @@ async def owe_everything(pool: Pool) -> None:
         ("request", "ship-1", {"ship-1"}),
         ("rejections", "DC01", {"reject-1"}),
         ("rejections", "DC02", set[str]()),
+        ("operation", "ship", {"ship-1", "ship-2"}),
+        ("operation", "reject", {"reject-1"}),
+        ("operation", "cancel", set[str]()),
     ],
 )
 async def test_what_is_held_waits_until_its_hold_is_released_and_the_rest_goes_on(
@@ -307,3 +311,27 @@ async def test_a_braked_location_is_braked_before_any_hold_is_written(pool: Pool
 
 def test_the_brake_of_these_tests_is_quicker_than_the_usual_one() -> None:
     assert Brake().units > 4
+
+
+async def test_an_operation_that_is_held_leaves_the_others_of_its_lane(pool: Pool) -> None:
+    await owe(pool, "reject", Operation.REJECT, age=60)
+    await owe(pool, "cancel", Operation.CANCEL)
+    await owe(pool, "create", Operation.CREATE, destination="acme")
+    for name in ("reject", "create"):
+        await place(pool, "operation", name, reason="410", who="gateway")
+    async with pool.acquire() as connection:
+        assert ids(await claimed(connection)) == ["cancel"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "free"), [(Operation.ACKNOWLEDGE, Operation.SHIP), (Operation.SHIP, Operation.CANCEL)]
+)
+async def test_a_long_queue_of_a_held_operation_costs_the_others_nothing(
+    pool: Pool, operation: Operation, free: Operation
+) -> None:
+    await owe(pool, "held-", operation, age=60, count=20_000)
+    await owe(pool, "free", free)
+    await place(pool, "operation", operation, reason="410", who="gateway")
+    async with pool.acquire() as connection:
+        assert ids(await claimed(connection)) == ["free"]
+        assert buffers(await explained(connection)) < 500

@@ -3,9 +3,10 @@
 import asyncio
 
 import asyncpg
+import pytest
 
 from gateway.domain.deliveries import Operation
-from gateway.ledger.holds import active, confirm_first, place, release, trip
+from gateway.ledger.holds import active, confirm_first, place, place_once, release, trip
 from tests.processes import until
 
 from .owed import BRAKE, claimed, ids, owe
@@ -116,3 +117,18 @@ async def test_active_holds_are_listed_until_released_or_expired(pool: Pool) -> 
     await pool.execute("UPDATE holds SET expires_at = now() WHERE id = $1", second.id)
     await release(pool, first.id, "kim", "mended")
     assert await active(pool) == []
+
+
+async def test_the_gateways_own_hold_lies_once_on_a_thing_and_again_after_its_release(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    await place(pool, "operation", "ship", reason="a look", who="kim")
+    for _ in range(2):
+        await place_once(pool, "operation", "ship", "410")
+        await place_once(pool, "destination", "acme", "more than a day")
+    mine = [each for each in await active(pool) if each.who == "gateway"]
+    assert [(each.scope, each.name) for each in mine] == [("operation", "ship"), ("destination", "acme")]
+    assert [record.msg for record in caplog.records].count("hold.placed") == 2
+    await release(pool, mine[0].id, "kim", "upgraded")
+    await place_once(pool, "operation", "ship", "410")
+    assert len([each for each in await active(pool) if each.who == "gateway"]) == 2

@@ -151,6 +151,8 @@ async def test_holds_quarantine_and_misplaced_rows_are_told(pool: Pool) -> None:
     await holds.place(pool, "destination", "acme", reason="stocktaking", who="kim", seconds=60)
     await holds.place(pool, "rejections", "DC02", reason="strike", who="kim")
     await holds.place(pool, "rejections", "DC03", reason="many", who=holds.BRAKE)
+    await holds.place_once(pool, "operation", "ship", "410")
+    await holds.place(pool, "operation", "cancel", reason="a look", who="kim")
     await pool.execute(
         "INSERT INTO quarantine (source, event_id, fingerprint, reason, detail, at, body) "
         "VALUES ('acme', 'e', 'f', 'malformed', '', now() - interval '1 h', '')"
@@ -166,6 +168,9 @@ async def test_holds_quarantine_and_misplaced_rows_are_told(pool: Pool) -> None:
     assert value("gateway_oldest_hold_seconds", scope="destination", name="acme") is None
     assert value("gateway_brake_tripped", location="DC03") == 1
     assert value("gateway_brake_tripped", location="DC02") == 0
+    assert value("gateway_own_holds", scope="operation", name="ship") == 1
+    assert value("gateway_own_holds", scope="operation", name="cancel") == 0
+    assert value("gateway_own_holds", scope="destination", name="acme") == 0
     assert value("gateway_quarantined", source="acme") == 1
     age = value("gateway_oldest_quarantined_seconds", source="acme")
     assert age is not None

@@ -43,6 +43,7 @@ async def test_half_a_million_calls_that_are_held_not_due_or_shut_off_cost_a_cla
     await pool.execute(SHUT)
     for number in range(20):
         await place(pool, "location", f"HELD{number}", reason="strike", who="kim")
+    await place(pool, "operation", "acknowledge", reason="410", who="gateway")
     connection = await asyncpg.connect(database)
     await prepare(connection)
     await pool.execute("ALTER TABLE deliveries SET (autovacuum_enabled = false)")  # the planner learns nothing

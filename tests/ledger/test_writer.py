@@ -17,6 +17,7 @@ from gateway.ledger.claims import claim, free_lost
 from gateway.ledger.entries import Again, Attempt, Claim, LedgerUnavailable, Unstorable
 from gateway.ledger.servers import NoServer
 from gateway.ledger.writer import Writer
+from tests.domain.steps import parcel_of
 from tests.requests import AT, PARCEL, receive, said
 
 Pool = asyncpg.Pool
@@ -170,7 +171,7 @@ async def test_a_request_travels_from_receipt_to_proof(writer: Writer, pool: Poo
         at=datetime.now(UTC),
         operation=Operation.SHIP,
         attempt=1,
-        taken={("TEE", PARCEL.carrier, PARCEL.tracking_code): 1},
+        taken={parcel_of("TEE"): 1},
         refused={},
         parcels={ship.seq: PARCEL},
         overdue=False,
@@ -181,8 +182,8 @@ async def test_a_request_travels_from_receipt_to_proof(writer: Writer, pool: Poo
 
     look = await claimed(pool, "newstore")
     rest: dict[Key, int] = {
-        ("TEE", PARCEL.carrier, PARCEL.tracking_code): 1,
-        ("CAP", PARCEL.carrier, PARCEL.tracking_code): 1,
+        parcel_of("TEE"): 1,
+        parcel_of("CAP"): 1,
     }
     await writer.settle(
         look,

@@ -1,31 +1,25 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from secrets import token_hex
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
-from gateway.newstore.client import Client, Shown
+from gateway.newstore.client import Client
 from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, code_of
-from gateway.settings import NewStore as Settings
-from gateway.settings import Secret
+from gateway.newstore.read_backs import Shown
 from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import Faults
 
+from .answers import Answer, Answering, always, settings
+
 PARCEL = Parcel("UPS", "1Z1")
-TOKEN = "/token"
-
-
-def settings(url: str, token_url: str, secret: str = "made-up-secret") -> Settings:
-    return Settings(url, token_url, "gateway", Secret(secret), timeout=1.0)
 
 
 @dataclass
@@ -52,43 +46,6 @@ async def tenant() -> AsyncIterator[Tenant]:
         yield Tenant(newstore, client)
 
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@pytest.fixture
-async def answering() -> AsyncIterator[Callable[[Answer], Awaitable[Client]]]:
-    """A client of a server that gives tokens, and this answer to everything else."""
-    servers: list[TestServer] = []
-    async with aiohttp.ClientSession() as session:
-
-        async def make(answer: Answer) -> Client:
-            async def token(_: web.Request) -> web.Response:
-                return web.json_response({"access_token": token_hex(4), "expires_in": 300})
-
-            app = web.Application()
-            app.router.add_post(TOKEN, token)
-            app.router.add_route("*", "/v0/{rest:.*}", answer)
-            server = TestServer(app)
-            await server.start_server()
-            servers.append(server)
-            url = f"http://127.0.0.1:{server.port}"
-            return Client(session, settings(url, url + TOKEN))
-
-        yield make
-    for server in servers:
-        await server.close()
-
-
-Answering = Callable[[Answer], Awaitable[Client]]
-
-
-def always(status: int, body: str = "", **headers: str) -> Answer:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, text=body, headers=headers)
-
-    return answer
-
-
 ODD = always(200, '{"successful_shipments": [{"product_id": 7, "carrier": "UPS", "tracking_code": "1Z"}]}')
 """No product of ours is a number."""
 
@@ -97,14 +54,14 @@ async def test_a_shipment_is_read_back_by_product_carrier_and_tracking_code(tena
     await tenant.client.ship("r-1", ["A", "A"], PARCEL)
     await tenant.newstore.until(lambda: len(tenant.newstore.requests["r-1"].with_status("shipped")) == 2)
     shown = await tenant.shown(Operation.SHIP)
-    assert shown.taken == Counter({("A", "UPS", "1Z1"): 2})
+    assert shown.taken == Counter({("A", "ups", "1z1"): 2})
 
 
 async def test_a_refused_unit_is_read_back_with_its_reason(tenant: Tenant) -> None:
     tenant.newstore.fail_next("shipment", "refuse")
     await tenant.client.ship("r-1", ["B"], PARCEL)
     shown = await tenant.shown(Operation.SHIP)
-    assert shown.refused == {("B", "UPS", "1Z1"): (1, "refused")}
+    assert shown.refused == {("B", "ups", "1z1"): (1, "refused")}
 
 
 async def test_of_a_refused_unit_only_the_code_becomes_its_reason_and_the_rest_is_kept(answering: Answering) -> None:
@@ -113,10 +70,10 @@ async def test_of_a_refused_unit_only_the_code_becomes_its_reason_and_the_rest_i
     client = await answering(always(200, json.dumps({"successful_shipments": [], "failed_shipments": failed})))
     shown = await client.read_back(Operation.SHIP, "r-1")
     assert shown is not None
-    assert shown.refused == {("A", "UPS", "1Z"): (4, "lost")}
+    assert shown.refused == {("A", "ups", "1z"): (4, "lost")}
     assert json.loads(shown.refusals) == {"failed_shipments": failed}
     client = await answering(always(200, json.dumps({"successful_shipments": [], "failed_shipments": failed[:1]})))
-    assert (await client.read_back(Operation.SHIP, "r-1") or shown).refused == {("A", "UPS", "1Z"): (1, "failed")}
+    assert (await client.read_back(Operation.SHIP, "r-1") or shown).refused == {("A", "ups", "1z"): (1, "failed")}
 
 
 async def test_rejections_and_cancellations_are_read_back_by_product(tenant: Tenant) -> None:
@@ -191,7 +148,7 @@ async def test_a_newstore_that_cannot_be_reached_was_sent_nothing() -> None:
         (always(403, "<html>"), Blocked),
         (always(403, "{}"), Unauthorized),
         (always(401, "{}"), Unauthorized),
-        (always(429, "", **{"Retry-After": "9"}), Throttled),
+        (always(429, "", Retry_After="9"), Throttled),
         (always(503), Unknown),
         (always(408), Unknown),
         (always(302, "", Location="/elsewhere"), Redirected),
@@ -208,7 +165,7 @@ async def test_an_answer_is_named_by_what_to_do_with_it(
         assert raised.value.code == "already_rejected"
 
 
-@pytest.mark.parametrize("answer", [always(200, '{"shipments": []}'), always(200, "<html>"), always(405), ODD])
+@pytest.mark.parametrize("answer", [always(200, '{"shipments": [{}]}'), always(200, "<html>"), always(400), ODD])
 async def test_a_read_back_of_another_shape_is_unreadable(answering: Answering, answer: Answer) -> None:
     client = await answering(answer)
     with pytest.raises(Unreadable):

@@ -174,12 +174,12 @@ def test_of_what_was_not_understood_every_field_tells_it_from_others(message: di
 
 
 def test_a_change_of_the_carriers_makes_no_other_message() -> None:
-    mapped = replace(ACME, carriers={"UPS": "UPS Ground"})
+    mapped = replace(ACME, carriers={"ups": "UPS Ground"})
     assert read(SHIPPED, mapped).fingerprint == read(SHIPPED).fingerprint
 
 
 def test_carrier_and_tracking_number_are_trimmed_and_the_carrier_is_called_as_newstore_calls_it() -> None:
-    mapped = replace(ACME, carriers={"UPSGROUND": "UPS"}, same_parcel=SameParcel.TOTAL)
+    mapped = replace(ACME, carriers={"upsground": "UPS"}, same_parcel=SameParcel.TOTAL)
     told = read(SHIPPED | {"shipment": {"carrier": " Ups  ground ", "tracking_number": "\t1Z 9 "}}, mapped)
     assert told.parcel == Parcel("UPS", "1Z 9", carrier_said="Ups  ground")
     assert told.same_parcel is SameParcel.TOTAL

@@ -478,3 +478,14 @@ async def test_waiting_for_what_never_happens_ends() -> None:
     async with calling() as caller:
         with pytest.raises(asyncio.TimeoutError):
             await caller.newstore.until(lambda: False, seconds=0.01)
+
+
+async def test_rejections_are_read_at_two_places_of_which_a_tenant_may_lack_some(caller: Caller) -> None:
+    request_id = await caller.placed("A")
+    assert (await caller.read(request_id, "rejection"))[0] == 404
+    await caller.reject(request_id, "A")
+    await caller.counted(request_id, rejected={"A": 1})
+    assert await caller.read(request_id, "rejection") == await caller.read(request_id, "reject_items")
+    caller.newstore.lacks = {"read_rejection"}
+    assert (await caller.read(request_id, "rejection"))[0] == 405
+    assert (await caller.read(request_id, "reject_items"))[0] == 200

@@ -68,7 +68,7 @@ async def test_a_paused_start_after_a_restore_sends_nothing_and_then_finds_what_
 
             assert "everything by serve --paused" in await release_all(at)
             await warehouse.until(lambda: len(warehouse.orders) == 3)
-            await until(lambda: is_done(connection))
+            await until(lambda: is_done(connection, at))
             outcomes = Counter(row["outcome"] for row in await connection.fetch(OUTCOMES))
         await restored.stop()
         assert outcomes["found"] == 2
@@ -77,8 +77,11 @@ async def test_a_paused_start_after_a_restore_sends_nothing_and_then_finds_what_
         assert [(len(taken), len(refused)) for taken, refused in results] == shipped
 
 
-async def is_done(connection: asyncpg.Connection) -> bool:
-    open_writes = await connection.fetchval("SELECT count(*) FROM deliveries WHERE NOT is_read AND doubt")
+async def is_done(connection: asyncpg.Connection, at: Site) -> bool:
+    open_writes = await connection.fetchval(
+        "SELECT count(*) FROM deliveries WHERE NOT is_read AND doubt AND request_id = ANY($1)",
+        list(at.newstore.requests),
+    )
     return not open_writes and not await connection.fetchval(IS_OPEN)
 
 

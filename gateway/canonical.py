@@ -13,13 +13,15 @@ def _number(text: str) -> float | int:
     return int(value) if value.is_integer() else value
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some senders begin a text with; it says nothing."""
 _DECODER = msgspec.json.Decoder(float_hook=_number)
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def decode(body: bytes) -> Any:
     """Read a JSON text; 1.0 is 1. Raises `msgspec.DecodeError`, `UnicodeError` or `RecursionError`."""
-    return _DECODER.decode(body)
+    return _DECODER.decode(body.removeprefix(BYTE_ORDER_MARK))
 
 
 def spell(document: object) -> bytes:

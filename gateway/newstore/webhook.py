@@ -54,7 +54,7 @@ class _Body(msgspec.Struct):
 def read_request(body: bytes) -> Incoming:
     """Read a webhook's body. Raises `Malformed`; whatever else is odd about it is accepted and kept."""
     try:
-        read = msgspec.json.decode(body, type=_Body)
+        read = msgspec.json.decode(body.removeprefix(canonical.BYTE_ORDER_MARK), type=_Body)
         _check_text("$.id", read.id)
         if read.id in {".", ".."}:
             raise Malformed("$.id", "can't be part of a URL: send another id")

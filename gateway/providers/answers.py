@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.canonical import BYTE_ORDER_MARK
+
 _FLAGS = frozenset({"success", "succeeded", "successful", "issuccess", "issuccessful", "ok"})
 _NO = frozenset({"false", "no", "0", "none", "error", "failed", "failure"})
 _ERRORS = frozenset({"error", "errors", "errorcode", "errormessage", "errordescription", "exception", "fault"})
@@ -18,7 +20,7 @@ _ECHOES = frozenset({"query", "search", "filter", "filters", "params", "paramete
 
 def decoded(body: bytes) -> Any:
     """Read an answer; None for an empty one. Raises `ValueError` for what is no JSON."""
-    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    text = body.removeprefix(BYTE_ORDER_MARK).strip()
     try:
         return msgspec.json.decode(text) if text else None
     except RecursionError as error:

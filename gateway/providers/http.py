@@ -53,6 +53,7 @@ READABLE = frozenset(
 )  # fmt: skip
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
+_LONGEST_LINK = 2_000  # characters; a longer one is left out, as nobody needs it to know of the shipment
 _LONGEST_ANSWER = 4 * 1_048_576  # bytes; of one that fails as many are kept as of any
 
 
@@ -211,8 +212,8 @@ class _Item(msgspec.Struct):
 
 class _Shipment(msgspec.Struct):
     carrier: _Text
-    tracking_number: _Text
-    tracking_url: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
+    tracking_number: _Text | int
+    tracking_url: str | None = None
 
 
 class _Callback(msgspec.Struct):
@@ -299,12 +300,13 @@ def _count(items: Iterable[_Item]) -> tuple[dict[str, int], dict[str, int]]:
 
 def _parcel(shipment: _Shipment, provider: Provider) -> Parcel:
     """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
-    carrier, tracking_number = shipment.carrier.strip(), shipment.tracking_number.strip()
+    carrier, tracking_number = shipment.carrier.strip(), str(shipment.tracking_number).strip()
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):
         if not word:
             raise Malformed(f"$.shipment.{field}", "is blank: send it, or the shipment once it is known")
     told = provider.carriers.get(normal(carrier), carrier)
-    return Parcel(told, tracking_number, shipment.tracking_url, None if told == carrier else carrier)
+    link = shipment.tracking_url if len(shipment.tracking_url or "") <= _LONGEST_LINK else None
+    return Parcel(told, tracking_number, link, None if told == carrier else carrier)
 
 
 def _unknown(field: str, said: str | None, known: Iterable[str]) -> str:

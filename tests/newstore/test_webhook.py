@@ -110,6 +110,7 @@ SENT = {
         json.dumps(SENT, indent=2),
         json.dumps(SENT, ensure_ascii=False),
         json.dumps(SENT, sort_keys=True),
+        "\ufeff" + json.dumps(SENT),
         json.dumps(SENT).replace("10", "10.0"),
         json.dumps(SENT).replace('"order_id"', '"order_id": "SO-1", "order_id"'),
     ],

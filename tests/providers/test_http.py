@@ -336,11 +336,6 @@ def test_an_unknown_word_is_never_mapped() -> None:
         (b'{"type":"x","fulfillment_request_id":"\\ud800"}', "$"),
         (b'{"type":"\xff","fulfillment_request_id":"r"}', "$"),
         (b'{"type":"rejected","fulfillment_request_id":"r","reason":"%b"}' % (b"r" * 501), "$.reason"),
-        (
-            b'{"type":"shipped","fulfillment_request_id":"r","items":[{"product_id":"A"}],"shipment":'
-            b'{"carrier":"UPS","tracking_number":"1Z","tracking_url":"https://%b"}}' % (b"u" * 2_000),
-            "$.shipment.tracking_url",
-        ),
     ],
 )
 def test_a_callback_that_cannot_be_read_says_where(body: bytes, path: str) -> None:

@@ -190,3 +190,20 @@ def test_a_parcel_without_a_name_is_turned_away(field: str) -> None:
     with pytest.raises(Malformed) as malformed:
         read(SHIPPED | {"shipment": {"carrier": "UPS", "tracking_number": "1Z", field: "  "}})
     assert malformed.value.path == f"$.shipment.{field}"
+
+
+def test_a_tracking_number_may_be_a_number() -> None:
+    told = read(SHIPPED | {"shipment": {"carrier": "USPS", "tracking_number": 9400110200881234567890}})
+    assert told.parcel == Parcel("USPS", "9400110200881234567890")
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(2_000, True), (2_001, False)])
+def test_a_link_that_is_too_long_is_left_out_and_costs_no_shipment(length: int, *, is_kept: bool) -> None:
+    link = "https://t.example/".ljust(length, "x")
+    told = read(SHIPPED | {"shipment": {"carrier": "UPS", "tracking_number": "1Z", "tracking_url": link}})
+    assert told.parcel == Parcel("UPS", "1Z", link if is_kept else None)
+
+
+def test_a_byte_order_mark_says_nothing() -> None:
+    marked = read_callback(b"\xef\xbb\xbf" + json.dumps(SHIPPED).encode(), ACME, NOW)
+    assert marked == read(SHIPPED)

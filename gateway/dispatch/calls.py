@@ -54,6 +54,7 @@ async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
             return _taken(claim, provider_order=found.provider_order, found=True)
         if not adapter.can_look_up and not adapter.is_idempotent:
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
+        _wait_for_a_late_one(claim)
     try:
         taken = await adapter.create(order)
     except Refused as refused:
@@ -61,6 +62,12 @@ async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
             raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
         raise
     return _taken(claim, provider_order=taken.provider_order)
+
+
+def _wait_for_a_late_one(claim: Claim) -> None:
+    """Send nothing again while the call of a process that is gone may yet arrive."""
+    if claim.unsure_for > 0:
+        raise NotYet("it is not there, and the call that was cut off may still arrive")
 
 
 async def _found(adapter: Adapter, order: Order) -> Taken | None:
@@ -120,6 +127,7 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
             raise Undecidable(absent.value)
         if not absent:
             return _taken(claim, found=True)
+        _wait_for_a_late_one(claim)
         units = absent
     try:
         await _send(road.newstore, claim, story, [request.units[index].product for index in units])

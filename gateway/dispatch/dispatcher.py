@@ -70,7 +70,6 @@ class Dispatcher:
         self._grace = settings.newstore.unknown_grace
         self._brake = settings.brake
         self._desks = desks(settings)
-        self._seconds = 2 * max(desk.seconds for desk in self._desks.values()) + _START_WITHIN  # a look-up and the call
         self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()  # at a destination that had none
@@ -122,7 +121,8 @@ class Dispatcher:
             return 0
         began = monotonic()
         claimed = await claim_calls(
-            self._connection, room, owner=self._membership.owner, seconds=self._seconds, brake=self._brake,
+            self._connection, room, owner=self._membership.owner, seconds=_START_WITHIN, brake=self._brake,
+            call_seconds={name: self._desks[name].seconds * (1 + self._desks[name].is_shut) for name in room},
             concurrency={name: self._desks[name].most_claimed for name in room},
         )  # fmt: skip
         try:
@@ -268,8 +268,8 @@ class Dispatcher:
 
     async def _within(self, claim: Claim, brief: Brief, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
-        may_leave.set(partial(self._is_ours, claim, claimed_at, self._seconds))
-        limit = asyncio.timeout(claimed_at + self._seconds - monotonic())
+        may_leave.set(partial(self._is_ours, claim, claimed_at, claim.seconds))
+        limit = asyncio.timeout(claimed_at + claim.seconds - monotonic())
         try:
             async with limit:
                 if is_probe and claim.destination == NEWSTORE:

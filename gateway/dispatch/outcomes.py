@@ -6,15 +6,11 @@ from random import random
 
 from gateway.calls import LONGEST_WAIT, Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
-from gateway.domain.deliveries import READS, Operation
+from gateway.domain.deliveries import HARMLESS, READS, Operation
 from gateway.domain.retry import delay
 from gateway.ledger.entries import Again, Claim
 from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
 from gateway.sending import NotLeft
-
-_HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDRAW})
-"""Writes that may be repeated whatever became of them: they change nothing the second time."""
-
 
 _WORDS = {
     Operation.ACKNOWLEDGE: "acceptances",
@@ -111,7 +107,7 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
         return _ended(claim, now, End.REFUSED, error)
     if not outcome.counts:
         return _uncounted(error, claim, outcome, grace)
-    doubt = claim.operation not in _HARMLESS and (claim.doubt or outcome.doubt)
+    doubt = claim.operation not in HARMLESS and (claim.doubt or outcome.doubt)
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:
         return _ended(claim, now, End.UNDECIDABLE if doubt else End.EXHAUSTED, error)
@@ -122,10 +118,11 @@ def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -
     wait, doubt = outcome.seconds, claim.doubt
     if isinstance(error, Throttled):
         wait = error.retry_after if error.retry_after <= LONGEST_WAIT else 1.0  # a hold keeps it back from then on
-        if error.doubt and claim.operation not in _HARMLESS | READS:
+        if error.doubt and claim.operation not in HARMLESS | READS:
             wait, doubt = max(wait, grace), True
     elif isinstance(error, NotYet | Retired):  # as often as a read-back looks, whose time-box ends it
         wait = delay(claim.destination, Operation.READ_SHIPMENT, claim.attempt, random()) or 0.0  # noqa: S311 - jitter
+        wait = min(wait, claim.unsure_for) if claim.unsure_for else wait
     return Again(wait, doubt=doubt, counts=False, blocked=isinstance(error, Disliked | Retired))
 
 

@@ -37,6 +37,9 @@ READS = frozenset(READ_BACK.values())
 AT_PROVIDER = frozenset({Operation.CREATE, Operation.LOOK_UP, Operation.WITHDRAW})
 """What is asked of the provider; all else is told to NewStore."""
 
+HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDRAW})
+"""Writes that may be repeated whatever became of them: they change nothing the second time."""
+
 REPORT = {Said.SHIPPED: Operation.SHIP, Said.REJECTED: Operation.REJECT, Said.CANCELLED: Operation.CANCEL}
 """Which report tells NewStore what was said of a unit."""
 

@@ -96,12 +96,16 @@ WITH RECURSIVE free AS MATERIALIZED (
     WHERE waiting.place <= waiting.room
 )
 UPDATE deliveries d
-SET owner = $3, call_ends_at = clock_timestamp() + make_interval(secs => $7), attempt = d.attempt + 1
+SET owner = $3, attempt = d.attempt + 1, call_ends_at = clock_timestamp() + make_interval(secs => $7 + (
+    SELECT each.seconds * CASE WHEN d.doubt OR d.is_read THEN 2 ELSE 1 END
+    FROM unnest($1::text[], $15::float8[]) AS each(name, seconds) WHERE each.name = d.destination))
 FROM picked
 WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
     AND EXISTS (SELECT FROM processes WHERE owner = $3)
 RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
-    coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace, d.blocks
+    coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace, d.blocks,
+    extract(epoch FROM d.call_ends_at - clock_timestamp())::float8 AS seconds,
+    greatest(0, coalesce(extract(epoch FROM d.sure_at - clock_timestamp()), 0))::float8 AS unsure_for
 """
 
 _FREE_LOST = """
@@ -112,8 +116,7 @@ WITH lost AS (
     FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE deliveries d
-SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read,
-    due_at = CASE WHEN d.is_read THEN d.due_at ELSE clock_timestamp() + make_interval(secs => $2) END
+SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read, sure_at = clock_timestamp() + make_interval(secs => $2)
 FROM lost
 WHERE (d.request_id, d.operation, d.seq) = (lost.request_id, lost.operation, lost.seq)
 RETURNING d.request_id
@@ -133,8 +136,12 @@ async def claim(
     seconds: float,
     brake: Brake,
     concurrency: Mapping[str, int] | None = None,
+    call_seconds: Mapping[str, float] | None = None,
 ) -> list[Claim]:
-    """Claim due calls, the most urgent first, up to the room at each destination, for at most `seconds`.
+    """Claim due calls, the most urgent first, up to the room at each destination.
+
+    A claim holds for `seconds` and those of one call there (`call_seconds`); of two where a look goes before the
+    call, or may be made at two places.
 
     `concurrency` bounds what all processes together have claimed at a destination. Nothing is claimed for an owner
     whom the others have buried.
@@ -143,6 +150,7 @@ async def claim(
     rows = await connection.fetch(
         _CLAIM, list(room), list(room.values()), owner, list(HEAD_START), list(HEAD_START.values()), BRAKED, seconds,
         brake.units, brake.share, brake.seconds, at_once, NEWSTORE, [each for each, _ in TOLD], [at for _, at in TOLD],
+        [(call_seconds or {}).get(name, 0.0) for name in room],
     )  # fmt: skip
     return [Claim(**{**row, "operation": Operation(row["operation"])}) for row in rows]
 
@@ -151,7 +159,8 @@ async def free_lost(connection: Connection, *, grace: float) -> int:
     """Give back the calls that their own process lost sight of; each write among them may have happened.
 
     It must have lived and stayed connected for a while after the call ended: one that could not reach Postgres keeps
-    what it has to tell. Such a write is left `grace` seconds to show up before anybody looks.
+    what it has to tell. Such a write is looked for at once, and has `grace` seconds to show up until it counts as
+    absent.
     """
     freed = len(await connection.fetch(_FREE_LOST, GRACE, grace))
     metrics.TAKEOVERS.inc(freed)

@@ -35,6 +35,8 @@ class Claim:
     overdue: bool  # the time-box for a proof had passed, by the database's clock
     trace: str | None = None  # of what owes it
     blocks: int = 0  # earlier ones that were turned away while other calls passed
+    seconds: float = 0.0  # from the claim until `call_ends_at`
+    unsure_for: float = 0.0  # seconds in which the call of a process that is gone may still arrive
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from time import monotonic
 
+from gateway.domain.deliveries import HARMLESS
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
@@ -50,8 +51,8 @@ WITH lost AS (
 )
 UPDATE deliveries d
 SET owner = NULL, call_ends_at = NULL, doubt = NOT d.is_read,
-    due_at = CASE WHEN d.is_read THEN d.due_at
-        ELSE greatest(d.call_ends_at, clock_timestamp()) + make_interval(secs => $1) END
+    due_at = CASE WHEN d.operation = ANY($2) THEN greatest(d.call_ends_at, clock_timestamp()) ELSE d.due_at END,
+    sure_at = greatest(d.call_ends_at, clock_timestamp()) + make_interval(secs => $1)
 FROM lost
 WHERE (d.request_id, d.operation, d.seq) = (lost.request_id, lost.operation, lost.seq)
 RETURNING d.request_id
@@ -157,11 +158,11 @@ async def take_over(connection: Connection, *, grace: float, back_at: datetime |
     shown none since this Postgres started, and since the asking process itself came back (`back_at`, which a failover
     or a cut line brings about too), has 8 s from then. Burying too early costs time and is never wrong: the process
     finds itself buried and joins again under another name, and what it brings then is late. The calls that it has in
-    hand may go on, so nobody looks for such a write before they must have ended and it was left `grace` seconds to
-    show up.
+    hand may go on. Such a write is looked for at once; that it is absent is believed once the call must have ended and
+    it was left `grace` seconds to show up. One that is harmless twice is repeated as soon as the call must have ended.
     """
     await connection.fetch(_BURY, back_at, _STALE, _SILENT)
-    taken = len(await connection.fetch(_TAKE_OVER, grace))
+    taken = len(await connection.fetch(_TAKE_OVER, grace, list(HARMLESS)))
     metrics.TAKEOVERS.inc(taken)
     if taken:
         log("claims.taken_over", count=taken)

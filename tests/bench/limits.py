@@ -95,7 +95,7 @@ def _owed(body: bytes) -> tuple[Claim, Brief]:
     at = datetime.now(UTC)
     request, _ = handle(None, webhook.receive(body, at, "DC01", "wms"))
     assert request is not None
-    claim = Claim(request.id, Operation.CREATE, 1, "wms", "DC01", at.date(), 1, 0, False, "bench", False)  # noqa: FBT003
+    claim = Claim(request.id, Operation.CREATE, 1, "wms", "DC01", at.date(), 1, 0, False, "bench", False, seconds=60.0)  # noqa: FBT003
     return claim, Brief(request, body, ())
 
 

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 
+from gateway.dispatch import dispatcher
 from gateway.domain.commands import Word
 from gateway.ledger.holds import place, release
 from tests.processes import until
@@ -196,7 +197,8 @@ async def test_a_call_that_would_outlive_its_claim_is_given_up_as_unknown(
         return web.Response()
 
     station.outside.answers["acme"] = silent
-    monkeypatch.setattr(station.dispatcher, "_seconds", 0.3)
+    monkeypatch.setattr(dispatcher, "_START_WITHIN", 1.0)
+    monkeypatch.setattr(station.dispatcher._desks["acme"], "seconds", 0.0)  # noqa: SLF001 - the provider's own is 5 s
     await station.writer.apply(receive("r-1"), b"{}")
     await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts"))
     never.set()

@@ -10,7 +10,7 @@ from gateway.domain.events import Declined, Redriven, UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.reports import parcels
 from gateway.domain.requests import Request
-from tests.requests import AT, receive, said
+from tests.requests import AT, PARCEL, receive, said
 
 from .steps import after, ended, events, parcel_of, ship, shown, taken
 
@@ -110,7 +110,7 @@ def test_a_corrected_shipment_that_newstore_refuses_again_is_seen_at_once() -> N
     again = taken(after(redrive(carrier="DHL"), start=first), Operation.SHIP)
     sent = again.units[0].by
     read = shown(again, {}, {key: (1, "invalid_carrier"), ("A", "dhl", key[2]): (1, "invalid_carrier")})
-    assert after(replace(read, parcels={sent: Parcel("DHL", key[2])}), start=again).failure == "refused"
+    assert after(replace(read, parcels={sent: Parcel("DHL", PARCEL.tracking_code)}), start=again).failure == "refused"
 
 
 def test_the_provider_may_repeat_a_parcel_that_was_corrected_by_its_own_words() -> None:

@@ -25,7 +25,7 @@ SHUT = "INSERT INTO destinations (name, shut, shut_at, probe_at, prober) VALUES 
 async def explained(connection: Connection) -> str:
     arguments = (
         ["newstore"], [18], "me", list(HEAD_START), list(HEAD_START.values()), BRAKED, 10.0, 20, 0.3, 900.0, [32],
-        "newstore", [each for each, _ in TOLD], [at for _, at in TOLD],
+        "newstore", [each for each, _ in TOLD], [at for _, at in TOLD], [15.0],
     )  # fmt: skip
     async with connection.transaction():
         rows = await connection.fetch("EXPLAIN (ANALYZE, BUFFERS) " + claims._CLAIM, *arguments)  # noqa: SLF001
@@ -246,7 +246,19 @@ async def test_requests_held_one_by_one_are_not_looked_for_among_all_holds(pool:
         assert buffers(await explained(connection)) < 2_000 * 8
 
 
-async def test_a_claim_that_outlived_its_call_is_free_again_in_doubt_and_after_a_grace(pool: Pool) -> None:
+async def test_a_claim_lasts_as_long_as_its_calls_may_take(pool: Pool) -> None:
+    await owe(pool, "first")
+    await owe(pool, "doubt")
+    await owe(pool, "read", Operation.READ_SHIPMENT)
+    await pool.execute("UPDATE deliveries SET doubt = true WHERE request_id = 'doubt'")
+    async with pool.acquire() as connection:
+        found = await claimed(connection, call_seconds={"newstore": 20.0, "acme": 20.0})
+    assert {each.request_id: round(each.seconds) for each in found} == {"first": 30, "doubt": 50, "read": 50}
+
+
+async def test_a_claim_that_outlived_its_call_is_free_again_and_believed_absent_after_a_grace(
+    pool: Pool,
+) -> None:
     await owe(pool, "write")
     await owe(pool, "read", Operation.READ_SHIPMENT)
     async with pool.acquire() as connection:
@@ -257,7 +269,9 @@ async def test_a_claim_that_outlived_its_call_is_free_again_in_doubt_and_after_a
         await connection.execute("UPDATE deliveries SET call_ends_at = now() - interval '6s'")
         assert await free_lost(connection, grace=10) == 2
         rows = await connection.fetch("SELECT request_id, doubt, owner, due_at > now() AS waits FROM deliveries")
-    assert {tuple(row) for row in rows} == {("write", True, None, True), ("read", False, None, False)}
+        assert {tuple(row) for row in rows} == {("write", True, None, False), ("read", False, None, False)}
+        unsure = {each.request_id: each.unsure_for > 8 for each in await claimed(connection)}
+    assert unsure["write"]
 
 
 @pytest.mark.parametrize(

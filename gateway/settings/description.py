@@ -1,4 +1,5 @@
 from dataclasses import asdict
+from pathlib import Path
 
 from gateway.settings.secret import MASK
 from gateway.settings.shapes import Listener, Location, NewStore, Provider, Settings
@@ -45,6 +46,7 @@ def _newstore(newstore: NewStore) -> dict[str, object]:
         "verify_within": newstore.verify_within,
         "unknown_grace": newstore.unknown_grace,
         "read_back": dict(newstore.read_back),
+        **_tls(newstore),
     }
 
 
@@ -63,7 +65,20 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "withdraw": provider.withdraw,
         "same_parcel": provider.same_parcel,
         "carriers": dict(provider.carriers),
+        **_tls(provider),
     }
+
+
+def _tls(of: NewStore | Provider) -> dict[str, object]:
+    return {
+        "ca": _file(of.ca),
+        "client_certificate": _file(of.client_certificate),
+        "client_key": MASK if of.client_key else None,
+    }
+
+
+def _file(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _location(settings: Settings, location: Location) -> dict[str, object]:

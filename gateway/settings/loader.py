@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway import tls
 from gateway.domain.brakes import Brake
 from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.settings import kinds
@@ -79,7 +80,7 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         database=_database(root.table("database"), folder, secrets),
         newstore=_newstore(root.table("newstore"), secrets, plain_http),
         brake=_brake(root.table("brake")),
-        telemetry=_telemetry(root.table("telemetry")),
+        telemetry=_telemetry(root.table("telemetry"), plain_http),
         operators=tuple(_operator(table, secrets) for table in root.rows("operators")),
         providers=MappingProxyType(providers),
         locations=MappingProxyType(locations),
@@ -101,6 +102,26 @@ def _database(table: Table, folder: Path, secrets: SecretKinds) -> Database:
     )
 
 
+def _note_unusable(table: Table, ca: Path | None, certificate: Path | None = None, key: Path | None = None) -> None:
+    try:
+        if ca or certificate:
+            tls.context(ca, certificate, key)
+    except tls.Unusable as unusable:
+        table.fault(unusable.setting, str(unusable))
+
+
+def _certificates(table: Table, secrets: SecretKinds) -> dict[str, Any]:
+    """How a destination is known, and we there."""
+    ca = table.optional("ca", secrets.file)
+    certificate = table.optional("client_certificate", secrets.file)
+    key = table.optional("client_key", secrets.key_file)
+    for here, there in (("client_certificate", "client_key"), ("client_key", "client_certificate")):
+        if here in table and there not in table:
+            table.fault(there, f"is missing beside {here}; add it, or remove {here}")
+    _note_unusable(table, ca, certificate, key)
+    return {"ca": ca, "client_certificate": certificate, "client_key": key}
+
+
 def _brake(table: Table) -> Brake:
     options: dict[str, Any] = table.given(
         units=kinds.whole(1, 1_000_000), share=kinds.share, seconds=kinds.seconds(_DAY)
@@ -108,8 +129,10 @@ def _brake(table: Table) -> Brake:
     return Brake(**options)
 
 
-def _telemetry(table: Table) -> Telemetry:
-    options: dict[str, Any] = table.given(otlp_endpoint=kinds.collector_url, sample_ratio=kinds.ratio)
+def _telemetry(table: Table, plain_http: Collection[str]) -> Telemetry:
+    options: dict[str, Any] = table.given(
+        otlp_endpoint=partial(kinds.web_url, plain_http_hosts=plain_http), sample_ratio=kinds.ratio
+    )
     if "otlp_endpoint" in options and not all(any(Distribution.discover(name=each)) for each in _TRACING):
         table.fault(
             "otlp_endpoint", "needs what is not installed; run pip install 'newstore-fulfillment-gateway[otel]'"
@@ -135,6 +158,7 @@ def _newstore(table: Table, secrets: SecretKinds, plain_http: Collection[str]) -
         client_id=table.need("client_id", kinds.text),
         client_secret=table.need("client_secret", secrets.key),
         read_back=MappingProxyType(dict.fromkeys(READ_BACK_OPERATIONS, "endpoint") | read_back),
+        **_certificates(table, secrets),
         **options,
     )
 
@@ -185,6 +209,7 @@ def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collect
         api_key=table.need("api_key", secrets.key),
         callback_key=table.optional("callback_key", secrets.key),
         callback_secret=table.optional("callback_secret", secrets.signing_key),
+        **_certificates(table, secrets),
         **options,
     )
 

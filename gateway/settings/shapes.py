@@ -58,6 +58,9 @@ class NewStore:
     verify_within: float = 900.0
     unknown_grace: float = 10.0
     read_back: Mapping[str, str] = field(default_factory=_read_back_everything)
+    ca: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ class Provider:
     same_parcel: SameParcel = SameParcel.ASK
     carriers: Mapping[str, str] = field(default_factory=dict)
     """The provider's name of a carrier, without blanks and in capitals -> NewStore's."""
+    ca: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

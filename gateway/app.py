@@ -74,12 +74,17 @@ async def database(settings: Settings, on_end: Callable[[], object] = lambda: No
         on_end()
 
     async with postgres.running(settings.database.data_dir, on_end=ended) as dsn:
-        connection = await Servers(dsn).connect()
+        connection = await servers(settings, dsn).connect()
         try:
             await migrations.migrate(connection)
         finally:
             await connection.close()
         yield dsn
+
+
+def servers(settings: Settings, dsn: str) -> Servers:
+    """Give who connects to the database, encrypted as the settings have it."""
+    return Servers(dsn, settings.database.plain_hosts, settings.database.ca)
 
 
 @asynccontextmanager
@@ -91,7 +96,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
-        there = Servers(dsn)
+        there = servers(settings, dsn)
         pool = await asyncpg.create_pool(
             connect=there.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
         )
@@ -193,7 +198,7 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
     """
     if settings.database.url is None:
         return {}
-    async with _asking(settings.database.url.reveal()) as connection:
+    async with _asking(settings, settings.database.url.reveal()) as connection:
         return await stories.open_elsewhere(connection, list(settings.providers))
 
 
@@ -207,7 +212,7 @@ async def reach(settings: Settings) -> dict[str, str]:
         newstore, adapters = await _callers(stack, settings)
         checks: dict[str, Awaitable[None]] = {}
         if settings.database.url is not None:
-            checks["database"] = _check_database(settings.database.url.reveal())
+            checks["database"] = _check_database(settings, settings.database.url.reveal())
         checks["newstore"] = newstore.check()
         checks |= {name: adapter.check() for name, adapter in adapters.items()}
         for name, check in checks.items():
@@ -220,15 +225,15 @@ async def reach(settings: Settings) -> dict[str, str]:
     return found
 
 
-async def _check_database(dsn: str) -> None:
-    async with _asking(dsn) as connection:
+async def _check_database(settings: Settings, dsn: str) -> None:
+    async with _asking(settings, dsn) as connection:
         await migrations.check(connection)
 
 
 @asynccontextmanager
-async def _asking(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def _asking(settings: Settings, dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Ask a database something; whatever it does instead of an answer is `Unreached`, with its place and what to do."""
-    there = Servers(dsn)
+    there = servers(settings, dsn)
     try:
         connection = await there.connect(command_timeout=_STATEMENT_TIME)
         try:

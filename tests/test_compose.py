@@ -138,6 +138,8 @@ def test_what_is_plain_is_allowed_to_the_services_that_are_called_so_and_no_othe
     assert allowed
     called = {urlsplit(url).hostname for url in places(loaded)}
     assert set(json.loads(f"[{allowed[1]}]")) == called
+    assert loaded.database.url
+    assert loaded.database.plain_hosts == (urlsplit(loaded.database.url.reveal()).hostname,)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from gateway.domain.brakes import Brake
-from gateway.settings import Location, NewStore, Provider, Secret, Settings, SettingsError, describe, load
+from gateway.settings import (
+    Database,
+    Location,
+    NewStore,
+    Provider,
+    Secret,
+    Settings,
+    SettingsError,
+    describe,
+    load,
+    remarks,
+)
 from tests.certificates import Authority
 
 EXAMPLE = Path(__file__).parent.parent / "gateway.example.toml"
@@ -583,11 +594,96 @@ def test_a_database_url_that_is_not_postgres_is_a_fault_that_does_not_repeat_it(
     assert "hunter2" not in fault
 
 
-@pytest.mark.parametrize("rest", ["hunter2/hunter@one/db", "hunter2@one:port/db", "hunter2@[::1/db"])
+@pytest.mark.parametrize(
+    "rest", ["hunter2/hunter@one/db", "hunter2@hunter@one/db", "hunter2@one:port/db", "hunter2@[::1/db"]
+)
 def test_a_database_url_that_nobody_could_read_is_a_fault_and_no_traceback(folder: Path, rest: str) -> None:
     fault = only_fault(folder, SMALLEST, DATABASE_URL=f"postgresql://gateway:{rest}")
     assert fault.startswith("database.url: is not a Postgres URL; ")
     assert "hunter2" not in fault
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
+@pytest.mark.parametrize("host", ["db.example", "10.0.0.1:5432", "[2001:db8::1]", "localhost,db.example"])
+def test_a_database_url_that_sends_a_password_in_clear_to_a_network_is_a_fault(
+    folder: Path, mode: str, host: str
+) -> None:
+    url = f"postgresql://gateway:hunter2@{host}/gateway?sslmode={mode}"
+    fault = only_fault(folder, SMALLEST, DATABASE_URL=url)
+    assert re.fullmatch(
+        rf"database\.url: sends the password in clear where \S+ has no TLS \(sslmode={mode}\); "
+        r"write sslmode=verify-full, or name the host in database\.plain_hosts",
+        fault,
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("postgresql://u:p@localhost/db?sslmode=disable", []),
+        ("postgresql://u:p@127.0.0.1,[::1]:5433/db?sslmode=prefer", []),
+        ("postgresql://u:p@/db?host=/run/a,/run/b&sslmode=allow", []),
+        ("postgresql://u:p@%2Frun%2Fa/db?sslmode=disable", []),
+        ("postgresql://u:p@db,other:6432/db?sslmode=disable", ["db", "other"]),
+        ("postgresql://u:p@/db?host=db&sslmode=disable", ["db"]),
+    ],
+)
+def test_a_password_may_go_in_clear_on_this_machine_and_to_hosts_that_are_named(
+    folder: Path, url: str, plain: list[str]
+) -> None:
+    loaded = read(folder, f"{SMALLEST}[database]\nplain_hosts = {json.dumps(plain)}", DATABASE_URL=url)
+    assert (loaded.database.plain_hosts, remarks(loaded)) == (tuple(plain), [])
+
+
+def test_a_host_that_only_the_environment_names_is_judged_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql:///gateway?sslmode=disable"
+    assert read(folder, SMALLEST, DATABASE_URL=url).database.url
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert "where db.example has no TLS" in only_fault(folder, SMALLEST, DATABASE_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        ("sslmode=on", "has an sslmode that nobody knows; write verify-full"),
+        ("connect_timeout=soon", "has a connect_timeout that is no number; write whole seconds"),
+        ("sslmode=require&sslrootcert=system", "trusts all that the system trusts, whatever its name; write sslmode="),
+    ],
+)
+def test_a_parameter_of_a_database_url_that_makes_no_sense_is_a_fault(folder: Path, query: str, what: str) -> None:
+    fault = only_fault(folder, SMALLEST, DATABASE_URL=f"postgresql://u:hunter2@db.example/db?{query}")
+    assert fault.startswith(f"database.url: {what}")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("sslmode=require", "sslmode=require does not check who answers: write sslmode=verify-full for db.example"),
+        (
+            "sslmode=verify-ca",
+            "sslmode=verify-ca does not check the name of who answers: write sslmode=verify-full for",
+        ),
+        ("channel_binding=require", "channel_binding is left out: the driver can't; sslmode=verify-full checks who"),
+        ("gssencmode=prefer", "gssencmode is left out: "),
+        ("keepalives_idle=3", "keepalives_idle is left out: "),
+        ("connect_timeout=10", "connect_timeout only shortens the four seconds"),
+        ("target_session_attrs=any", "target_session_attrs is left out: "),
+    ],
+)
+def test_what_a_database_url_asks_in_vain_or_not_enough_is_remarked_with_its_place(
+    folder: Path, query: str, said: str
+) -> None:
+    loaded = read(folder, SMALLEST, DATABASE_URL=f"postgresql://u:hunter2@db.example/db?{query}")
+    (remark,) = remarks(loaded)
+    assert remark.startswith(f"database.url: {said}")
+    assert describe(loaded)["remarks"] == [remark]
+
+
+def test_nothing_is_remarked_of_what_is_heeded_and_enough(folder: Path) -> None:
+    query = (
+        "sslmode=verify-full&sslrootcert=/ca.pem&application_name=gw&options=-c%20a.b%3Dc&target_session_attrs=primary"
+    )
+    assert remarks(read(folder, SMALLEST, DATABASE_URL=f"postgresql://u:p@db.example/db?{query}")) == []
 
 
 SHOWN = 'ca = "ca.crt"\nclient_certificate = "ours.crt"\nclient_key = "file:ours.key"'
@@ -601,11 +697,12 @@ def certified(folder: Path) -> Path:
 
 def test_a_destination_is_known_by_its_ca_and_we_by_our_certificate(certified: Path) -> None:
     text = changed('adapter = "http"', f'adapter = "http"\n{SHOWN}')
-    text = text.replace('tenant = "acme"', f'tenant = "acme"\n{SHOWN}')
+    text = text.replace('tenant = "acme"', f'tenant = "acme"\n{SHOWN}') + '[database]\nca = "ca.crt"'
     loaded = read(certified, text)
     for to in (loaded.newstore, loaded.providers["wms"]):
         files = [certified.resolve() / name for name in ("ca.crt", "ours.crt", "ours.key")]
         assert [to.ca, to.client_certificate, to.client_key] == files
+    assert loaded.database.ca == certified.resolve() / "ca.crt"
     assert "ours.key" not in json.dumps(describe(loaded))
 
 
@@ -676,6 +773,11 @@ def test_a_certificate_that_can_not_be_used_is_a_fault_with_its_file(
     assert re.match(f"newstore.{place}: {what}", fault)
 
 
+def test_a_ca_of_the_database_that_can_not_be_used_is_a_fault_with_its_file(folder: Path) -> None:
+    fault = only_fault(folder, f'{SMALLEST}[database]\nca = "absent"')
+    assert re.fullmatch(r"database\.ca: the file \S+/absent can't be read \(.*\); create it or correct the path", fault)
+
+
 def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folder: Path) -> None:
     text = changed("https://gateway.example.com", "https://gateway.example.com/edge/")
     described = json.loads(json.dumps(describe(read(folder, f'{text}[locations.DC02]\napi_keys = ["env:DC02"]'))))
@@ -705,7 +807,7 @@ def test_the_description_leaves_out_no_setting(folder: Path) -> None:
     described: Any = describe(read(folder, WHOLE))
     shown = {
         Settings: described, NewStore: described["newstore"], Provider: described["providers"]["wms"],
-        Location: described["locations"]["DC01"],
+        Location: described["locations"]["DC01"], Database: described["database"],
     }  # fmt: skip
     for kind, names in shown.items():
         assert {field.name for field in fields(kind)} - {"name", "id"} <= names.keys()

@@ -1,8 +1,15 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from gateway.settings import database_url
 from gateway.settings.secret import MASK
 from gateway.settings.shapes import Listener, Location, NewStore, Provider, Settings
+
+
+def remarks(settings: Settings) -> list[str]:
+    """What these settings say that nobody heeds, or that is weaker than it could be, with its place."""
+    url = settings.database.url
+    return [f"database.url: {each}" for each in database_url.remarks(url.reveal())] if url else []
 
 
 def describe(settings: Settings) -> dict[str, object]:
@@ -17,6 +24,8 @@ def describe(settings: Settings) -> dict[str, object]:
         "database": {
             "url": MASK if settings.database.url else None,
             "data_dir": str(settings.database.data_dir),
+            "ca": _file(settings.database.ca),
+            "plain_hosts": settings.database.plain_hosts,
         },
         "newstore": _newstore(settings.newstore),
         "telemetry": {
@@ -26,6 +35,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "operators": [{"name": each.name, "role": each.role, "token": MASK} for each in settings.operators],
         "providers": {name: _provider(settings, each) for name, each in settings.providers.items()},
         "locations": {name: _location(settings, each) for name, each in settings.locations.items()},
+        "remarks": remarks(settings),
     }
 
 

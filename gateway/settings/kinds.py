@@ -196,8 +196,8 @@ def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
 
 def _is_readable(url: str) -> bool:
     try:
-        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
-        return all(urlsplit(f"//{host}").port != 0 for host in hosts)
+        credentials, _, hosts = urlsplit(url).netloc.rpartition("@")
+        return "@" not in credentials and all(urlsplit(f"//{host}").port != 0 for host in hosts.split(","))
     except ValueError:
         return False
 

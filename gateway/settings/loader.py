@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway import tls
 from gateway.domain.brakes import Brake
 from gateway.domain.commands import OnProviderCancel, SameParcel
-from gateway.settings import kinds
+from gateway.settings import database_url, kinds
 from gateway.settings.kinds import SecretKinds
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
@@ -96,9 +96,20 @@ def _listener(table: Table, port: int) -> Listener:
 
 def _database(table: Table, folder: Path, secrets: SecretKinds) -> Database:
     from_environment = "env:DATABASE_URL" if secrets.environ.get("DATABASE_URL") else None
+    plain_hosts = table.optional("plain_hosts", kinds.words) or ()
+
+    def url(value: object) -> Secret:
+        found = secrets.database_url(value)
+        database_url.judge(found.reveal(), plain_hosts)
+        return found
+
+    ca = table.optional("ca", secrets.file)
+    _note_unusable(table, ca)
     return Database(
-        url=table.optional("url", secrets.database_url, from_environment),
+        url=table.optional("url", url, from_environment),
         data_dir=folder / (table.optional("data_dir", kinds.text) or ".gateway/postgres"),
+        ca=ca,
+        plain_hosts=plain_hosts,
     )
 
 

@@ -41,6 +41,8 @@ class Database:
 
     url: Secret | None
     data_dir: Path
+    ca: Path | None = None
+    plain_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,14 @@ async def test_online_says_that_a_certificate_is_the_reason(config: Path, tmp_pa
     assert found == dict.fromkeys(("newstore", "wms"), f"{told}: name its CA in the settings as ca")
 
 
+def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> None:
+    _, said, _ = checked(config, f"{AWAY}?channel_binding=require")
+    remark = "database.url: channel_binding is left out: the driver can't; sslmode=verify-full checks who answers"
+    assert remark in said.splitlines()
+    _, said, _ = checked(config, f"{AWAY}?channel_binding=require", "--json")
+    assert json.loads(said)["remarks"] == [remark]
+
+
 async def test_online_reaches_newstore_and_every_provider_of_a_running_world(
     tmp_path: Path, database: str, pool: asyncpg.Pool
 ) -> None:

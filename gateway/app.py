@@ -23,6 +23,7 @@ from gateway.inbound.rejoin import rejoin
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
 from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
+from gateway.ledger.sessions import SharedSessions, refuse_shared
 from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
@@ -103,6 +104,8 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
         connect = partial(there.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
         membership = Membership(connect)
+        sessions = partial(refuse_shared, partial(there.connect, command_timeout=_STATEMENT_TIME))
+        await _patiently(there, sessions)
         await _patiently(there, partial(_begin, pool, settings, membership, paused=paused))
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
         newstore, adapters = await _callers(stack, settings)
@@ -235,12 +238,13 @@ async def _asking(settings: Settings, dsn: str) -> AsyncIterator[asyncpg.Connect
     """Ask a database something; whatever it does instead of an answer is `Unreached`, with its place and what to do."""
     there = servers(settings, dsn)
     try:
+        await refuse_shared(partial(there.connect, command_timeout=_STATEMENT_TIME))
         connection = await there.connect(command_timeout=_STATEMENT_TIME)
         try:
             yield connection
         finally:
             await _within(_CLOSE_TIME, connection.close)
-    except migrations.SchemaMismatch as error:
+    except (migrations.SchemaMismatch, SharedSessions) as error:
         raise Unreached(f"{there}: {error}") from error
     except REFUSALS as error:
         raise Unreached(f"{_said(there, error)}; mend it, or database.url or DATABASE_URL") from error

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway import app, migrations, settings
+from gateway.ledger.sessions import refuse_shared
 from gateway.telemetry.logs import log
 
 from .api import Json
@@ -68,7 +69,9 @@ def migrate(config: Config = _HERE) -> None:
     async def main() -> None:
         loaded = settings.load(config, os.environ)
         async with app.database(loaded) as dsn:
-            connection = await app.servers(loaded, dsn).connect()
+            connect = app.servers(loaded, dsn).connect
+            await refuse_shared(connect)
+            connection = await connect()
             try:
                 applied = await migrations.migrate(connection)
             finally:

@@ -26,6 +26,7 @@ _PASSING = (
 )
 _LASTING = (asyncpg.ClientConfigurationError, PermissionError, ssl.SSLError)
 _NO_TLS = "rejected SSL upgrade"  # asyncpg has no type of its own for it
+_NOT_PASSED_ON = "unsupported startup parameter"  # PgBouncer has one type for nearly everything
 
 
 class NoServer(ConnectionError):
@@ -43,7 +44,7 @@ def passes(error: BaseException) -> bool:
     """Tell whether waiting may mend what a database answered: it is away, and nobody has to correct anything."""
     if isinstance(error, NoServer):
         return error.passes
-    if isinstance(error, _LASTING) or _NO_TLS in str(error):
+    if isinstance(error, _LASTING) or _NO_TLS in str(error) or _NOT_PASSED_ON in str(error):
         return isinstance(error, ssl.SSLEOFError)  # hung up in the middle, by one that ends
     return isinstance(error, _PASSING)
 
@@ -92,6 +93,8 @@ class Servers:
 def _remedy(error: Exception) -> str:
     if _NO_TLS in str(error):
         return " (it has no TLS: give it a certificate, or name it in database.plain_hosts)"
+    if _NOT_PASSED_ON in str(error):
+        return " (name it in the pooler's ignore_startup_parameters)"
     if isinstance(error, ssl.SSLCertVerificationError):
         return " (its certificate must name it, and come from database.ca, or from who is trusted by the system)"
     return ""

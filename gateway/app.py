@@ -10,11 +10,10 @@ from importlib.metadata import version
 from platform import python_version
 from typing import Any
 
-import aiohttp
 import asyncpg
 from aiohttp import web
 
-from gateway import migrations, postgres, sweeps
+from gateway import migrations, postgres, sending, sweeps
 from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
@@ -24,11 +23,11 @@ from gateway.inbound.rejoin import rejoin
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
 from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
+from gateway.ledger.sessions import SharedSessions, refuse_shared
 from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter
-from gateway.sending import Checked
 from gateway.settings import Listener, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
@@ -76,12 +75,17 @@ async def database(settings: Settings, on_end: Callable[[], object] = lambda: No
         on_end()
 
     async with postgres.running(settings.database.data_dir, on_end=ended) as dsn:
-        connection = await Servers(dsn).connect()
+        connection = await servers(settings, dsn).connect()
         try:
             await migrations.migrate(connection)
         finally:
             await connection.close()
         yield dsn
+
+
+def servers(settings: Settings, dsn: str) -> Servers:
+    """Give who connects to the database, encrypted as the settings have it."""
+    return Servers(dsn, settings.database.plain_hosts, settings.database.ca)
 
 
 @asynccontextmanager
@@ -93,14 +97,16 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
-        servers = Servers(dsn)
+        there = servers(settings, dsn)
         pool = await asyncpg.create_pool(
-            connect=servers.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
+            connect=there.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
         )
         stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
-        connect = partial(servers.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
+        connect = partial(there.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
         membership = Membership(connect)
-        await _patiently(servers, partial(_begin, pool, settings, membership, paused=paused))
+        sessions = partial(refuse_shared, partial(there.connect, command_timeout=_STATEMENT_TIME))
+        await _patiently(there, sessions)
+        await _patiently(there, partial(_begin, pool, settings, membership, paused=paused))
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
         newstore, adapters = await _callers(stack, settings)
         broke = asyncio.Event()
@@ -132,7 +138,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
 
 
-async def _patiently(servers: Servers, begin: Callable[[], Awaitable[None]]) -> None:
+async def _patiently(there: Servers, begin: Callable[[], Awaitable[None]]) -> None:
     """Begin as soon as the database is there, and say once what is waited for; what no waiting mends is raised."""
     told = False
     while True:
@@ -142,16 +148,16 @@ async def _patiently(servers: Servers, begin: Callable[[], Awaitable[None]]) -> 
             if not passes(error):
                 raise
             if not told:
-                log("database.awaited", servers=_said(servers, error))
+                log("database.awaited", servers=_said(there, error))
                 told = True
             await asyncio.sleep(_POLL)
         else:
             return
 
 
-def _said(servers: Servers, error: Exception) -> str:
+def _said(there: Servers, error: Exception) -> str:
     """Say where the database is, and what it did there."""
-    return str(error) if isinstance(error, NoServer) else f"{servers}: {type(error).__name__}"
+    return str(error) if isinstance(error, NoServer) else f"{there}: {type(error).__name__}"
 
 
 async def _begin(pool: asyncpg.Pool, settings: Settings, membership: Membership, *, paused: bool) -> None:
@@ -173,11 +179,12 @@ async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) 
 
 async def _callers(stack: AsyncExitStack, settings: Settings) -> tuple[Client, dict[str, Adapter]]:
     """Make what calls NewStore, and what calls each provider."""
-    session = await stack.enter_async_context(
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), request_class=Checked, trust_env=False)
-    )
-    adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
-    return Client(session, settings.newstore), adapters
+    adapters = {
+        each.name: ADAPTERS[each.adapter](await stack.enter_async_context(sending.session(each)), each)
+        for each in settings.providers.values()
+    }
+    newstore = await stack.enter_async_context(sending.session(settings.newstore))
+    return Client(newstore, settings.newstore), adapters
 
 
 def collect_rarely() -> None:
@@ -194,7 +201,7 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
     """
     if settings.database.url is None:
         return {}
-    async with _asking(settings.database.url.reveal()) as connection:
+    async with _asking(settings, settings.database.url.reveal()) as connection:
         return await stories.open_elsewhere(connection, list(settings.providers))
 
 
@@ -204,12 +211,13 @@ async def reach(settings: Settings) -> dict[str, str]:
     What failed is said in words, an empty text means reached.
     """
     found: dict[str, str] = {}
-    async with aiohttp.ClientSession() as session:
+    async with AsyncExitStack() as stack:
+        newstore, adapters = await _callers(stack, settings)
         checks: dict[str, Awaitable[None]] = {}
         if settings.database.url is not None:
-            checks["database"] = _check_database(settings.database.url.reveal())
-        checks["newstore"] = Client(session, settings.newstore).check()
-        checks |= {each.name: ADAPTERS[each.adapter](session, each).check() for each in settings.providers.values()}
+            checks["database"] = _check_database(settings, settings.database.url.reveal())
+        checks["newstore"] = newstore.check()
+        checks |= {name: adapter.check() for name, adapter in adapters.items()}
         for name, check in checks.items():
             try:
                 await check
@@ -220,25 +228,26 @@ async def reach(settings: Settings) -> dict[str, str]:
     return found
 
 
-async def _check_database(dsn: str) -> None:
-    async with _asking(dsn) as connection:
+async def _check_database(settings: Settings, dsn: str) -> None:
+    async with _asking(settings, dsn) as connection:
         await migrations.check(connection)
 
 
 @asynccontextmanager
-async def _asking(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def _asking(settings: Settings, dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Ask a database something; whatever it does instead of an answer is `Unreached`, with its place and what to do."""
-    servers = Servers(dsn)
+    there = servers(settings, dsn)
     try:
-        connection = await servers.connect(command_timeout=_STATEMENT_TIME)
+        await refuse_shared(partial(there.connect, command_timeout=_STATEMENT_TIME))
+        connection = await there.connect(command_timeout=_STATEMENT_TIME)
         try:
             yield connection
         finally:
             await _within(_CLOSE_TIME, connection.close)
-    except migrations.SchemaMismatch as error:
-        raise Unreached(f"{servers}: {error}") from error
+    except (migrations.SchemaMismatch, SharedSessions) as error:
+        raise Unreached(f"{there}: {error}") from error
     except REFUSALS as error:
-        raise Unreached(f"{_said(servers, error)}; mend it, or database.url or DATABASE_URL") from error
+        raise Unreached(f"{_said(there, error)}; mend it, or database.url or DATABASE_URL") from error
 
 
 async def _listen(

@@ -133,11 +133,13 @@ def test_the_gateways_settings_lead_to_services(loaded: settings.Settings) -> No
         assert parts.port in LISTENS[parts.hostname or ""], url
 
 
-def test_plain_http_is_allowed_to_the_services_that_are_called_so_and_no_other(loaded: settings.Settings) -> None:
+def test_what_is_plain_is_allowed_to_the_services_that_are_called_so_and_no_other(loaded: settings.Settings) -> None:
     allowed = re.search(r"plain_http_hosts = \[(.*)\]", GATEWAY_TOML)
     assert allowed
-    called = {urlsplit(url).hostname for url in places(loaded)} - {"jaeger"}
+    called = {urlsplit(url).hostname for url in places(loaded)}
     assert set(json.loads(f"[{allowed[1]}]")) == called
+    assert loaded.database.url
+    assert loaded.database.plain_hosts == (urlsplit(loaded.database.url.reveal()).hostname,)
 
 
 @pytest.mark.parametrize("name", OURS)

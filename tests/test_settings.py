@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 
 from gateway.domain.brakes import Brake
-from gateway.settings import Location, NewStore, Provider, Secret, Settings, SettingsError, describe, load
+from gateway.settings import (
+    Database,
+    Location,
+    NewStore,
+    Provider,
+    Secret,
+    Settings,
+    SettingsError,
+    describe,
+    load,
+    remarks,
+)
+from tests.certificates import Authority
 
 EXAMPLE = Path(__file__).parent.parent / "gateway.example.toml"
 
@@ -304,10 +316,25 @@ def test_a_sample_ratio_is_a_share(folder: Path, wrong: str) -> None:
 
 
 @pytest.mark.parametrize("ratio", [0, 1])
-def test_all_or_nothing_may_be_traced_by_a_collector_in_the_clear(folder: Path, ratio: int) -> None:
-    text = f'{WHOLE}[telemetry]\notlp_endpoint = "http://collector:4318/"\nsample_ratio = {ratio}'
+def test_all_or_nothing_may_be_traced_by_a_collector_that_is_named_for_plain_http(folder: Path, ratio: int) -> None:
+    text = f'plain_http_hosts = ["collector"]\n{WHOLE}'
+    text += f'[telemetry]\notlp_endpoint = "http://collector:4318/"\nsample_ratio = {ratio}'
     told = read(folder, text).telemetry
     assert (told.otlp_endpoint, told.sample_ratio) == ("http://collector:4318/", ratio)
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://collector:4318", "would send secrets in the clear; write https://"),
+        ("http://10.0.0.1:4318", "would send secrets in the clear; write https://"),
+        ("https://169.254.169.254", "where a cloud keeps a machine's own keys; write the address of"),
+    ],
+)
+def test_spans_go_to_nobody_in_the_clear_and_to_no_clouds_metadata(folder: Path, url: str, what: str) -> None:
+    fault = only_fault(folder, f'{WHOLE}[telemetry]\notlp_endpoint = "{url}"')
+    assert fault.startswith("telemetry.otlp_endpoint: ")
+    assert what in fault
 
 
 def test_without_the_extra_a_collector_is_a_fault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -525,6 +552,11 @@ def test_http_is_for_loopback_hosts(folder: Path, host: str) -> None:
         ("https://example.com:port", "is not a URL"),
         ("https://[::1", "is not a URL"),
         ("https://user:hunter2hunter2@example.com", "has a user or password"),
+        ("https://169.254.169.254/latest", "leads to 169.254.169.254, where a cloud keeps a machine's own keys"),
+        ("https://[fe80::1]", "leads to fe80::1, a link-local address"),
+        ("https://[::ffff:169.254.1.1]", "leads to ::ffff:169.254.1.1, a link-local address"),
+        ("https://2852039166", "has a number for a host"),
+        ("https://169.254.43518", "has a number for a host"),
         ("https://example.com?key=hunter2hunter2", "has a query or fragment"),
         ("https://example.com/#hunter2hunter2", "has a query or fragment"),
     ],
@@ -562,11 +594,188 @@ def test_a_database_url_that_is_not_postgres_is_a_fault_that_does_not_repeat_it(
     assert "hunter2" not in fault
 
 
-@pytest.mark.parametrize("rest", ["hunter2/hunter@one/db", "hunter2@one:port/db", "hunter2@[::1/db"])
+@pytest.mark.parametrize(
+    "rest", ["hunter2/hunter@one/db", "hunter2@hunter@one/db", "hunter2@one:port/db", "hunter2@[::1/db"]
+)
 def test_a_database_url_that_nobody_could_read_is_a_fault_and_no_traceback(folder: Path, rest: str) -> None:
     fault = only_fault(folder, SMALLEST, DATABASE_URL=f"postgresql://gateway:{rest}")
     assert fault.startswith("database.url: is not a Postgres URL; ")
     assert "hunter2" not in fault
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
+@pytest.mark.parametrize("host", ["db.example", "10.0.0.1:5432", "[2001:db8::1]", "localhost,db.example"])
+def test_a_database_url_that_sends_a_password_in_clear_to_a_network_is_a_fault(
+    folder: Path, mode: str, host: str
+) -> None:
+    url = f"postgresql://gateway:hunter2@{host}/gateway?sslmode={mode}"
+    fault = only_fault(folder, SMALLEST, DATABASE_URL=url)
+    assert re.fullmatch(
+        rf"database\.url: sends the password in clear where \S+ has no TLS \(sslmode={mode}\); "
+        r"write sslmode=verify-full, or name the host in database\.plain_hosts",
+        fault,
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("postgresql://u:p@localhost/db?sslmode=disable", []),
+        ("postgresql://u:p@127.0.0.1,[::1]:5433/db?sslmode=prefer", []),
+        ("postgresql://u:p@/db?host=/run/a,/run/b&sslmode=allow", []),
+        ("postgresql://u:p@%2Frun%2Fa/db?sslmode=disable", []),
+        ("postgresql://u:p@db,other:6432/db?sslmode=disable", ["db", "other"]),
+        ("postgresql://u:p@/db?host=db&sslmode=disable", ["db"]),
+    ],
+)
+def test_a_password_may_go_in_clear_on_this_machine_and_to_hosts_that_are_named(
+    folder: Path, url: str, plain: list[str]
+) -> None:
+    loaded = read(folder, f"{SMALLEST}[database]\nplain_hosts = {json.dumps(plain)}", DATABASE_URL=url)
+    assert (loaded.database.plain_hosts, remarks(loaded)) == (tuple(plain), [])
+
+
+def test_a_host_that_only_the_environment_names_is_judged_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql:///gateway?sslmode=disable"
+    assert read(folder, SMALLEST, DATABASE_URL=url).database.url
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert "where db.example has no TLS" in only_fault(folder, SMALLEST, DATABASE_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        ("sslmode=on", "has an sslmode that nobody knows; write verify-full"),
+        ("connect_timeout=soon", "has a connect_timeout that is no number; write whole seconds"),
+        ("sslmode=require&sslrootcert=system", "trusts all that the system trusts, whatever its name; write sslmode="),
+    ],
+)
+def test_a_parameter_of_a_database_url_that_makes_no_sense_is_a_fault(folder: Path, query: str, what: str) -> None:
+    fault = only_fault(folder, SMALLEST, DATABASE_URL=f"postgresql://u:hunter2@db.example/db?{query}")
+    assert fault.startswith(f"database.url: {what}")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("sslmode=require", "sslmode=require does not check who answers: write sslmode=verify-full for db.example"),
+        (
+            "sslmode=verify-ca",
+            "sslmode=verify-ca does not check the name of who answers: write sslmode=verify-full for",
+        ),
+        ("channel_binding=require", "channel_binding is left out: the driver can't; sslmode=verify-full checks who"),
+        ("gssencmode=prefer", "gssencmode is left out: "),
+        ("keepalives_idle=3", "keepalives_idle is left out: "),
+        ("connect_timeout=10", "connect_timeout only shortens the four seconds"),
+        ("target_session_attrs=any", "target_session_attrs is left out: "),
+    ],
+)
+def test_what_a_database_url_asks_in_vain_or_not_enough_is_remarked_with_its_place(
+    folder: Path, query: str, said: str
+) -> None:
+    loaded = read(folder, SMALLEST, DATABASE_URL=f"postgresql://u:hunter2@db.example/db?{query}")
+    (remark,) = remarks(loaded)
+    assert remark.startswith(f"database.url: {said}")
+    assert describe(loaded)["remarks"] == [remark]
+
+
+def test_nothing_is_remarked_of_what_is_heeded_and_enough(folder: Path) -> None:
+    query = (
+        "sslmode=verify-full&sslrootcert=/ca.pem&application_name=gw&options=-c%20a.b%3Dc&target_session_attrs=primary"
+    )
+    assert remarks(read(folder, SMALLEST, DATABASE_URL=f"postgresql://u:p@db.example/db?{query}")) == []
+
+
+SHOWN = 'ca = "ca.crt"\nclient_certificate = "ours.crt"\nclient_key = "file:ours.key"'
+
+
+@pytest.fixture
+def certified(folder: Path) -> Path:
+    Authority(folder, "ca").issue("ours", "gateway.example")
+    return folder
+
+
+def test_a_destination_is_known_by_its_ca_and_we_by_our_certificate(certified: Path) -> None:
+    text = changed('adapter = "http"', f'adapter = "http"\n{SHOWN}')
+    text = text.replace('tenant = "acme"', f'tenant = "acme"\n{SHOWN}') + '[database]\nca = "ca.crt"'
+    loaded = read(certified, text)
+    for to in (loaded.newstore, loaded.providers["wms"]):
+        files = [certified.resolve() / name for name in ("ca.crt", "ours.crt", "ours.key")]
+        assert [to.ca, to.client_certificate, to.client_key] == files
+    assert loaded.database.ca == certified.resolve() / "ca.crt"
+    assert "ours.key" not in json.dumps(describe(loaded))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "what"),
+    [
+        (
+            '"ca.crt"',
+            '"absent"',
+            "ca",
+            r"the file \S+/absent can't be read \(No such file or directory\); create it or",
+        ),
+        ('"ca.crt"', '"."', "ca", r"the file \S+ can't be read \(Is a directory\); create it or correct the path"),
+        (
+            '"ca.crt"',
+            '"ours.key"',
+            "ca",
+            r"the file \S+/ours.key has no -----BEGIN … CERTIFICATE----- in it; write it as",
+        ),
+        ('"ca.crt"', '"broken"', "ca", r"the file \S+/broken holds a broken certificate; write it anew as PEM"),
+        ('"ours.crt"', '"absent"', "client_certificate", r"the file \S+/absent can't be read"),
+        (
+            '"ours.crt"',
+            '"broken"',
+            "client_certificate",
+            r"the file \S+/broken or the key in \S+/ours.key is broken; write",
+        ),
+        ("file:ours.key", "file:absent", "client_key", r"the file \S+/absent can't be read"),
+        (
+            "file:ours.key",
+            "file:ours.crt",
+            "client_key",
+            r"the file \S+ has no -----BEGIN … PRIVATE KEY----- in it; write",
+        ),
+        (
+            "file:ours.key",
+            "file:another.key",
+            "client_key",
+            r"the file \S+/another.key is not the key of client_certific",
+        ),
+        (
+            "file:ours.key",
+            "file:locked.key",
+            "client_key",
+            r"the file \S+/locked.key is locked by a passphrase; write it",
+        ),
+        ("file:ours.key", "ours.key", "client_key", r"a private key must not stand here itself; write file:PATH"),
+        ("file:ours.key", "env:DC01", "client_key", r"a private key must not stand here itself; write file:PATH"),
+        ('client_key = "file:ours.key"', "", "client_key", r"is missing beside client_certificate; add it, or remove"),
+        (
+            'client_certificate = "ours.crt"',
+            "",
+            "client_certificate",
+            r"is missing beside client_key; add it, or remove",
+        ),
+    ],
+)
+def test_a_certificate_that_can_not_be_used_is_a_fault_with_its_file(
+    certified: Path, old: str, new: str, place: str, what: str
+) -> None:
+    (certified / "broken").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    Authority(certified).issue("another", "gateway.example")
+    (certified / "locked.key").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n")
+    shown = SHOWN.replace(old, new)
+    fault = only_fault(certified, changed('adapter = "http"', f'adapter = "http"\n{shown}'))
+    assert re.match(f"providers.wms.{place}: {what}", fault)
+    fault = only_fault(certified, changed('tenant = "acme"', f'tenant = "acme"\n{shown}'))
+    assert re.match(f"newstore.{place}: {what}", fault)
+
+
+def test_a_ca_of_the_database_that_can_not_be_used_is_a_fault_with_its_file(folder: Path) -> None:
+    fault = only_fault(folder, f'{SMALLEST}[database]\nca = "absent"')
+    assert re.fullmatch(r"database\.ca: the file \S+/absent can't be read \(.*\); create it or correct the path", fault)
 
 
 def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folder: Path) -> None:
@@ -598,7 +807,7 @@ def test_the_description_leaves_out_no_setting(folder: Path) -> None:
     described: Any = describe(read(folder, WHOLE))
     shown = {
         Settings: described, NewStore: described["newstore"], Provider: described["providers"]["wms"],
-        Location: described["locations"]["DC01"],
+        Location: described["locations"]["DC01"], Database: described["database"],
     }  # fmt: skip
     for kind, names in shown.items():
         assert {field.name for field in fields(kind)} - {"name", "id"} <= names.keys()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway import app, migrations, settings
-from gateway.ledger.servers import Servers
+from gateway.ledger.sessions import refuse_shared
 from gateway.telemetry.logs import log
 
 from .api import Json
@@ -67,8 +67,11 @@ def migrate(config: Config = _HERE) -> None:
     """Bring the database to this program's schema."""
 
     async def main() -> None:
-        async with app.database(settings.load(config, os.environ)) as dsn:
-            connection = await Servers(dsn).connect()
+        loaded = settings.load(config, os.environ)
+        async with app.database(loaded) as dsn:
+            connect = app.servers(loaded, dsn).connect
+            await refuse_shared(connect)
+            connection = await connect()
             try:
                 applied = await migrations.migrate(connection)
             finally:
@@ -126,6 +129,8 @@ def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reache
         say("no location: add [locations.ID] for each DC, or NewStore has nothing to call")
     if not loaded.operators:
         say("no operator: add [[operators]], or nobody can use /v1, the command line and the dashboard")
+    for remark in settings.remarks(loaded):
+        say(remark)
     for name, count in strangers.items():
         say(f"{count} open requests belong to {name}, which the settings do not name")
     for name, wrong in reached.items():

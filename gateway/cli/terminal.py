@@ -16,6 +16,7 @@ from rich.text import Text
 
 from gateway.demo.process import GatewayEnded
 from gateway.ledger.servers import NoServer
+from gateway.ledger.sessions import SharedSessions
 from gateway.migrations import SchemaMismatch
 from gateway.postgres import PostgresUnavailable
 from gateway.settings import SettingsError
@@ -35,7 +36,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         import uvloop  # noqa: PLC0415 - not on Windows
 
         return uvloop.run(_cancelled_by_signals(main))
-    except (SettingsError, SchemaMismatch, PostgresUnavailable) as error:
+    except (SettingsError, SchemaMismatch, SharedSessions, PostgresUnavailable) as error:
         raise fault(str(error), 2) from error
     except NoServer as error:
         raise fault(f"no database takes writes: {error}; mend it, or database.url or DATABASE_URL", 1) from error

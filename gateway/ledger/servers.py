@@ -1,11 +1,14 @@
 """The servers that a DSN names, of which one takes writes: whoever that is now is found at each new connection."""
 
 import ssl
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
+
+from gateway.settings.database_url import LOCAL, for_driver, one_by_one, place, seconds
 
 _SECONDS = 4.0  # for all servers together: whoever waits for a commit is answered before long
 
@@ -22,8 +25,8 @@ _PASSING = (
     asyncpg.TransactionRollbackError,
 )
 _LASTING = (asyncpg.ClientConfigurationError, PermissionError, ssl.SSLError)
-_LOCAL = "the local server"
 _NO_TLS = "rejected SSL upgrade"  # asyncpg has no type of its own for it
+_NOT_PASSED_ON = "unsupported startup parameter"  # PgBouncer has one type for nearly everything
 
 
 class NoServer(ConnectionError):
@@ -41,7 +44,7 @@ def passes(error: BaseException) -> bool:
     """Tell whether waiting may mend what a database answered: it is away, and nobody has to correct anything."""
     if isinstance(error, NoServer):
         return error.passes
-    if isinstance(error, _LASTING) or _NO_TLS in str(error):
+    if isinstance(error, _LASTING) or _NO_TLS in str(error) or _NOT_PASSED_ON in str(error):
         return isinstance(error, ssl.SSLEOFError)  # hung up in the middle, by one that ends
     return isinstance(error, _PASSING)
 
@@ -52,12 +55,14 @@ class Servers:
     asyncpg can walk through the hosts of a DSN itself, but one that accepts and never answers uses up all its time.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, plain_hosts: Collection[str] = (), ca: Path | None = None) -> None:
         self._dsns = one_by_one(dsn)
+        self._plain_hosts = plain_hosts
+        self._ca = ca
 
     def __str__(self) -> str:
         """Name the servers without their password."""
-        return ", ".join(map(_place, self._dsns))
+        return ", ".join(map(place, self._dsns))
 
     async def connect(self, *_: Any, **options: Any) -> asyncpg.Connection:
         """Open a connection that may write, with the keywords of `asyncpg.connect`; raises only `NoServer`."""
@@ -68,40 +73,33 @@ class Servers:
                 connection = await self._one(one, options)
             except REFUSALS as error:
                 may_pass |= passes(error) and not _lacks_a_file(one, error)
-                refusals.append(f"{_place(one)}: {type(error).__name__}: {error}")
+                refusals.append(f"{place(one)}: {type(error).__name__}: {error}{_remedy(error)}")
             else:
                 self._dsns.sort(key=one.__ne__)
                 return connection
         raise NoServer("; ".join(refusals), passes=may_pass)
 
-    async def _one(self, dsn: str, options: dict[str, Any]) -> asyncpg.Connection:
-        seconds = _SECONDS / len(self._dsns)
-        return await asyncpg.connect(dsn, timeout=seconds, target_session_attrs=SessionAttribute.read_write, **options)
+    async def _one(self, one: str, options: dict[str, Any]) -> asyncpg.Connection:
+        dsn, encrypted = for_driver(one, self._plain_hosts, self._ca)
+        return await asyncpg.connect(
+            dsn,
+            ssl=encrypted,
+            timeout=seconds(one, _SECONDS / len(self._dsns)),
+            target_session_attrs=SessionAttribute.read_write,
+            **options,
+        )
 
 
-def one_by_one(dsn: str) -> list[str]:
-    """Give a DSN of its own for each host that a DSN names, in its authority or as `host=` and `port=`."""
-    parts = urlsplit(dsn)
-    credentials, at, hosts = parts.netloc.rpartition("@")
-    if hosts:
-        return [parts._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    named = query.get("host", "").split(",")
-    ports = query["port"].split(",") if "port" in query else []
-    if len(ports) != len(named):
-        ports = ports[:1] * len(named)
-    if len(named) == 1:
-        return [dsn]
-    chosen = [{"host": host} | ({"port": ports[n]} if ports else {}) for n, host in enumerate(named)]
-    return [f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(query | one)}" for one in chosen]
+def _remedy(error: Exception) -> str:
+    if _NO_TLS in str(error):
+        return " (it has no TLS: give it a certificate, or name it in database.plain_hosts)"
+    if _NOT_PASSED_ON in str(error):
+        return " (name it in the pooler's ignore_startup_parameters)"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return " (its certificate must name it, and come from database.ca, or from who is trusted by the system)"
+    return ""
 
 
 def _lacks_a_file(dsn: str, error: Exception) -> bool:
     """Tell a certificate that is not there from a socket whose server has not started."""
-    return isinstance(error, FileNotFoundError) and not _place(dsn).startswith(("/", _LOCAL))
-
-
-def _place(dsn: str) -> str:
-    """Name a server without its password."""
-    parts = urlsplit(dsn)
-    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [_LOCAL])[-1]
+    return isinstance(error, FileNotFoundError) and not place(dsn).startswith(("/", LOCAL))

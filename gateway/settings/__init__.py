@@ -1,6 +1,6 @@
 """`gateway.toml` and the environment, read once into frozen values. All faults of the file are named at once."""
 
-from gateway.settings.description import describe
+from gateway.settings.description import describe, remarks
 from gateway.settings.loader import load
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
@@ -28,4 +28,5 @@ __all__ = [
     "Telemetry",
     "describe",
     "load",
+    "remarks",
 ]

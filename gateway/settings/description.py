@@ -1,7 +1,15 @@
 from dataclasses import asdict
+from pathlib import Path
 
+from gateway.settings import database_url
 from gateway.settings.secret import MASK
 from gateway.settings.shapes import Listener, Location, NewStore, Provider, Settings
+
+
+def remarks(settings: Settings) -> list[str]:
+    """What these settings say that nobody heeds, or that is weaker than it could be, with its place."""
+    url = settings.database.url
+    return [f"database.url: {each}" for each in database_url.remarks(url.reveal())] if url else []
 
 
 def describe(settings: Settings) -> dict[str, object]:
@@ -16,6 +24,8 @@ def describe(settings: Settings) -> dict[str, object]:
         "database": {
             "url": MASK if settings.database.url else None,
             "data_dir": str(settings.database.data_dir),
+            "ca": _file(settings.database.ca),
+            "plain_hosts": settings.database.plain_hosts,
         },
         "newstore": _newstore(settings.newstore),
         "telemetry": {
@@ -25,6 +35,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "operators": [{"name": each.name, "role": each.role, "token": MASK} for each in settings.operators],
         "providers": {name: _provider(settings, each) for name, each in settings.providers.items()},
         "locations": {name: _location(settings, each) for name, each in settings.locations.items()},
+        "remarks": remarks(settings),
     }
 
 
@@ -45,6 +56,7 @@ def _newstore(newstore: NewStore) -> dict[str, object]:
         "verify_within": newstore.verify_within,
         "unknown_grace": newstore.unknown_grace,
         "read_back": dict(newstore.read_back),
+        **_tls(newstore),
     }
 
 
@@ -63,7 +75,20 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "withdraw": provider.withdraw,
         "same_parcel": provider.same_parcel,
         "carriers": dict(provider.carriers),
+        **_tls(provider),
     }
+
+
+def _tls(of: NewStore | Provider) -> dict[str, object]:
+    return {
+        "ca": _file(of.ca),
+        "client_certificate": _file(of.client_certificate),
+        "client_key": MASK if of.client_key else None,
+    }
+
+
+def _file(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _location(settings: Settings, location: Location) -> dict[str, object]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from gateway.addresses import forbidden, is_loopback
 from gateway.domain.deliveries import normal
 from gateway.settings.secret import Secret
 
@@ -146,10 +147,8 @@ def tenant(value: object) -> str:
 
 
 def web_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
-    url = collector_url(value)
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not _is_loopback(host) and host not in plain_http_hosts:
+    url, host = _url(value)
+    if urlsplit(url).scheme == "http" and not is_loopback(host) and host not in plain_http_hosts:
         raise Unfit(
             "would send secrets in the clear; write https:// "
             "(http:// is for loopback hosts, and those in plain_http_hosts)"
@@ -157,7 +156,8 @@ def web_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
     return url
 
 
-def collector_url(value: object) -> str:
+def _url(value: object) -> tuple[str, str]:
+    """Read a URL, and the host that it leads to."""
     url = text(value)
     try:
         parts = urlsplit(url)
@@ -170,26 +170,36 @@ def collector_url(value: object) -> str:
         raise Unfit("has a user or password in it; remove it, secrets have their own keys")
     if "?" in url or "#" in url:
         raise Unfit("has a query or fragment; remove everything from ? or # on")
-    return url
+    _judge_address(host)
+    return url, host
+
+
+def _judge_address(host: str) -> None:
+    """Judge an address; what a name leads to is judged when it is called."""
+    if kind := forbidden(host):
+        raise Unfit(f"leads to {host}, {kind}; write the address of the destination itself")
+    if host.replace(".", "").isdecimal() and not _is_address(host):  # 2130706433 is one to some programs
+        raise Unfit("has a number for a host; write a name, or an address such as 192.0.2.7")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
     return web_url(value, plain_http_hosts).rstrip("/")
 
 
-def _has_ports(url: str) -> bool:
+def _is_readable(url: str) -> bool:
     try:
-        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
-        return all(urlsplit(f"//{host}").port != 0 for host in hosts)
+        credentials, _, hosts = urlsplit(url).netloc.rpartition("@")
+        return "@" not in credentials and all(urlsplit(f"//{host}").port != 0 for host in hosts.split(","))
     except ValueError:
         return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class SecretKinds:
@@ -221,12 +231,23 @@ class SecretKinds:
     def database_url(self, value: object) -> Secret:
         """Hosts may be several. A password with a / in it makes a port of its beginning, which an error would tell."""
         url = self._fetch(value)
-        if not url.startswith(("postgresql://", "postgres://")) or not _has_ports(url):
+        if not url.startswith(("postgresql://", "postgres://")) or not _is_readable(url):
             raise Unfit(
                 "is not a Postgres URL; write postgresql://user:password@host:port/database, "
                 "and / # ? @ of the password as %2F %23 %3F %40"
             )
         return Secret(url)
+
+    def file(self, value: object) -> Path:
+        """A file beside the settings."""
+        return self.folder / text(value)
+
+    def key_file(self, value: object) -> Path:
+        """A private key, which only a file may hold: that is how the TLS library reads it."""
+        scheme, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if scheme != "file" or not name:
+            raise Unfit("a private key must not stand here itself; write file:PATH")
+        return self.folder / name
 
     def _fetch(self, value: object) -> str:
         scheme, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway import tls
 from gateway.domain.brakes import Brake
 from gateway.domain.commands import OnProviderCancel, SameParcel
-from gateway.settings import kinds
+from gateway.settings import database_url, kinds
 from gateway.settings.kinds import SecretKinds
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
@@ -79,7 +80,7 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         database=_database(root.table("database"), folder, secrets),
         newstore=_newstore(root.table("newstore"), secrets, plain_http),
         brake=_brake(root.table("brake")),
-        telemetry=_telemetry(root.table("telemetry")),
+        telemetry=_telemetry(root.table("telemetry"), plain_http),
         operators=tuple(_operator(table, secrets) for table in root.rows("operators")),
         providers=MappingProxyType(providers),
         locations=MappingProxyType(locations),
@@ -95,10 +96,41 @@ def _listener(table: Table, port: int) -> Listener:
 
 def _database(table: Table, folder: Path, secrets: SecretKinds) -> Database:
     from_environment = "env:DATABASE_URL" if secrets.environ.get("DATABASE_URL") else None
+    plain_hosts = table.optional("plain_hosts", kinds.words) or ()
+
+    def url(value: object) -> Secret:
+        found = secrets.database_url(value)
+        database_url.judge(found.reveal(), plain_hosts)
+        return found
+
+    ca = table.optional("ca", secrets.file)
+    _note_unusable(table, ca)
     return Database(
-        url=table.optional("url", secrets.database_url, from_environment),
+        url=table.optional("url", url, from_environment),
         data_dir=folder / (table.optional("data_dir", kinds.text) or ".gateway/postgres"),
+        ca=ca,
+        plain_hosts=plain_hosts,
     )
+
+
+def _note_unusable(table: Table, ca: Path | None, certificate: Path | None = None, key: Path | None = None) -> None:
+    try:
+        if ca or certificate:
+            tls.context(ca, certificate, key)
+    except tls.Unusable as unusable:
+        table.fault(unusable.setting, str(unusable))
+
+
+def _certificates(table: Table, secrets: SecretKinds) -> dict[str, Any]:
+    """How a destination is known, and we there."""
+    ca = table.optional("ca", secrets.file)
+    certificate = table.optional("client_certificate", secrets.file)
+    key = table.optional("client_key", secrets.key_file)
+    for here, there in (("client_certificate", "client_key"), ("client_key", "client_certificate")):
+        if here in table and there not in table:
+            table.fault(there, f"is missing beside {here}; add it, or remove {here}")
+    _note_unusable(table, ca, certificate, key)
+    return {"ca": ca, "client_certificate": certificate, "client_key": key}
 
 
 def _brake(table: Table) -> Brake:
@@ -108,8 +140,10 @@ def _brake(table: Table) -> Brake:
     return Brake(**options)
 
 
-def _telemetry(table: Table) -> Telemetry:
-    options: dict[str, Any] = table.given(otlp_endpoint=kinds.collector_url, sample_ratio=kinds.ratio)
+def _telemetry(table: Table, plain_http: Collection[str]) -> Telemetry:
+    options: dict[str, Any] = table.given(
+        otlp_endpoint=partial(kinds.web_url, plain_http_hosts=plain_http), sample_ratio=kinds.ratio
+    )
     if "otlp_endpoint" in options and not all(any(Distribution.discover(name=each)) for each in _TRACING):
         table.fault(
             "otlp_endpoint", "needs what is not installed; run pip install 'newstore-fulfillment-gateway[otel]'"
@@ -135,6 +169,7 @@ def _newstore(table: Table, secrets: SecretKinds, plain_http: Collection[str]) -
         client_id=table.need("client_id", kinds.text),
         client_secret=table.need("client_secret", secrets.key),
         read_back=MappingProxyType(dict.fromkeys(READ_BACK_OPERATIONS, "endpoint") | read_back),
+        **_certificates(table, secrets),
         **options,
     )
 
@@ -185,6 +220,7 @@ def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collect
         api_key=table.need("api_key", secrets.key),
         callback_key=table.optional("callback_key", secrets.key),
         callback_secret=table.optional("callback_secret", secrets.signing_key),
+        **_certificates(table, secrets),
         **options,
     )
 

@@ -41,6 +41,8 @@ class Database:
 
     url: Secret | None
     data_dir: Path
+    ca: Path | None = None
+    plain_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class NewStore:
     verify_within: float = 900.0
     unknown_grace: float = 10.0
     read_back: Mapping[str, str] = field(default_factory=_read_back_everything)
+    ca: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ class Provider:
     same_parcel: SameParcel = SameParcel.ASK
     carriers: Mapping[str, str] = field(default_factory=dict)
     """The provider's name of a carrier, as it is compared -> NewStore's."""
+    ca: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ Event = Literal[
     "dispatch.interrupted",  # likewise
     "sweep.interrupted",  # likewise
     "numbers.unread",  # likewise, at a scrape
+    "collector.refused",  # its name leads where no destination can be: spans are lost
     "library.spoke",  # of a library only the fixed part of what it says
 ]
 _INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "breaker.closed", "read_back.found"})

@@ -6,17 +6,27 @@ Only this module imports OpenTelemetry, and only where a collector is configured
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from importlib.metadata import version
+from socket import getaddrinfo, socket
+from typing import Any
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from gateway.addresses import Forbidden, refuse
 
 from . import metrics
+from .logs import log
 from .trace import Context, Span
 
 _ONE_EXPORT = 2.0  # seconds
@@ -32,7 +42,7 @@ class _Counted(SpanExporter):
     """Count what arrives and what does not."""
 
     def __init__(self, endpoint: str) -> None:
-        self._there = OTLPSpanExporter(endpoint, timeout=_ONE_EXPORT)
+        self._there = OTLPSpanExporter(endpoint, timeout=_ONE_EXPORT, session=_session())
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._there.export(spans)
@@ -42,6 +52,72 @@ class _Counted(SpanExporter):
 
     def shutdown(self) -> None:
         self._there.shutdown()  # type: ignore[no-untyped-call]
+
+
+class _Judged(HTTPConnection):
+    def _new_conn(self) -> socket:
+        _judge_name(self.host)
+        return _judged(self.host, super()._new_conn())
+
+
+class _JudgedSecure(HTTPSConnection):
+    def _new_conn(self) -> socket:
+        _judge_name(self.host)
+        return _judged(self.host, super()._new_conn())
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Judged
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _JudgedSecure
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *options: Any, **more: Any) -> None:
+        super().init_poolmanager(*options, **more)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
+def _judge_name(host: str) -> None:
+    """Refuse before anybody is called."""
+    with suppress(OSError):  # whoever connects says so
+        _judge(host, (str(found[4][0]) for found in getaddrinfo(host, None)))
+
+
+def _judged(host: str, connected: socket) -> socket:
+    """Give a connection back, before its first byte, if the name has not come to lead elsewhere meanwhile."""
+    try:
+        _judge(host, [connected.getpeername()[0]])
+    except Forbidden:
+        connected.close()
+        raise
+    return connected
+
+
+def _judge(host: str, addresses: Iterable[str]) -> None:
+    try:
+        refuse(addresses)
+    except Forbidden:
+        _tell(host)
+        raise
+
+
+@cache
+def _tell(host: str) -> None:
+    """Say once what the exporter keeps to itself."""
+    log("collector.refused", host=host)
+
+
+def _session() -> requests.Session:
+    """Lead to the collector that the settings name, and to no proxy of the environment and nowhere further."""
+    session = requests.Session()
+    session.trust_env = False
+    session.max_redirects = 0
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter())
+    return session
 
 
 @asynccontextmanager

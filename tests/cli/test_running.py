@@ -1,8 +1,10 @@
 # ruff: noqa: ASYNC240  # a test has its loop to itself and may block it
+import asyncio
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from gateway import app, migrations, settings
 from gateway.cli import cli
 from tests import processes
+from tests.certificates import Authority
 from tests.cli import typed as a_person
 from tests.ledger.conftest import writing
 from tests.listening import listening
@@ -110,6 +113,26 @@ async def test_online_a_token_alone_is_no_newstore(config: Path) -> None:
         config.write_text(CONFIG.replace("http://127.0.0.1:9", url))
         found = await app.reach(settings.load(config, KEYS))
     assert found["newstore"] == "newstore.url answered a web page: it is not NewStore's API"
+
+
+async def test_online_says_that_a_certificate_is_the_reason(config: Path, tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*Authority(tmp_path).issue("wms", "localhost"))
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        host = f"localhost:{server.sockets[0].getsockname()[1]}"
+        config.write_text(CONFIG.replace("http://127.0.0.1:9", f"https://{host}"))
+        found = await app.reach(settings.load(config, KEYS))
+    told = f"the certificate of {host} is of an issuer unknown here (unable to get local issuer certificate)"
+    assert found == dict.fromkeys(("newstore", "wms"), f"{told}: name its CA in the settings as ca")
+
+
+def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> None:
+    _, said, _ = checked(config, f"{AWAY}?channel_binding=require")
+    remark = "database.url: channel_binding is left out: the driver can't; sslmode=verify-full checks who answers"
+    assert remark in said.splitlines()
+    _, said, _ = checked(config, f"{AWAY}?channel_binding=require", "--json")
+    assert json.loads(said)["remarks"] == [remark]
 
 
 async def test_online_reaches_newstore_and_every_provider_of_a_running_world(

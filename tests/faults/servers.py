@@ -25,14 +25,15 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 class Server:
     """A server on a data folder of its own; its DSN stays the same from start to start."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] = _NONE) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = _NONE, *, prefer_system: bool = IS_SYSTEM) -> None:
         self.folder = folder
         self.dsn = ""
-        self._settings = settings
+        self.settings = settings
+        self._prefer_system = prefer_system
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
-        run = running(self.folder, durable=False, prefer_system=IS_SYSTEM, settings=self._settings)
+        run = running(self.folder, durable=False, prefer_system=self._prefer_system, settings=self.settings)
         self.dsn = await self._stack.enter_async_context(run)
 
     async def stop(self) -> None:
@@ -73,9 +74,11 @@ class Server:
 
 
 @asynccontextmanager
-async def server(folder: Path, settings: Mapping[str, str] = _NONE) -> AsyncIterator[Server]:
+async def server(
+    folder: Path, settings: Mapping[str, str] = _NONE, *, prefer_system: bool = IS_SYSTEM
+) -> AsyncIterator[Server]:
     """A migrated server."""
-    made = Server(folder, settings)
+    made = Server(folder, settings, prefer_system=prefer_system)
     await made.start()
     try:
         async with made.connected() as connection:

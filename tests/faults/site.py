@@ -1,7 +1,9 @@
 """A site: simulated NewStore and warehouses in this process, gateways as processes of their own behind a balancer."""
 
+import asyncio
 import secrets
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
 from gateway.simulator.warehouse import Warehouse
 from gateway.simulator.warehouse_temperament import Temperament
-from tests.processes import Gateway, gateway
+from tests.processes import GATEWAY, Gateway, gateway, without_database
 
 from .wires import Backend, Balancer
 
@@ -94,6 +96,18 @@ class Site:
         self.gateways.remove(gateway)
         self.balancer.remove(int(gateway.public_url.rpartition(":")[2]))
         return time.monotonic() - started
+
+    async def said(self, *words: str, dsn: str) -> tuple[int, str]:
+        """Run a command of the gateway on this database to its end; gives its exit code and all that it said."""
+        environ = {**without_database(), **self.keys, "DATABASE_URL": dsn}
+        process = await asyncio.create_subprocess_exec(
+            *GATEWAY, *words, "--config", str(self.config), env=environ, stdout=PIPE, stderr=STDOUT
+        )
+        async with asyncio.timeout(30):
+            told, _ = await process.communicate()
+        assert process.returncode is not None
+        assert b"Traceback" not in told
+        return process.returncode, told.decode()
 
     async def post(self, body: Mapping[str, Any]) -> Answer:
         """Send a request as NewStore would, once."""

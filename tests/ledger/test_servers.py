@@ -2,8 +2,9 @@ import asyncpg
 import pytest
 
 from gateway.ledger.entries import LedgerUnavailable
-from gateway.ledger.servers import NoServer, Servers, one_by_one
+from gateway.ledger.servers import NoServer, Servers
 from gateway.ledger.writer import Writer
+from gateway.settings.database_url import one_by_one
 from tests.requests import receive
 
 SOCKETS = "postgresql://u:p@/db?host=/run/a,/run/b"

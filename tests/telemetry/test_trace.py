@@ -23,6 +23,7 @@ from gateway.telemetry import trace
 from gateway.telemetry.logs import log
 from gateway.telemetry.otlp import LAST_EXPORT
 from tests.inbound import event, order
+from tests.listening import listening
 
 from .collector import Collector, collecting
 from .counted import growth
@@ -415,6 +416,35 @@ async def test_spans_are_counted_as_made_and_as_arrived_or_lost(alone: None, col
         await one(f"{collector.url}/nowhere")
     told = {name: grown[f"gateway_spans_total {name}"] for name in ("made", "sent", "lost")}
     assert told == {"made": 2, "sent": 1, "lost": 1}
+
+
+async def test_a_collector_whose_name_leads_to_a_clouds_metadata_is_not_called_and_told_once(
+    alone: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = "http://0xA9FEA9FE:4318"  # resolves to 169.254.169.254 everywhere
+    with growth("gateway_spans_total") as grown:
+        async with trace.exporting(Telemetry(url, 1.0)):
+            span = trace.receive("request.receive", None)
+            trace.about("r-1")
+            trace.end(span, failed=False)
+    assert grown["gateway_spans_total lost"] == 1
+    assert [record.message for record in caplog.records] == ["collector.refused"]
+
+
+async def test_no_span_follows_a_redirect_or_a_proxy_of_the_environment(
+    alone: None, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": f"{collector.url}/v1/traces"})
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with listening(web.post("/elsewhere/v1/traces", elsewhere)) as url:
+        for endpoint in (f"{url}/elsewhere", collector.url):
+            async with trace.exporting(Telemetry(endpoint, 1.0)):
+                span = trace.receive("request.receive", None)
+                trace.about("r-1")
+                trace.end(span, failed=False)
+    assert len(collector.spans) == 1
 
 
 async def test_what_is_logged_of_traced_work_names_its_trace(

@@ -193,14 +193,14 @@ def _more(means: SameParcel, count: int, told: int, *, is_open: bool) -> int | N
 
 
 def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
-    free = _pick(request, said, prefer_accepted=False)
-    short = _shortage(request, said, free)
+    if free := _pick(request, said, prefer_accepted=False):
+        return [UnitsAccepted(free)]  # of others that it names more may have been said since: it comes late
     # What was accepted before may be said again: a provider repeats itself, and a shipment implies acceptance.
     known = Counter(unit.product for unit in request.units if unit.accepted)
-    for product, missing in short.items():
+    for product, missing in _shortage(request, said, ()).items():
         if known[product] < missing:
             return [_not_open(said, product)]
-    return [UnitsAccepted(free)] if free else [_nothing_new(said, is_so=bool(known))]
+    return [_nothing_new(said, is_so=bool(known))]
 
 
 def _ship(request: Request, said: ProviderSaid) -> list[Fact]:

@@ -277,10 +277,10 @@ def _callback_refused(request: Request, fact: CallbackRefused, event: Event) -> 
 
 
 def is_welcome(request: Request, fact: CallbackRefused) -> bool:
-    """Tell whether nobody needs to look: a former provider will not ship, or is late to accept what is proved."""
-    will_not_ship = fact.word in {Word.REJECTED, Word.CANCELLED}
-    is_late = fact.word == Word.ACCEPTED and not request.is_pending
-    return fact.reason == "other_provider" and (will_not_ship or is_late)
+    """Tell whether nobody needs to look: an acceptance is late, or a former provider will not ship."""
+    if fact.word == Word.ACCEPTED:
+        return fact.reason == "units_not_open" or (fact.reason == "other_provider" and not request.is_pending)
+    return fact.reason == "other_provider" and fact.word in {Word.REJECTED, Word.CANCELLED}
 
 
 _MAY_SHIP_TWICE = frozenset({"other_provider", "withdrawn", "another_parcel", "closed"})

@@ -108,9 +108,18 @@ def test_a_negative_quantity_is_refused_and_not_taken_for_a_repetition() -> None
     assert refusal(receive(), said(Word.SHIPPED, items={"TEE": -1})) == "negative_quantity"
 
 
-def test_more_acceptances_than_open_and_accepted_units_are_refused() -> None:
-    request = (receive("r-1", "TEE", "TEE"), reject("TEE"))
-    assert refusal(*request, said(Word.ACCEPTED, items={"TEE": 2})) == "units_not_open"
+def test_an_acceptance_that_comes_after_a_rejection_of_some_accepts_the_others() -> None:
+    request = after(receive("r-1", "TEE", "TEE"), reject("TEE"))
+    late = said(Word.ACCEPTED, items={"TEE": 2})
+    assert [event.fact for event in events(request, late)] == [UnitsAccepted((1,))]
+
+
+@pytest.mark.parametrize("items", [None, {"TEE": 1}, {"TEE": 2}])
+def test_an_acceptance_of_what_was_rejected_wakes_nobody_until_it_ships(items: dict[str, int] | None) -> None:
+    request = after(receive("r-1", "TEE", "TEE"), said(Word.REJECTED, items={"TEE": 2}, reason=NO_STOCK))
+    accepted = after(said(Word.ACCEPTED, items=items), start=request)
+    assert (accepted.units, accepted.failure) == (request.units, None)
+    assert after(said(Word.SHIPPED, items={"TEE": 1}), start=accepted).failure == "callback_refused"
 
 
 def test_a_shipment_takes_the_accepted_units_first() -> None:

@@ -23,6 +23,7 @@ from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
+from gateway.ledger.readiness import Readiness
 from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
 from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
@@ -110,6 +111,9 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
+        readiness = Readiness()
+        writer.on_commit = partial(readiness.note, "writer")
+        membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
         join = partial(rejoin, pool, writer, settings)
         writer.on_received = sweeps.gathered(join)
@@ -117,7 +121,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
-        inside = internal_app(settings, pool, writer, adapters, draining)
+        inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
         outside = public_app(settings, writer, pool, join, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)

@@ -177,6 +177,15 @@ DATABASE = Row(
     "Postgres",
     (
         Panel(
+            "Gateways that can't commit, by why",
+            "How many fail at a commit or a heartbeat; each tries again by itself, and /readyz says it in a sentence.",
+            "short",
+            (Query("sum by (reason) (gateway_commits_failing)", "{{reason}}"),),
+            "CommitsFailing",
+            "stacked",
+            bad_from=1,
+        ),
+        Panel(
             "Connections of the pool",
             "Busy near the size of the pool: readers wait.",
             "short",

@@ -146,6 +146,9 @@ BATCH_COMMANDS = _histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
 COMMIT_SECONDS = _histogram("gateway_commit_seconds", "To read, decide and commit one batch", buckets=_QUICK)
+COMMITS_FAILING = _gauge(
+    "gateway_commits_failing", "1 while the last commit of a process, or its heartbeat, failed, by why", "reason"
+)
 WRITER_WAITING = _gauge("gateway_writer_waiting", "Commands that wait for the writer")
 
 # Dispatch.

@@ -35,6 +35,7 @@ _ATTEMPTS = 'gateway_attempts_total{destination="%s",operation="ship",class="%s"
 _READS = (
     'gateway_attempts_total{destination="newstore",operation="read_shipment",class="%s",job="gateway",instance="a"}'
 )
+_FAILING = 'gateway_commits_failing{reason="%s",instance="%s"}'
 _OLDEST_WAITING = 'gateway_oldest_waiting_seconds{destination="%s"}'
 _RECEIVED = 'gateway_received_requests_total{location="%s"}'
 _TOKEN = 'gateway_newstore_token_expiry_timestamp_seconds{instance="a"}'
@@ -284,6 +285,21 @@ CASES: dict[str, Case] = {
         "7m",
         ({"table": "events"},),
         ({'gateway_default_partition_rows{table="events"}': "0+0x10"},),
+    ),
+    "CommitsFailing": Case(
+        {_FAILING % ("full_disk", "a"): "0 1+0x10", _FAILING % ("away", "b"): "0 0 1+0x10"},
+        "6m",
+        ({"reason": "full_disk"}, {"reason": "away"}),
+        (
+            {_FAILING % ("full_disk", "a"): "0 1+0x10", _FAILING % ("full_disk", "b"): "0+0x10"},
+            {_FAILING % ("full_disk", "a"): "0 1 0 1 0 1 0+0x10"},
+        ),
+    ),
+    "GatewayCommitsFailing": Case(
+        {_FAILING % ("away", "a"): "1+0x10", _FAILING % ("away", "b"): "0+0x10"},
+        "7m",
+        ({"instance": "a", "reason": "away"},),
+        ({_FAILING % ("away", "a"): "1 1 1 0+0x10", _FAILING % ("away", "b"): "0+0x10"},),
     ),
     "Watchdog": Case({}, "1m", ({},), ()),
 }

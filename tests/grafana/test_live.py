@@ -32,6 +32,7 @@ MAY_BE_EMPTY = {
     "operations: Dead calls, by operation: {{destination}} {{operation}}": "nothing dies in this traffic",
     "destinations: Dead: {{destination}} {{operation}}": "nothing dies in this traffic",
     "road: Last hour beside the same hour of last week: {{location}} last week": "there was no last week",
+    "gateway: Room left on the disk: {{instance}}": "the database is not the gateway's own",
     "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
 }
 """Expressions that this traffic need not fill, and why."""

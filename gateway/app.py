@@ -14,7 +14,7 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 
-from gateway import migrations, postgres, sweeps
+from gateway import grants, migrations, postgres, sweeps
 from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
@@ -161,6 +161,7 @@ def _said(servers: Servers, error: Exception) -> str:
 async def _begin(pool: asyncpg.Pool, settings: Settings, membership: Membership, *, paused: bool) -> None:
     """Make ready a database that this program can run on; what was done before is found done."""
     async with pool.acquire() as connection:
+        await grants.check(connection)
         await migrations.check(connection)
     await sweeps.ensure_partitions(pool)
     await _place_holds(pool, settings, paused=paused)
@@ -226,6 +227,7 @@ async def reach(settings: Settings) -> dict[str, str]:
 
 async def _check_database(dsn: str) -> None:
     async with _asking(dsn) as connection:
+        await grants.check(connection)
         await migrations.check(connection)
 
 

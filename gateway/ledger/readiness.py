@@ -89,5 +89,5 @@ def sentence(error: BaseException) -> str:
     """Say what an error of the database means, and what to do."""
     kind = why(error)
     if kind is Why.MISSING_GRANT:  # Postgres names a table of ours, and no data
-        return f"{_SENTENCES[kind]}: {error}"
+        return f"{_SENTENCES[kind]} ({error}); as the owner of the tables, run `gateway migrate --grant-to` our role"
     return _SENTENCES[kind]

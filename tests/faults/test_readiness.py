@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from gateway.grants import give
 from gateway.simulator.orders import orders
 from tests.processes import until
 
@@ -16,10 +17,6 @@ from .servers import Server, server
 from .site import Site, site
 
 STREAM = orders(seed=11)
-RIGHTS = """
-CREATE ROLE least LOGIN PASSWORD 'least';
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO least
-"""
 
 
 @pytest.fixture
@@ -108,14 +105,14 @@ async def least(postgres: Server) -> AsyncIterator[tuple[asyncpg.Connection, str
     """The owner's connection, and the DSN of a role that has rights and owns nothing."""
     parts = urlsplit(postgres.dsn)
     async with postgres.connected() as owner:
-        await owner.execute(RIGHTS)
+        await owner.execute("CREATE ROLE least LOGIN PASSWORD 'least'")
+        await give(owner, "least")
         yield owner, parts._replace(netloc="least:least@").geturl()
 
 
 @pytest.mark.parametrize(("right", "table"), [("INSERT", "audit"), ("UPDATE", "processes")])
 async def test_a_grant_that_is_taken_away_is_told_by_its_table(folder: Path, right: str, table: str) -> None:
     async with server(folder / "a") as postgres, least(postgres) as (owner, dsn), site(folder, dsn) as at:
-        await owner.execute("ALTER FUNCTION ensure_partitions SECURITY DEFINER")
         await at.start()
         await until(lambda: is_ready(at))
         await owner.execute(f"REVOKE {right} ON {table} FROM least")

@@ -55,13 +55,13 @@ class Readiness:
     """What keeps this process from committing now, by who met it."""
 
     def __init__(self) -> None:
-        self._failing: dict[str, BaseException] = {}
+        self._failing: dict[str, tuple[Why, str]] = {}  # not the errors: each holds on to a whole batch
         self._show()
 
     def note(self, who: str, error: BaseException | None) -> None:
         """Take down how `who` last fared."""
         if error is not None:
-            self._failing[who] = error
+            self._failing[who] = why(error), sentence(error)
         elif self._failing.pop(who, None) is None:
             return
         self._show()
@@ -69,10 +69,10 @@ class Readiness:
     @property
     def reason(self) -> str | None:
         """Say in a sentence what is wrong; None while commits succeed."""
-        return next(map(sentence, self._failing.values()), None)
+        return next((told for _, told in self._failing.values()), None)
 
     def _show(self) -> None:
-        found = {why(error) for error in self._failing.values()}
+        found = {kind for kind, _ in self._failing.values()}
         for each in Why:
             metrics.of(metrics.COMMITS_FAILING, each).set(each in found)
 

@@ -54,11 +54,13 @@ prometheus:
 # What is there is kept.
 secrets:
 	@mkdir -p $(SECRETS) && chmod 700 $(SECRETS)
-	@for name in postgres_password newstore_client_secret operator_token grafana_password quick_api_key \
+	@for name in postgres_password serve_password newstore_client_secret operator_token grafana_password quick_api_key \
 	  quick_callback_key flaky_api_key flaky_callback_key dc01_api_key dc02_api_key; do \
 	  [ -s $(SECRETS)/$$name ] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >$(SECRETS)/$$name; done
-	@[ -s $(SECRETS)/database_url ] || printf 'postgresql://gateway:%s@postgres:5432/gateway' \
-	  "$$(cat $(SECRETS)/postgres_password)" >$(SECRETS)/database_url
+	@[ -s $(SECRETS)/database_url ] || printf 'postgresql://gateway_serve:%s@postgres:5432/gateway' \
+	  "$$(cat $(SECRETS)/serve_password)" >$(SECRETS)/database_url
+	@[ -s $(SECRETS)/owner_database_url ] || printf 'postgresql://gateway:%s@postgres:5432/gateway' \
+	  "$$(cat $(SECRETS)/postgres_password)" >$(SECRETS)/owner_database_url
 	@chmod 444 $(SECRETS)/*
 
 soak: $(READY)

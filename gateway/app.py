@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
-from gateway import migrations, postgres, sending, sweeps
+from gateway import grants, migrations, postgres, sending, sweeps
 from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
@@ -22,6 +22,7 @@ from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
+from gateway.ledger.readiness import Readiness
 from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
 from gateway.ledger.sessions import SharedSessions, refuse_shared
 from gateway.ledger.writer import Writer
@@ -116,6 +117,9 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
+        readiness = Readiness()
+        writer.on_commit = partial(readiness.note, "writer")
+        membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
         join = partial(rejoin, pool, writer, settings)
         writer.on_received = sweeps.gathered(join)
@@ -123,7 +127,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
-        inside = internal_app(settings, pool, writer, adapters, draining)
+        inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
         outside = public_app(settings, writer, pool, join, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
@@ -163,6 +167,7 @@ def _said(there: Servers, error: Exception) -> str:
 async def _begin(pool: asyncpg.Pool, settings: Settings, membership: Membership, *, paused: bool) -> None:
     """Make ready a database that this program can run on; what was done before is found done."""
     async with pool.acquire() as connection:
+        await grants.check(connection)
         await migrations.check(connection)
     await sweeps.ensure_partitions(pool)
     await _place_holds(pool, settings, paused=paused)
@@ -230,6 +235,7 @@ async def reach(settings: Settings) -> dict[str, str]:
 
 async def _check_database(settings: Settings, dsn: str) -> None:
     async with _asking(settings, dsn) as connection:
+        await grants.check(connection)
         await migrations.check(connection)
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PROGRAM = 2
 """This program's number: raise it when an older program could not run on the newest migration."""
 
+GRANTS = "grants.sql"
+"""No migration: what the role that serves may do, in the same folder."""
+
 _LOCK = 0x6761_7465  # one migrator at a time
 _FILE_NAME = re.compile(r"(\d{4})_\w+\.sql", re.ASCII)
 _OLDEST_PROGRAM = re.compile(r"(?:--.*\n|\s*\n)*?-- oldest program: (\d+)\s*$", re.MULTILINE)
@@ -48,7 +51,8 @@ def sql_folder() -> Path:
 
 def read(folder: Path) -> list[Migration]:
     migrations = []
-    for number, file in enumerate(sorted(folder.glob("*.sql")), start=1):
+    files = sorted(file for file in folder.glob("*.sql") if file.name != GRANTS)
+    for number, file in enumerate(files, start=1):
         named = _FILE_NAME.fullmatch(file.name)
         if named is None or int(named[1]) != number:
             raise SchemaMismatch(f"{file}: name it {number:04}_what_it_does.sql, numbers have no gaps and no twins")

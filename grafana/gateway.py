@@ -165,6 +165,38 @@ PROCESSES = Row(
             "/d/gateway-road",
         ),
         Panel(
+            "Processor",
+            "Cores in use.",
+            "short",
+            (Query(f"sum by (instance) (rate(process_cpu_seconds_total{_RATE}))", "{{instance}}"),),
+            "AcksBurnFast",
+        ),
+        Panel(
+            "Memory",
+            "In use, and asked for.",
+            "bytes",
+            (
+                Query("sum by (instance) (process_resident_memory_bytes)", "{{instance}} in use"),
+                Query("sum by (instance) (process_virtual_memory_bytes)", "{{instance}} asked for"),
+            ),
+            "GatewayDown",
+        ),
+        Panel(
+            "Open files and sockets, of those it may open",
+            "At 100 % nobody gets a connection any more.",
+            "percentunit",
+            (Query("max by (instance) (process_open_fds / process_max_fds)", "{{instance}}"),),
+            "GatewayDown",
+            bad_from=0.8,
+        ),
+        Panel(
+            "Running for",
+            "Since the process began.",
+            "s",
+            (Query("time() - max by (instance) (process_start_time_seconds)", "{{instance}}"),),
+            "GatewayDown",
+        ),
+        Panel(
             "Scraped",
             "1 while a gateway answers Prometheus.",
             "bool_yes_no",
@@ -176,6 +208,15 @@ PROCESSES = Row(
 DATABASE = Row(
     "Postgres",
     (
+        Panel(
+            "Gateways that can't commit, by why",
+            "How many fail at a commit or a heartbeat; each tries again by itself, and /readyz says it in a sentence.",
+            "short",
+            (Query("sum by (reason) (gateway_commits_failing)", "{{reason}}"),),
+            "CommitsFailing",
+            "stacked",
+            bad_from=1,
+        ),
         Panel(
             "Connections of the pool",
             "Busy near the size of the pool: readers wait.",
@@ -198,6 +239,27 @@ DATABASE = Row(
             (Query("max by (instance) (gateway_numbers_seconds)", "{{instance}}"),),
             "DatabaseAway",
             bad_from=0.05,
+        ),
+        Panel(
+            "Size of the database",
+            "What it takes of its disk, without its log.",
+            "bytes",
+            (Query("max(gateway_database_bytes)", "size"),),
+            "DiskFillsUp",
+        ),
+        Panel(
+            "Room left on the disk",
+            "Of our own Postgres; of another one its operators watch the disk.",
+            "bytes",
+            (Query("min by (instance) (gateway_free_disk_bytes)", "{{instance}}"),),
+            "DiskFillsUp",
+        ),
+        Panel(
+            "Connections left",
+            "What Postgres would still give; one more gateway takes up to 19.",
+            "short",
+            (Query("min(gateway_connections_left)", "left"),),
+            "ConnectionsRunOut",
         ),
         Panel(
             "Age of the numbers",

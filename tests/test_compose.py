@@ -1,15 +1,19 @@
 """What can be known of the containers without an engine: that file, settings, commands and mounts agree."""
 
+import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import typer.main
@@ -17,6 +21,7 @@ import yaml
 
 from gateway import settings
 from gateway.cli import cli
+from gateway.postgres import find_binaries
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -24,6 +29,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if "build" in each}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SETTINGS = "./gateway/demo/containers.toml"
+ROLES = ROOT / "gateway/demo/roles.sql"
 GATEWAY_TOML = (ROOT / SETTINGS).read_text()
 LISTENS = {
     "postgres": {5432}, "gateway": {8080, 8081}, "newstore": {8090}, "warehouse-quick": {8091},
@@ -36,6 +42,12 @@ THEIR_NAMES = {
     "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH", "GF_ANALYTICS_REPORTING_ENABLED", "GF_ANALYTICS_CHECK_FOR_UPDATES",
     "COLLECTOR_OTLP_ENABLED",
 }  # fmt: skip
+
+
+def secrets_of(service: dict[str, Any]) -> dict[str, str]:
+    """The names that a service's secrets have inside it, and of which file each is."""
+    given = [each if isinstance(each, dict) else {"source": each} for each in service.get("secrets", ())]
+    return {str(each.get("target", each["source"])): each["source"] for each in given}
 
 
 def make_secrets(folder: Path) -> None:
@@ -96,8 +108,9 @@ def test_the_secrets_are_made_and_are_those_that_are_used(tmp_path: Path) -> Non
     made = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert set(made) == set(COMPOSE["secrets"])
     assert {each["file"] for each in COMPOSE["secrets"].values()} == {f"./.gateway/secrets/{name}" for name in made}
-    assert set().union(*(service.get("secrets", ()) for service in SERVICES.values())) == set(made)
-    assert made["postgres_password"].strip() in made["database_url"]
+    assert {source for service in SERVICES.values() for source in secrets_of(service).values()} == set(made)
+    assert made["postgres_password"].strip() in made["owner_database_url"]
+    assert made["serve_password"].strip() in made["database_url"]
     make_secrets(tmp_path)
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == made
     assert ".gateway/" in (ROOT / ".gitignore").read_text().splitlines()
@@ -108,7 +121,32 @@ def test_a_service_has_each_secret_that_it_reads(name: str) -> None:
     service = SERVICES[name]
     said = json.dumps([service.get("command"), service.get("environment")])
     said += GATEWAY_TOML if SETTINGS in str(service.get("volumes")) else ""
-    assert set(re.findall(r"/run/secrets/(\w+)", said)) == set(service.get("secrets", ()))
+    said += ROLES.read_text() if ROLES.name in str(service.get("volumes")) else ""
+    assert set(re.findall(r"/run/secrets/(\w+)", said)) == set(secrets_of(service))
+
+
+async def test_what_migrates_owns_the_tables_and_what_serves_is_granted_the_rest(tmp_path: Path, postgres: str) -> None:
+    make_secrets(tmp_path)
+    said = {
+        name: (tmp_path / secrets_of(SERVICES[name])["database_url"]).read_text() for name in ("migrate", "gateway")
+    }
+    users = {name: urlsplit(url).username or "" for name, url in said.items()}
+    assert users["migrate"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    assert SERVICES["migrate"]["command"] == ["migrate", f"--grant-to={users['gateway']}"]
+    assert f"./{ROLES.relative_to(ROOT)}:/docker-entrypoint-initdb.d/roles.sql:ro" in SERVICES["postgres"]["volumes"]
+    roles = ROLES.read_text().replace("/run/secrets", str(tmp_path))
+    psql = find_binaries(prefer_system=os.environ.get("GATEWAY_TEST_PG") == "system") / "psql"
+    words = [psql, postgres, "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-q", "-f", "-"]
+    try:
+        await asyncio.to_thread(partial(subprocess.run, words, input=roles, text=True, check=True))
+        parts = urlsplit(postgres)
+        login = f"{users['gateway']}:{urlsplit(said['gateway']).password}@{parts.netloc.rpartition('@')[2]}"
+        connection = await asyncpg.connect(parts._replace(netloc=login).geturl())
+        await connection.close()
+    finally:
+        connection = await asyncpg.connect(postgres)
+        await connection.execute(f"DROP ROLE IF EXISTS {users['gateway']}")
+        await connection.close()
 
 
 @pytest.fixture

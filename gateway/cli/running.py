@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import app, migrations, settings
+from gateway import app, grants, migrations, settings
 from gateway.ledger.sessions import refuse_shared
 from gateway.telemetry.logs import log
 
@@ -63,8 +63,13 @@ async def _any(*tasks: asyncio.Task[Any]) -> None:
 
 
 @commands.command()
-def migrate(config: Config = _HERE) -> None:
-    """Bring the database to this program's schema."""
+def migrate(
+    config: Config = _HERE,
+    grant_to: Annotated[
+        str | None, typer.Option(metavar="ROLE", help="Give this role what `serve` needs, and nothing else.")
+    ] = None,
+) -> None:
+    """Bring the database to this program's schema, as the owner of its tables."""
 
     async def main() -> None:
         loaded = settings.load(config, os.environ)
@@ -74,12 +79,16 @@ def migrate(config: Config = _HERE) -> None:
             connection = await connect()
             try:
                 applied = await migrations.migrate(connection)
+                if grant_to:
+                    await grants.give(connection, grant_to)
             finally:
                 await connection.close()
         for each in applied:
             say(f"applied {each.name}")
         if not applied:
             say("nothing to apply: the schema is this program's")
+        if grant_to:
+            say(f"{grant_to} may serve")
 
     run(main())
 

@@ -10,7 +10,8 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from gateway.ledger import audit, listing
 from gateway.ledger.numbers import Numbers
-from gateway.ledger.writer import Writer
+from gateway.ledger.readiness import Readiness, sentence
+from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
 from gateway.telemetry import metrics
@@ -24,16 +25,17 @@ from .held import list_holds, place_hold, release_hold
 from .kept import reveal, show_bodies
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
-from .problems import Problem, name_no_version, problems, unavailable
+from .problems import Problem, name_no_version, not_ready, problems
 from .quarantined import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
 from .queries import filters_of, id_of, limit_of, no_such_request, number_of, place_of
 
 NUMBERS = web.AppKey("numbers", Numbers)
+READINESS = web.AppKey("readiness", Readiness)
 
 _OPENMETRICS = "application/openmetrics-text"
 _READ_SECONDS = 10.0
 _READY_SECONDS = 2.0
-_ONLY_READS = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
+_ANSWERS = "SELECT"
 
 
 def internal_app(
@@ -42,11 +44,14 @@ def internal_app(
     writer: Writer,
     adapters: Mapping[str, Adapter],
     draining: asyncio.Event | None = None,
+    *,
+    readiness: Readiness | None = None,
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
     app.on_response_prepare.append(name_no_version)
     app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event())
+    app[READINESS] = readiness or Readiness()
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
     app.add_routes(
@@ -124,9 +129,13 @@ async def readyz(request: web.Request) -> web.Response:
     """Say whether this process can store anything, and means to go on doing so."""
     desk = request.app[DESK]
     if desk.draining.is_set():
-        raise Problem(503, "this process is about to stop; send to another one", Retry_After="1")
-    if await within(_READY_SECONDS, desk.pool.fetchval(_ONLY_READS)):
-        raise unavailable()
+        raise not_ready("this process is about to stop; send to another one")
+    if reason := request.app[READINESS].reason:
+        raise not_ready(reason)
+    try:
+        await within(_READY_SECONDS, desk.pool.execute(_ANSWERS))
+    except DATABASE_AWAY as error:
+        raise not_ready(sentence(error)) from error
     return web.Response(text="ready\n")
 
 

@@ -43,6 +43,11 @@ def unavailable() -> Problem:
     return Problem(503, detail, Retry_After=str(randint(1, 5)))  # noqa: S311 - jitter
 
 
+def not_ready(reason: str) -> Problem:
+    """Say why this process can't store anything, to whoever chooses where to send."""
+    return Problem(503, reason, Retry_After="1")
+
+
 def answer(problem: Problem, **more: str) -> web.Response:
     """Write a problem as a response."""
     title = HTTPStatus(problem.status).phrase

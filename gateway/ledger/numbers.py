@@ -1,6 +1,7 @@
 """What `/metrics` tells of the database: one statement over the partial indexes of what is open, never over the log."""
 
 import asyncio
+import os
 from collections.abc import Collection, Iterator
 from time import monotonic, perf_counter
 
@@ -142,6 +143,16 @@ SELECT name, labels, value::float8 FROM (
     UNION ALL
     SELECT 'gateway_processes', ARRAY[]::text[], count(*)
     FROM processes WHERE heartbeat_at > clock_timestamp() - interval '10 s'
+    UNION ALL
+    SELECT 'gateway_database_bytes', ARRAY[]::text[], pg_database_size(current_database())
+    UNION ALL
+    SELECT 'gateway_connections_left', ARRAY[]::text[], greatest(0, most - kept - (
+        -- of others' sessions a role without privileges is told no more than that they are there
+        SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' OR backend_type IS NULL AND usesysid IS NOT NULL))
+    FROM (SELECT current_setting('max_connections')::int AS most,
+        current_setting('superuser_reserved_connections')::int
+            + coalesce(current_setting('reserved_connections', true), '0')::int AS kept) server
 ) AS series(name, labels, value)
 """
 
@@ -165,6 +176,7 @@ class Numbers:
         self._pool = pool
         self._zeros = dict.fromkeys(_always(settings), 0.0)
         self._providers = settings.providers
+        self._own = None if settings.database.url is not None else settings.database.data_dir
         self._reading: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
 
@@ -181,6 +193,9 @@ class Numbers:
         size, idle = self._pool.get_size(), self._pool.get_idle_size()
         metrics.POOL_CONNECTIONS.labels("idle").set(idle)
         metrics.POOL_CONNECTIONS.labels("busy").set(size - idle)
+        if self._own is not None:
+            disk = os.statvfs(self._own)
+            metrics.FREE_DISK.labels(str(self._own)).set(disk.f_bavail * disk.f_frsize)
 
     async def close(self) -> None:
         """Give up what is being read."""

@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 from datetime import datetime
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from gateway.domain.deliveries import HARMLESS
 from gateway.telemetry import metrics
@@ -14,6 +15,9 @@ from gateway.telemetry.logs import log
 
 from .connections import Connect, Connection
 from .writer import DATABASE_AWAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BEAT = 0.5  # seconds
 _SILENT = 1.2  # seconds without a heartbeat after which a process without its lock counts as dead
@@ -72,6 +76,7 @@ class Membership:
         self._connection: Connection | None = None
         self._broke = asyncio.Event()
         self._beat_at = 0.0
+        self.on_beat: Callable[[Exception | None], None] = lambda _error: None  # how a heartbeat went
         self.owner = ""
         self.back_at: datetime | None = None
         """When it last came back, by the database's clock: others may have been cut off as well."""
@@ -117,6 +122,9 @@ class Membership:
             except DATABASE_AWAY as error:
                 log("membership.lost", error, process=self.owner)
                 self._drop()
+                self.on_beat(error)
+            else:
+                self.on_beat(None)
 
     async def _beat(self) -> None:
         if self._connection is not None and self._connection.is_closed():

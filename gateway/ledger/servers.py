@@ -32,12 +32,13 @@ _NOT_PASSED_ON = "unsupported startup parameter"  # PgBouncer has one type for n
 class NoServer(ConnectionError):
     """None of the servers takes writes now; the text says for each what it did.
 
-    `passes`: one of them may do so later, by itself.
+    `passes`: one of them may do so later, by itself. `refusals`: what each did, as it was raised.
     """
 
-    def __init__(self, text: str, *, passes: bool = True) -> None:
+    def __init__(self, text: str, *, passes: bool = True, refusals: tuple[Exception, ...] = ()) -> None:
         super().__init__(text)
         self.passes = passes
+        self.refusals = refusals
 
 
 def passes(error: BaseException) -> bool:
@@ -67,6 +68,7 @@ class Servers:
     async def connect(self, *_: Any, **options: Any) -> asyncpg.Connection:
         """Open a connection that may write, with the keywords of `asyncpg.connect`; raises only `NoServer`."""
         refusals: list[str] = []
+        errors: list[Exception] = []
         may_pass = False
         for one in list(self._dsns):
             try:
@@ -74,10 +76,11 @@ class Servers:
             except REFUSALS as error:
                 may_pass |= passes(error) and not _lacks_a_file(one, error)
                 refusals.append(f"{place(one)}: {type(error).__name__}: {error}{_remedy(error)}")
+                errors.append(error)
             else:
                 self._dsns.sort(key=one.__ne__)
                 return connection
-        raise NoServer("; ".join(refusals), passes=may_pass)
+        raise NoServer("; ".join(refusals), passes=may_pass, refusals=tuple(errors))
 
     async def _one(self, one: str, options: dict[str, Any]) -> asyncpg.Connection:
         dsn, encrypted = for_driver(one, self._plain_hosts, self._ca)

@@ -18,7 +18,7 @@ from gateway.telemetry import metrics, passing, trace
 from gateway.telemetry.logs import log
 
 from . import codec, stories
-from .commit import Place
+from .commit import Batch, Place
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
 from .plan import Held, Plan, place
 from .servers import NoServer
@@ -29,6 +29,8 @@ _MOST_WAITING = 20_000
 _MOST_WAITING_BYTES = 256 * 1024 * 1024
 _MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
+_REHEARSE = 2.0  # seconds without a commit after which the writer tries whether it still could
+_REHEARSE_AGAIN = 0.5  # likewise, while it could not
 _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
 
 DATABASE_AWAY = (
@@ -50,6 +52,9 @@ DATABASE_AWAY = (
 # The statement is long and its inputs always alike: planning it for each batch costs more than running it. The plan
 # may be made while the tables are empty, and has to do when half a million calls wait.
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off"
+
+# A commit may fit into what its tables have; this needs new room, leaves nothing behind, and asks for no right.
+_TAKE_ROOM = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)"
 
 _READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
@@ -92,12 +97,14 @@ class Writer:
         self._settlements: deque[Entry] = deque()
         self._waiting_bytes = 0  # of commands whose sender may be told to come again
         self._writing: list[Entry] = []
+        self._is_failing = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.on_ready: Callable[[], None] = lambda: None  # calls are owed that were not before
         self.on_received: Callable[[list[str]], None] = lambda _ids: None  # these requests are new
         self.on_batch: Callable[[int, float], None] = lambda _size, _seconds: None  # a commit of this size and time
+        self.on_commit: Callable[[Exception | None], None] = lambda _error: None  # how it went, in earnest or tried
         self.on_away: Callable[[], Awaitable[object]] = _nobody  # whoever else holds connections may want new ones
 
     @property
@@ -147,7 +154,9 @@ class Writer:
         watching = asyncio.create_task(self._watch())
         try:
             while True:
-                await self._wake.wait()
+                if not await self._is_woken():
+                    await self._rehearse()
+                    continue
                 self._wake.clear()
                 self._idle.clear()
                 while batch := self._next():
@@ -159,6 +168,45 @@ class Writer:
             watching.cancel()
             if self._connection is not None:
                 self._connection.terminate()
+
+    async def _is_woken(self) -> bool:
+        """Wait for a command, for as long as it is known without one whether commits succeed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REHEARSE_AGAIN if self._is_failing else _REHEARSE):
+                return await self._wake.wait()
+        return False
+
+    async def _rehearse(self) -> None:
+        """Commit nothing by all that a commit needs: whoever is told that we can't store anything sends nothing."""
+        try:
+            connection = await self._connected()
+            await Batch().commit(connection)
+            await connection.execute(_TAKE_ROOM)
+        except DATABASE_AWAY as error:
+            await self._part(error)
+        else:
+            self._went(None)
+
+    def _went(self, error: Exception | None) -> None:
+        self._is_failing = error is not None
+        self.on_commit(error)
+
+    async def _part(self, error: Exception) -> None:
+        """Leave a connection on which no commit succeeds."""
+        if not self._is_failing:
+            # What it was told when it tried to connect names servers, and nothing of anybody's data.
+            log("commit.interrupted", error, servers=str(error) if isinstance(error, NoServer) else None)
+        self._went(error)
+        await self.on_away()
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+            await self._connection.execute(_PLAN_ONCE)
+        return self._connection
 
     async def _watch(self) -> None:
         """Tell senders to come again when a commit takes too long; what they sent stays in its place."""
@@ -217,12 +265,7 @@ class Writer:
 
     async def _give_back(self, batch: list[Entry], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
-        # What it was told when it tried to connect names servers, and nothing of anybody's data.
-        log("commit.interrupted", error, servers=str(error) if isinstance(error, NoServer) else None)
-        await self.on_away()
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+        await self._part(error)
         for entry in batch:
             if entry.claim is None:
                 _fail(entry, LedgerUnavailable(f"the database is away ({type(error).__name__})"), error)
@@ -231,19 +274,20 @@ class Writer:
 
     async def _write(self, entries: list[Entry]) -> list[Entry]:
         """Decide and commit; returns the entries that must be read again."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-            await self._connection.execute(_PLAN_ONCE)
+        connection = await self._connected()
         started = perf_counter()
         now, later = _defer_reads(entries)
         groups = _by_request(now)
-        read = await self._read(self._connection, now)
+        read = await self._read(connection, now)
         plan = Plan(self._verify_within, self._express)
         for request_id, group in groups.items():
             claim = group[0].claim if group[0].known else None
             traced = claim.trace if claim else read.traces.get(request_id)
             plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
-        written, busy = await plan.batch.commit(self._connection) if plan.has_rows else (set[str](), set[Place]())
+        written, busy = set[str](), set[Place]()
+        if plan.has_rows:
+            written, busy = await plan.batch.commit(connection)
+            self._went(None)
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))
         metrics.COMMIT_SECONDS.observe(seconds)

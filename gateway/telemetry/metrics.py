@@ -7,7 +7,14 @@ processes. What is `of` a process is its own; use `sum`.
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.metrics import MetricWrapperBase
 
 UNKNOWN: Final = "unknown"
@@ -146,6 +153,9 @@ BATCH_COMMANDS = _histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
 COMMIT_SECONDS = _histogram("gateway_commit_seconds", "To read, decide and commit one batch", buckets=_QUICK)
+COMMITS_FAILING = _gauge(
+    "gateway_commits_failing", "1 while the last commit of a process, or its heartbeat, failed, by why", "reason"
+)
 WRITER_WAITING = _gauge("gateway_writer_waiting", "Commands that wait for the writer")
 
 # Dispatch.
@@ -209,9 +219,31 @@ NUMBERS_AGE = _gauge("gateway_numbers_age_seconds", "Since what is of the databa
 NUMBERS_SECONDS = _gauge("gateway_numbers_seconds", "How long the database took to tell it")
 _number("gateway_default_partition_rows", "Rows that no month's partition took, counted up to 1000", "table")
 _number("gateway_processes", "Living gateway processes")
+_number("gateway_database_bytes", "What the database takes of its disk, without its log")
+_number(
+    "gateway_connections_left",
+    "Connections that the server of the database would still give to a role without privileges",
+)
+FREE_DISK = _gauge(
+    "gateway_free_disk_bytes", "Room left on the disk of our own Postgres; absent with a database of yours", "folder"
+)
 POOL_CONNECTIONS = _gauge("gateway_pool_connections", "Database connections of the pool", "state")
 POOL_WAIT = _gauge("gateway_pool_wait_seconds", "How long the last look at the database waited for a connection")
 LOOP_LAG = _histogram(
     "gateway_event_loop_lag_seconds", "How much later than asked the event loop woke a timer", buckets=_QUICK
 )
 BUILD = _gauge("gateway_build_info", "1; the labels say what runs", "version", "program", "python")
+
+# These come from prometheus-client, under the names that every Prometheus knows.
+ProcessCollector(registry=REGISTRY)
+DECLARED += [
+    Declared(f"process_{name}", kind, (), "process", text)
+    for name, kind, text in (
+        ("cpu_seconds_total", "counter", "Processor time, of the system too"),
+        ("resident_memory_bytes", "gauge", "Memory in use"),
+        ("virtual_memory_bytes", "gauge", "Memory asked for"),
+        ("open_fds", "gauge", "Open files and sockets"),
+        ("max_fds", "gauge", "As many may be open"),
+        ("start_time_seconds", "gauge", "When the process began, as Unix time"),
+    )
+]

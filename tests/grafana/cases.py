@@ -35,6 +35,8 @@ _ATTEMPTS = 'gateway_attempts_total{destination="%s",operation="ship",class="%s"
 _READS = (
     'gateway_attempts_total{destination="newstore",operation="read_shipment",class="%s",job="gateway",instance="a"}'
 )
+_FAILING = 'gateway_commits_failing{reason="%s",instance="%s"}'
+_FREE = 'gateway_free_disk_bytes{folder="/data",instance="%s"}'
 _OLDEST_WAITING = 'gateway_oldest_waiting_seconds{destination="%s"}'
 _RECEIVED = 'gateway_received_requests_total{location="%s"}'
 _TOKEN = 'gateway_newstore_token_expiry_timestamp_seconds{instance="a"}'
@@ -310,6 +312,40 @@ CASES: dict[str, Case] = {
         "7m",
         ({"table": "events"},),
         ({'gateway_default_partition_rows{table="events"}': "0+0x10"},),
+    ),
+    "CommitsFailing": Case(
+        {_FAILING % ("full_disk", "a"): "0 1+0x10", _FAILING % ("away", "b"): "0 0 1+0x10"},
+        "6m",
+        ({"reason": "full_disk"}, {"reason": "away"}),
+        (
+            {_FAILING % ("full_disk", "a"): "0 1+0x10", _FAILING % ("full_disk", "b"): "0+0x10"},
+            {_FAILING % ("full_disk", "a"): "0 1 0 1 0 1 0+0x10"},
+        ),
+    ),
+    "GatewayCommitsFailing": Case(
+        {_FAILING % ("away", "a"): "1+0x10", _FAILING % ("away", "b"): "0+0x10"},
+        "7m",
+        ({"instance": "a", "reason": "away"},),
+        ({_FAILING % ("away", "a"): "1 1 1 0+0x10", _FAILING % ("away", "b"): "0+0x10"},),
+    ),
+    "DiskFillsUp": Case(
+        {_FREE % "a": "1900000000+0x30", _FREE % "b": "19000000000-50000000x30"},
+        "25m",
+        ({"instance": "a", "folder": "/data"}, {"instance": "b", "folder": "/data"}),
+        (
+            {_FREE % "a": "90000000000-50000000x30"},
+            {_FREE % "a": "15000000000+0x30"},
+            {_FREE % "a": "1900000000+0x9 3000000000+0x30"},
+        ),
+    ),
+    "ConnectionsRunOut": Case(
+        {'gateway_connections_left{instance="a"}': "12+0x30", 'gateway_connections_left{instance="b"}': "13+0x30"},
+        "15m",
+        ({},),
+        (
+            {'gateway_connections_left{instance="a"}': "12 12 12 12 60+0x30"},
+            {'gateway_connections_left{instance="a"}': "40+0x30"},
+        ),
     ),
     "Watchdog": Case({}, "1m", ({},), ()),
 }

@@ -77,5 +77,7 @@ def spelled_out(expr: str, interval: str = "1m") -> str:
 def metrics_in(expr: str) -> set[str]:
     """The names of ours in an expression, without what a histogram adds to its own."""
     bare = re.sub(r'"[^"]*"', "", expr)
-    found = set(re.findall(r"(?<![\w:])(?:gateway_\w+|(?:pending|failed|rejected)_shipments)(?![\w:])", bare))
+    found = set(
+        re.findall(r"(?<![\w:])(?:(?:gateway|process)_\w+|(?:pending|failed|rejected)_shipments)(?![\w:])", bare)
+    )
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in found}

@@ -32,11 +32,13 @@ MAY_BE_EMPTY = {
     "operations: Dead calls, by operation: {{destination}} {{operation}}": "nothing dies in this traffic",
     "destinations: Dead: {{destination}} {{operation}}": "nothing dies in this traffic",
     "road: Last hour beside the same hour of last week: {{location}} last week": "there was no last week",
+    "gateway: Room left on the disk: {{instance}}": "the database is not the gateway's own",
     "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
     "destinations: Operations that end in: {{operation}}": "its NewStore drops nothing",
 }
 """Expressions that this traffic need not fill, and why."""
 UNSEEN = {
+    "gateway_free_disk_bytes": "its Postgres is none of the gateway's own",
     "gateway_cancelled_units_total": "the demo's warehouses cancel nothing",
     "gateway_newstore_sunset_timestamp_seconds": "its NewStore drops nothing",
 }

@@ -1,6 +1,9 @@
 """The numbers of the database, as a scrape gets them."""
 
 import asyncio
+from dataclasses import replace
+from os import statvfs
+from pathlib import Path
 from time import perf_counter
 
 import asyncpg
@@ -8,8 +11,10 @@ import pytest
 
 from gateway.domain.commands import RejectionReason, Word
 from gateway.ledger import holds, numbers
+from gateway.ledger.connections import Connection
 from gateway.ledger.numbers import Numbers
 from gateway.ledger.writer import Writer
+from gateway.settings import Database, Secret
 from tests.inbound import SETTINGS
 from tests.requests import receive, said
 from tests.telemetry.counted import value
@@ -223,6 +228,46 @@ async def test_a_closed_pool_is_a_database_that_is_down(database: str, pool: Poo
     assert value("gateway_database_up") == 0
 
 
+async def test_the_size_of_the_database_is_told(pool: Pool) -> None:
+    await look(pool)
+    before = value("gateway_database_bytes")
+    assert before is not None
+    await pool.execute(FILL_PAYLOADS)
+    await look(pool)
+    assert (value("gateway_database_bytes") or 0) - before > 9_000_000
+
+
+@pytest.mark.parametrize("is_superuser", [True, False])
+async def test_every_connection_of_whomever_is_one_less(database: str, pool: Pool, *, is_superuser: bool) -> None:
+    async def left(connection: Connection) -> float:
+        return (await numbers.read(connection, []))["gateway_connections_left", ()]
+
+    async with asyncpg.create_pool(database, min_size=5, max_size=5) as others, pool.acquire() as looking:
+        if not is_superuser:
+            await looking.execute("DROP ROLE IF EXISTS looker; CREATE ROLE looker; GRANT pg_read_all_data TO looker")
+            await looking.execute("SET ROLE looker")
+        before = await left(looking)
+        assert before > 6
+        await others.close()
+        assert await left(looking) == before + 5
+        await looking.execute("RESET ROLE")
+
+
+async def test_room_on_the_disk_is_told_of_our_own_postgres_alone(pool: Pool, tmp_path: Path) -> None:
+    for url, name in ((None, "ours"), (Secret("postgresql://"), "yours")):
+        (tmp_path / name).mkdir()
+        await Numbers(pool, replace(SETTINGS, database=Database(url, tmp_path / name))).refresh()
+    disk = statvfs(tmp_path)
+    room = value("gateway_free_disk_bytes", folder=str(tmp_path / "ours"))
+    assert room is not None
+    assert abs(room - disk.f_bavail * disk.f_frsize) < 1e9
+    assert value("gateway_free_disk_bytes", folder=str(tmp_path / "yours")) is None
+
+
+FILL_PAYLOADS = """
+INSERT INTO payloads
+SELECT '2001-01-01', 'r', n, now(), repeat('x', 1000)::bytea FROM generate_series(1, 9000) n
+"""
 FILL = """
 INSERT INTO requests (id, month, location, reference, provider, assignment, fingerprint, products, units, version,
     received_at, changed_at, settled_at, pending, failure, rejected, shipped, cancelled)

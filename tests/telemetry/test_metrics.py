@@ -35,8 +35,8 @@ async def test_what_is_shown_is_what_is_declared(gateway: Served) -> None:
             assert set(sample.labels) - {"le"} == set(declared[name].labels), name
 
 
-def test_only_the_users_own_names_are_without_our_prefix() -> None:
-    own = [each.name for each in DECLARED if not each.name.startswith("gateway_")]
+def test_only_the_users_own_names_and_those_of_every_process_are_without_our_prefix() -> None:
+    own = [each.name for each in DECLARED if not each.name.startswith(("gateway_", "process_"))]
     assert own == ["pending_shipments", "failed_shipments", "rejected_shipments"]
 
 

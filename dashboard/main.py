@@ -5,10 +5,12 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import frame, links, person
+from dashboard.plain import shown
 from dashboard.settings import settings
 from dashboard.views import audit, failures, now, places, request, shipments
 
 _ICON = Path(__file__).with_name("icon.png")  # one of Streamlit's names would be fetched from outside
+# Streamlit's own export of a table writes formulas as they came; ours does not.
 _LOOKS = """<style>
 [data-testid=stMainBlockContainer] { padding: 2.5rem 3rem }
 [data-testid=stCaptionContainer] { opacity: .8 }
@@ -17,6 +19,7 @@ _LOOKS = """<style>
 .st-key-alarms [data-testid=stIconMaterial] { color: #d6404d }
 [data-testid=stBaseButton-primary], [data-testid=stBaseButton-primaryFormSubmit] { background: #c62f3c }
 [data-testid=stMain] [data-testid=stPageLink] a { padding-left: 0 }
+[data-testid=stElementToolbarButton]:has([aria-label^="Download as CSV"]) { display: none }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; text-underline-offset: 3px }
 </style>"""
 _VIEWS = {
@@ -57,7 +60,7 @@ def _who() -> None:
     with st.sidebar:
         if settings().is_demo:
             st.info("This is the demo: it has signed you in by itself.", icon=":material/science:")
-        st.text(f"{who.name} · {who.role}")
+        st.text(f"{shown(who.name)} · {shown(who.role)}")
         if not who.may_act:
             st.caption("A viewer looks; an operator acts.")
         if person.has_oidc() and not settings().token:

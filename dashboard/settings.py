@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from urllib.parse import quote
 
 URL = "GATEWAY_URL"
 TOKEN = "GATEWAY_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable
@@ -20,7 +21,7 @@ class Settings:
 
     def trace(self, trace_id: str | None) -> str | None:
         """Give the address at which a trace is shown; None where there is none."""
-        return self.trace_url.replace("{trace_id}", trace_id) if self.trace_url and trace_id else None
+        return self.trace_url.replace("{trace_id}", quote(trace_id, safe="")) if self.trace_url and trace_id else None
 
 
 def settings() -> Settings:

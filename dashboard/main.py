@@ -1,5 +1,7 @@
 """The script that Streamlit runs for each viewer: who is it, and which page."""
 
+from base64 import b64encode
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +11,8 @@ from dashboard.plain import shown
 from dashboard.settings import settings
 from dashboard.views import audit, failures, now, places, request, shipments
 
-_ICON = Path(__file__).with_name("icon.png")  # one of Streamlit's names would be fetched from outside
+# One of Streamlit's names would be fetched from outside, and a file is given to nobody who has not signed in.
+_ICON = f"data:image/png;base64,{b64encode(Path(__file__).with_name('icon.png').read_bytes()).decode()}"
 # Streamlit's own export of a table writes formulas as they came; ours does not.
 _LOOKS = """<style>
 [data-testid=stMainBlockContainer] { padding: 2.5rem 3rem }
@@ -33,7 +36,7 @@ _VIEWS = {
 
 
 def main() -> None:
-    st.set_page_config(page_title="Fulfillment gateway", page_icon=str(_ICON), layout="wide", initial_sidebar_state=230)
+    st.set_page_config(page_title="Fulfillment gateway", page_icon=_ICON, layout="wide", initial_sidebar_state=230)
     st.html(_LOOKS)
     pages = {
         name: st.Page(show, title=title, icon=icon, url_path=name, default=name == "now")
@@ -66,7 +69,7 @@ def _who() -> None:
         if person.has_oidc() and not settings().token:
             st.button("Sign out", on_click=st.logout)
         elif not settings().token:
-            st.html('<a href="/sign-out" target="_self">Sign out</a>')
+            st.html(f'<a href="{escape(settings().base)}/sign-out" target="_self">Sign out</a>')
 
 
 def _ask_to_log_in() -> None:

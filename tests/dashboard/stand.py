@@ -50,15 +50,17 @@ async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def dashboard(url: str, log: Path, secrets: str = "", **more: str) -> AsyncIterator[str]:
-    """Serve the dashboard, and give its address; `SITE` in the secrets stands for it."""
+async def dashboard(
+    url: str, log: Path, secrets: str = "", base_path: str = "", seen_at: str = "", **more: str
+) -> AsyncIterator[str]:
+    """Serve the dashboard, and give its address; `SITE` in the secrets stands for it, or for where browsers see it."""
     port = free_port()
-    site = f"http://127.0.0.1:{port}"
+    site = f"http://127.0.0.1:{port}{base_path}"
     if secrets:
         kept = log.parent / ".streamlit" / "secrets.toml"
         kept.parent.mkdir()
-        kept.write_text(secrets.replace("SITE", site))
-    words, told = command("127.0.0.1", port), environ(url, **more)
+        kept.write_text(secrets.replace("SITE", seen_at or site))
+    words, told = command("127.0.0.1", port, base_path), environ(url, **more)
     async with running(*words, log=log, environ=told, answers_at=f"{site}/_stcore/health"):
         yield site
 

@@ -11,9 +11,10 @@ import dashboard
 FOLDER = Path(dashboard.__file__).parent
 PLAIN = {"text": (0,), "code": (0,)}
 """What shows its text as it is -> which of its arguments are texts."""
+HTML = {"html": (0,)}
 READS_MARKDOWN = {
     "button": (0,), "caption": (0,), "checkbox": (0,), "dialog": (0,), "download_button": (0,), "error": (0,),
-    "exception": (0,), "expander": (0,), "feedback": (0,), "form_submit_button": (0,), "header": (0,), "html": (0,),
+    "exception": (0,), "expander": (0,), "feedback": (0,), "form_submit_button": (0,), "header": (0,),
     "info": (0,), "link_button": (0,), "markdown": (0,), "metric": (0, 1, 2), "multiselect": (0, 1),
     "number_input": (0,), "page_link": (1,), "pills": (0, 1), "popover": (0,), "radio": (0, 1),
     "segmented_control": (0, 1), "selectbox": (0,), "spinner": (0,), "status": (0,), "subheader": (0,),
@@ -34,7 +35,7 @@ def strangers(source: str) -> Iterator[str]:
         handed_on = parameters(function) if getattr(function, "name", "") in READS_MARKDOWN else set()
         for call in calls(function):
             name = sink(call.func)
-            good = OURS | ({"shown", "lines"} if name in PLAIN else set())
+            good = OURS | ({"shown", "lines"} if name in PLAIN else {"escape"} if name in HTML else set())
             if not all(is_ours(leaf, good, handed_on) for text in texts(call, name) for leaf in leaves(text)):
                 yield f"{call.lineno}: {ast.unparse(call)}"
 
@@ -51,7 +52,7 @@ def calls(function: ast.AST) -> Iterator[ast.Call]:
 def sink(called: ast.expr) -> str:
     """Give the name of what shows a text: a method, or a function of the same module."""
     name = name_of(called)
-    is_one = name in {*PLAIN, *READS_MARKDOWN} and (isinstance(called, ast.Attribute) or name.startswith("_"))
+    is_one = name in {*PLAIN, *HTML, *READS_MARKDOWN} and (isinstance(called, ast.Attribute) or name.startswith("_"))
     return name if is_one else ""
 
 
@@ -61,7 +62,7 @@ def parameters(function: ast.AST) -> set[str]:
 
 
 def texts(call: ast.Call, name: str) -> list[ast.expr]:
-    places = {**PLAIN, **READS_MARKDOWN}[name]
+    places = {**PLAIN, **HTML, **READS_MARKDOWN}[name]
     named = [each.value for each in call.keywords if each.arg in TEXTS]
     return [each for place, each in enumerate(call.args) if place in places] + named
 
@@ -119,7 +120,8 @@ def test_no_text_of_others_reaches_a_page_unescaped(file: Path) -> None:
     "line",
     [
         "st.caption(hold.reason)", "st.error(f'no: {why}')", "st.text(error)", "column.markdown(shown(why))",
-        "st.button('Go', help=why)", "frame.empty(why)", "st.radio('Which?', names)", "st.dialog(f'On {each.name}')",
+        "st.button('Go', help=why)", "st.html(shown(why))",
+        "frame.empty(why)", "st.radio('Which?', names)", "st.dialog(f'On {each.name}')",
     ],
 )  # fmt: skip
 def test_a_text_of_others_is_found(line: str) -> None:

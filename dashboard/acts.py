@@ -78,7 +78,11 @@ def buttons(targets: Targets | None, key: str) -> None:
         for act in ACTS:
             is_offered = targets is not None and (bool(targets.ids) or act.name in BULK)
             pressed = st.button(
-                act.word, icon=act.icon, help=act.help, key=f"{key}-{act.name}", disabled=not is_offered
+                markdown(act.word),
+                icon=act.icon,
+                help=markdown(act.help),
+                key=f"{key}-{act.name}",
+                disabled=not is_offered,
             )
             if pressed and targets is not None:
                 ask(act, targets)
@@ -88,8 +92,8 @@ def ask(act: Act, targets: Targets) -> None:
     """Open the dialog of an act."""
     st.session_state["action_id"] = secrets.token_hex(8)
     frame.busy()
-    title = f"{act.word} · {markdown(targets.name, 60)}"
-    st.dialog(title, width="medium", on_dismiss=frame.idle)(_dialog)(act, targets)
+    title = f"{act.word} · {shown(targets.name, 60)}"
+    st.dialog(markdown(title), width="medium", on_dismiss=frame.idle)(_dialog)(act, targets)
 
 
 def _dialog(act: Act, targets: Targets) -> None:
@@ -142,14 +146,17 @@ def _show_count(act: Act, counted: Counted) -> None:
     looked = len(counted.results)
     declined = [each for each in counted.results if not each.done]
     if counted.done:
-        more = f" Of {counted.matching:,} that match, the first {looked:,} were counted." * (counted.matching > looked)
-        st.markdown(f"**{act.word} would work on {counted.done:,} of {count(looked, 'request')}.**{more}")
+        st.markdown(f"**{markdown(act.word)} would work on {counted.done:,} of {count(looked, 'request')}.**")
+        if counted.matching > looked:
+            st.caption(f"Of {counted.matching:,} that match, the first {looked:,} were counted.")
     else:
         st.warning("There is nothing that this would do here.", icon=":material/do_not_disturb_on:")
     if counted.consequence:
-        final = f" {_UNDO}" if act.is_final else ""
-        sign = st.warning if act.is_final else st.info
-        sign(f"What follows: {markdown(counted.consequence, 400)}.{final}", icon=":material/arrow_forward:")
+        follows = f"{counted.consequence}."
+        if act.is_final:
+            st.warning(f"What follows: {markdown(follows, 400)} {_UNDO}", icon=":material/arrow_forward:")
+        else:
+            st.info(f"What follows: {markdown(follows, 400)}", icon=":material/arrow_forward:")
     if declined:
         st.caption(f"Left as they are: {len(declined)}")
         tables.show([{"request": shown(each.id, 40), "why": shown(each.outcome, 200)} for each in declined], "Declined")
@@ -158,10 +165,11 @@ def _show_count(act: Act, counted: Counted) -> None:
 def _confirm(act: Act, targets: Targets, order: Mapping[str, Any], counted: Counted) -> None:
     number = counted.matching if targets.filters else counted.done
     with st.form("confirm", border=False):
-        label = "The note" if act.name == "note" else "Reason (it goes into the story and the audit)"
-        reason = st.text_input(label, max_chars=1000)
+        reason = st.text_input(
+            "The note" if act.name == "note" else "Reason (it goes into the story and the audit)", max_chars=1000
+        )
         sure = not targets.filters or st.checkbox(f"I mean all {count(number, 'request')} that match the filter")
-        if not st.form_submit_button(f"{act.word} {count(number, 'request')}", type="primary", icon=act.icon):
+        if not st.form_submit_button(f"{markdown(act.word)} {count(number, 'request')}", type="primary", icon=act.icon):
             return
     if not reason.strip():
         st.warning("Write a reason first: whoever comes next reads it.", icon=":material/edit:")
@@ -173,7 +181,7 @@ def _confirm(act: Act, targets: Targets, order: Mapping[str, Any], counted: Coun
 
 def _do(act: Act, targets: Targets, order: Mapping[str, Any]) -> None:
     try:
-        with st.spinner(f"{act.word} …"):
+        with st.spinner(f"{markdown(act.word)} …"):
             told = _apply(here().api, act, targets, order)
     except Failed as error:
         cached.forget()

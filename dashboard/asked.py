@@ -6,6 +6,8 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboard.settings import settings
+
 _COOKIE = "gateway_dashboard_asked"
 _KEPT = ":/%?=@[]!$&'()*+,"
 
@@ -16,7 +18,8 @@ async def come_back(request: Request, answer_to: RequestResponseEndpoint) -> Res
     if request.url.path.endswith("/oauth2callback") and _COOKIE in request.cookies:
         answer.headers["location"] = _local(unquote(request.cookies[_COOKIE]))
     elif answer.headers.get("content-type", "").startswith("text/html"):
-        answer.set_cookie(_COOKIE, quote(f"{request.url.path}?{request.url.query}"), httponly=True, samesite="lax")
+        asked = quote(f"{request.url.path}?{request.url.query}")
+        answer.set_cookie(_COOKIE, asked, path=settings().base or "/", httponly=True, samesite="lax")
     return answer
 
 

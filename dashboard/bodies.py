@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import frame
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.plain import count, lines
+from dashboard.plain import count, lines, shown
 from dashboard.shapes import Body, BodyList, RequestStory
 from dashboard.times import clock
 
@@ -62,6 +62,6 @@ def _list(bodies: Sequence[Body], zone: str) -> None:
     for each in bodies:
         did, about = "answered" if each.is_answer else "sent", each.about.replace("_", " ")
         with st.container(gap="xxsmall"):
-            st.text(f"{each.sender.replace('newstore', 'NewStore')} {did}: {about}")
+            st.text(shown(f"{each.sender.replace('newstore', 'NewStore')} {did}: {about}", 200))
             st.caption(f"{clock(each.at, zone)} · {count(each.bytes, 'byte')}")
         text_of(each.text)

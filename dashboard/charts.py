@@ -61,7 +61,7 @@ def waiting(story: RequestStory) -> None:
     provider = story.provider or "no provider"
     spans = _spans(story, provider)
     base = _of(spans)
-    rows = ["gateway", provider, "NewStore", "a person"]
+    rows = ["gateway", shown(provider), "NewStore", "a person"]
     row = alt.Y("who:N", title=None, scale=alt.Scale(domain=rows), axis=alt.Axis(labelOverlap=False))
     bars = base.mark_bar(height=12, cornerRadius=3).encode(
         x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)), x2="end:T", y=row,
@@ -116,11 +116,12 @@ def _calls(story: RequestStory) -> list[dict[str, str]]:
             "call": f"{each.operation.replace('_', ' ')} {each.attempt}",
             "outcome": each.outcome,
             "lasted": lasted(each.seconds),
-            "said": shown(each.detail, 100),
+            "said": each.detail,
         }
         for each in story.attempts
     ]
 
 
 def _of(values: Sequence[Mapping[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.Data(values=list(values)))  # type: ignore[no-untyped-call]
+    plain = [{name: shown(each) if isinstance(each, str) else each for name, each in row.items()} for row in values]
+    return alt.Chart(alt.Data(values=plain))  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """The door: a form for a person's token, before any page is shown."""
 
 import asyncio
+import json
 from html import escape
 from http import HTTPStatus
 from urllib.parse import parse_qs, quote, urlsplit
@@ -31,7 +32,7 @@ button {{ cursor: pointer }} [role=alert] {{ border-left: 4px solid; padding-lef
 <button>Sign in</button>
 <p><small>Whoever runs the gateway gives it to you: it stands behind your name under [[operators]].</small></p>
 </form></main></body></html>"""
-_HINT = b"<head><script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
+_HINT = "<head><script>window.__streamlit = {{BACKEND_BASE_URL: window.location.origin + {base}}}</script>"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'",
     "Cache-Control": "no-store",
@@ -41,12 +42,12 @@ _HEADERS = {
 async def sign_in(request: Request) -> Response:
     """Show the form, or let somebody in."""
     if request.method == "GET":
-        return _form(request.query_params.get("then", "/"))
+        return _form(request.query_params.get("then", ""))
     if not _is_ours(request):
-        return _form("/", "That form was not ours. Try it here.", HTTPStatus.FORBIDDEN)
+        return _form("", "That form was not ours. Try it here.", HTTPStatus.FORBIDDEN)
     body = await _body(request)
     if body is None:
-        return _form("/", "That is too long for a token. Look what you copied.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return _form("", "That is too long for a token. Look what you copied.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     sent = parse_qs(body.decode(errors="replace"))
     token, then = (sent.get(name, [""])[0] for name in ("token", "then"))
     try:
@@ -64,7 +65,7 @@ async def sign_out(request: Request) -> Response:
     """End a session."""
     SESSIONS.end(request.cookies.get(COOKIE))
     answer = RedirectResponse("sign-in", HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(COOKIE)
+    answer.delete_cookie(COOKIE, path=settings().base or "/")
     return answer
 
 
@@ -81,12 +82,17 @@ class Doorkeeper:
             return
         asked = Request(scope).url
         then = asked.path + (f"?{asked.query}" if asked.query else "")
-        answer = RedirectResponse(f"{scope.get('root_path', '')}/sign-in?then={quote(then)}", HTTPStatus.SEE_OTHER)
+        answer = RedirectResponse(f"{settings().base}/sign-in?then={quote(then)}", HTTPStatus.SEE_OTHER)
         await answer(scope, receive, send)
 
 
+def has_session(request: Request) -> bool:
+    """Tell whether this browser is signed in."""
+    return SESSIONS.token(request.cookies.get(COOKIE)) is not None
+
+
 def _opens_a_page(request: Request) -> bool:
-    return _wants_a_page(request) and SESSIONS.token(request.cookies.get(COOKIE)) is None
+    return _wants_a_page(request) and not has_session(request)
 
 
 def _wants_a_page(request: Request) -> bool:
@@ -116,14 +122,15 @@ def _let_in(request: Request, token: str, then: str) -> Response:
     answer = RedirectResponse(_local(then), HTTPStatus.SEE_OTHER)
     is_secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
     name = SESSIONS.begin(token)
-    answer.set_cookie(COOKIE, name, max_age=SECONDS, httponly=True, samesite="lax", secure=is_secure)
+    path = settings().base or "/"
+    answer.set_cookie(COOKIE, name, SECONDS, path=path, httponly=True, samesite="lax", secure=is_secure)
     return answer
 
 
 def _local(then: str) -> str:
     """Nobody is sent elsewhere from here."""
     is_local = then.startswith("/") and not then.startswith(("//", "/\\")) and not urlsplit(then).netloc
-    return then if is_local and then.isprintable() else "/"
+    return then if is_local and then.isprintable() else f"{settings().base}/"
 
 
 def _is_ours(request: Request) -> bool:
@@ -155,7 +162,8 @@ class Base:
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         await self.app({**scope, "headers": plain}, receive, keep)
         start, body = parts[0], b"".join(part.get("body", b"") for part in parts[1:])
-        hinted = body.replace(b"<head>", _HINT, 1)
+        hint = _HINT.format(base=json.dumps(settings().base).replace("<", r"\u003c"))
+        hinted = body.replace(b"<head>", hint.encode(), 1)
         headers = [
             (name, value) for name, value in start["headers"] if name.lower() not in {b"content-length", b"etag"}
         ]

@@ -7,10 +7,11 @@ import streamlit as st
 
 from dashboard import person
 from dashboard.api import Failed, SignedOut, Unreachable
-from dashboard.plain import markdown
+from dashboard.plain import markdown, shown
 from dashboard.settings import settings
 
 _EVERY = 3.0
+_LONG = 2000  # characters of what the gateway says
 _BUSY = "busy"
 _FLASH = "flash"
 
@@ -106,14 +107,14 @@ def reason_for(button: str, icon: str) -> str:
 
 def refused(error: Failed) -> None:
     st.error("The gateway refused this:", icon=":material/block:")
-    st.text(str(error))
+    st.text(shown(str(error), _LONG))
 
 
 def signed_out(error: Failed) -> None:
     """Say how to come in."""
     st.warning("**You are signed out.** Reload this page to sign in.", icon=":material/lock:")
     if str(error):
-        st.text(str(error))
+        st.text(shown(str(error), _LONG))
 
 
 def _unreachable(error: Unreachable) -> None:
@@ -144,4 +145,4 @@ def _say_unreachable(error: Unreachable) -> None:
         "If it stays so: is the gateway running, and is this its internal listener?",
         icon=":material/cloud_off:",
     )
-    st.text(f"{settings().url}: {error}")
+    st.text(shown(f"{settings().url}: {error}", _LONG))

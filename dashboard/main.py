@@ -1,14 +1,19 @@
 """The script that Streamlit runs for each viewer: who is it, and which page."""
 
+from base64 import b64encode
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from dashboard import frame, links, person
+from dashboard.plain import shown
 from dashboard.settings import settings
 from dashboard.views import audit, failures, now, places, request, shipments
 
-_ICON = Path(__file__).with_name("icon.png")  # one of Streamlit's names would be fetched from outside
+# One of Streamlit's names would be fetched from outside, and a file is given to nobody who has not signed in.
+_ICON = f"data:image/png;base64,{b64encode(Path(__file__).with_name('icon.png').read_bytes()).decode()}"
+# Streamlit's own export of a table writes formulas as they came; ours does not.
 _LOOKS = """<style>
 [data-testid=stMainBlockContainer] { padding: 2.5rem 3rem }
 [data-testid=stCaptionContainer] { opacity: .8 }
@@ -17,6 +22,7 @@ _LOOKS = """<style>
 .st-key-alarms [data-testid=stIconMaterial] { color: #d6404d }
 [data-testid=stBaseButton-primary], [data-testid=stBaseButton-primaryFormSubmit] { background: #c62f3c }
 [data-testid=stMain] [data-testid=stPageLink] a { padding-left: 0 }
+[data-testid=stElementToolbarButton]:has([aria-label^="Download as CSV"]) { display: none }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; text-underline-offset: 3px }
 </style>"""
 _VIEWS = {
@@ -30,7 +36,7 @@ _VIEWS = {
 
 
 def main() -> None:
-    st.set_page_config(page_title="Fulfillment gateway", page_icon=str(_ICON), layout="wide", initial_sidebar_state=230)
+    st.set_page_config(page_title="Fulfillment gateway", page_icon=_ICON, layout="wide", initial_sidebar_state=230)
     st.html(_LOOKS)
     pages = {
         name: st.Page(show, title=title, icon=icon, url_path=name, default=name == "now")
@@ -57,13 +63,13 @@ def _who() -> None:
     with st.sidebar:
         if settings().is_demo:
             st.info("This is the demo: it has signed you in by itself.", icon=":material/science:")
-        st.text(f"{who.name} · {who.role}")
+        st.text(f"{shown(who.name)} · {shown(who.role)}")
         if not who.may_act:
             st.caption("A viewer looks; an operator acts.")
         if person.has_oidc() and not settings().token:
             st.button("Sign out", on_click=st.logout)
         elif not settings().token:
-            st.html('<a href="/sign-out" target="_self">Sign out</a>')
+            st.html(f'<a href="{escape(settings().base)}/sign-out" target="_self">Sign out</a>')
 
 
 def _ask_to_log_in() -> None:

@@ -1,9 +1,17 @@
 """Who looks at the page, and what they may do; the API decides both."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import streamlit as st
+from starlette.requests import Request
+from streamlit.auth_util import get_cookie_with_chunks
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from dashboard.api import Api, SignedOut, client
 from dashboard.sessions import COOKIE, SESSIONS
@@ -58,15 +66,34 @@ def _token() -> str | None:
     if settings().token:
         return settings().token
     if has_oidc():
-        return _token_of_login()
+        return _token_of_login(st.user)
     return SESSIONS.token(st.context.cookies.get(COOKIE))
 
 
-def _token_of_login() -> str | None:
-    if not st.user.is_logged_in:
+def has_logged_in(request: Request) -> bool:
+    """Tell whether the identity provider knows this browser's person, and we do too."""
+    try:
+        return _token_of_login(_user_of(request.cookies)) is not None
+    except SignedOut:
+        return False
+
+
+def _user_of(cookies: Mapping[str, str]) -> Mapping[str, Any]:
+    """Read what Streamlit's own cookie says of a person: outside of a page there is no `st.user`."""
+
+    def one(name: str) -> bytes | None:
+        return decode_signed_value(get_cookie_secret(), name, cookies.get(name, ""))
+
+    found = get_cookie_with_chunks(one, USER_COOKIE_NAME)
+    user: Mapping[str, Any] = json.loads(found) if found else {}
+    return user
+
+
+def _token_of_login(user: Mapping[str, Any]) -> str | None:
+    if not user.get("is_logged_in"):
         return None
-    email = str(st.user.get("email") or "")
-    if not st.user.get("email_verified", True) or email not in st.secrets.get("tokens", {}):
+    email = str(user.get("email") or "")
+    if not user.get("email_verified", True) or email not in st.secrets.get("tokens", {}):
         raise SignedOut(f"{email} has no token here; whoever runs the dashboard adds it under [tokens] in its secrets")
     return str(st.secrets["tokens"][email])
 

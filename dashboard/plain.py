@@ -4,14 +4,17 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What is read as a link, a name of an emoji or an arrow also where each of its signs is escaped.
+_READ_ANYWAY = re.compile(r"\\[:@]|www(?=\\\.)|(?<=[-<>~])(?=\\[-=>])", re.IGNORECASE)
+_FORMULA = frozenset("=+-@")
+_SKIPPED = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]*")
 
 
 def shown(text: str | None, most: int = 80) -> str:
     """Give text for a table or a plain text: characters that hide or turn others are named, and it is not too long."""
     if text is None:
         return "—"
-    visible = "".join(_visible(letter) for letter in text[: most + 1])
+    visible = text if text.isprintable() else "".join(_visible(letter) for letter in text[: most + 1])
     return visible if len(text) <= most else f"{visible[: most - 1]}…"
 
 
@@ -22,12 +25,15 @@ def lines(text: str, most: int) -> str:
 
 def markdown(text: str | None, most: int = 200) -> str:
     """Give text for a place that reads Markdown, such as a label or an error."""
-    return _MARKDOWN.sub(r"\\\1", shown(text, most)).replace("\\:", "\\:\u2060")
+    escaped = _MARKDOWN.sub(r"\\\1", shown(text, most))
+    return _READ_ANYWAY.sub(lambda found: f"{found[0]}\u2060", escaped)
 
 
 def cell(text: str) -> str:
     """Give text for a CSV file, which a spreadsheet must not take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    begins = _SKIPPED.sub("", text)[:1]
+    is_one = text.startswith(("\t", "\r")) or unicodedata.normalize("NFKC", begins) in _FORMULA
+    return f"'{text}" if is_one else text
 
 
 def count(number: int, noun: str) -> str:

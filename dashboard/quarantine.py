@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import bodies, cached, frame, links, tables
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.plain import count, shown
+from dashboard.plain import count, markdown, shown
 from dashboard.shapes import Quarantined
 
 _WAYS = {
@@ -44,12 +44,16 @@ def _buttons(chosen: list[Quarantined]) -> None:
     with st.container(horizontal=True):
         for way, (icon, help_text) in _WAYS.items():
             pressed = st.button(
-                way.capitalize(), icon=icon, help=help_text, disabled=not chosen, key=f"quarantine-{way}"
+                markdown(way.capitalize()),
+                icon=icon,
+                help=markdown(help_text),
+                disabled=not chosen,
+                key=f"quarantine-{way}",
             )
             if pressed:
                 frame.busy()
                 title = f"{way.capitalize()} {count(len(chosen), 'message')}"
-                st.dialog(title, on_dismiss=frame.idle)(_dialog)(way, chosen)
+                st.dialog(markdown(title), on_dismiss=frame.idle)(_dialog)(way, chosen)
 
 
 def _one(message: Quarantined) -> None:
@@ -64,8 +68,8 @@ def _one(message: Quarantined) -> None:
 
 def _dialog(way: str, chosen: list[Quarantined]) -> None:
     icon, consequence = _WAYS[way]
-    st.info(f"What follows: {consequence}", icon=":material/arrow_forward:")
-    if reason := frame.reason_for(f"{way.capitalize()} {count(len(chosen), 'message')}", icon):
+    st.info(f"What follows: {markdown(consequence)}", icon=":material/arrow_forward:")
+    if reason := frame.reason_for(f"{markdown(way.capitalize())} {count(len(chosen), 'message')}", icon):
         _decide(way, chosen, reason)
 
 
@@ -75,7 +79,7 @@ def _decide(way: str, chosen: list[Quarantined], reason: str) -> None:
             result = here().api.decide(message.id, way, reason)
         except Failed as error:
             cached.forget()
-            st.text(f"{number} of {len(chosen)} done, then:")
+            st.text(f"{number:,} of {len(chosen)} done, then:")
             frame.refused(error)
             return
         became = result.outcome if result.done else f"not applied: {result.why}"

@@ -15,6 +15,7 @@ from dashboard.times import age, clock
 _WIDTHS = {"waits for": st.column_config.TextColumn(width=340), "order": st.column_config.TextColumn(width=150)}
 _ROW, _MOST_HEIGHT = 35, 738
 _TALL_ROW = 66  # more than 4rem, from where on Streamlit breaks lines: room for three
+_LONGEST = 10_000  # characters of a cell; a link is not cut
 _LINE = 48  # letters of "waits for" that one line shows
 
 
@@ -75,7 +76,7 @@ def show(rows: Sequence[Mapping[str, Any]], alt: str, **config: Any) -> None:
     """Show a table that nobody can choose from."""
     row = _row_of(rows)
     st.dataframe(
-        list(rows), hide_index=True, alt=alt, column_config={**_WIDTHS, **config},
+        _plain(rows), hide_index=True, alt=alt, column_config={**_WIDTHS, **config},
         row_height=row, height=_height(rows, row),
     )  # fmt: skip
 
@@ -84,7 +85,7 @@ def chosen(key: str, rows: Sequence[Mapping[str, Any]], alt: str, mode: Any) -> 
     """Show a table, and tell which of its rows are chosen. Other rows must have another key: a choice is a place."""
     row = _row_of(rows)
     event: Any = st.dataframe(
-        list(rows), hide_index=True, alt=alt, key=key, on_select="rerun", selection_mode=mode,
+        _plain(rows), hide_index=True, alt=alt, key=key, on_select="rerun", selection_mode=mode,
         column_config=_WIDTHS, row_height=row, height=_height(rows, row),
     )  # fmt: skip
     return [int(each) for each in event.selection.rows if each < len(rows)]
@@ -123,6 +124,14 @@ def as_csv(rows: Sequence[Mapping[str, str]]) -> str:
     writer.writerow(rows[0].keys() if rows else ())
     writer.writerows([cell(value) for value in row.values()] for row in rows)
     return text.getvalue()
+
+
+def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Name in every cell what hides, whoever wrote it; shorter than this it is cut where a row is made."""
+    return [
+        {name: shown(value, _LONGEST) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def _row_of(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from dashboard import cached, charts, frame, holding, links, tables, words
-from dashboard.plain import count, shown
+from dashboard.plain import count, markdown, shown
 from dashboard.shapes import LocationSummary, Speed, Summary
 from dashboard.times import age, clock, lasted
 
@@ -51,7 +51,7 @@ def _show(lines: list[_Line]) -> None:
     for is_alarm, label, why, page, query in lines:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             links.to(page, label, icon=":material/error:" if is_alarm else ":material/info:", **query)
-            st.caption(why)
+            st.caption(markdown(why, 300))
 
 
 def _failures(summary: Summary) -> list[_Line]:
@@ -117,7 +117,7 @@ def _places() -> None:
     heads = ("DC", "pending", "failed", "rejected", "oldest pending", "to accept", "to ship", "shipped")
     with st.container(border=True, gap="xxsmall", key="by-dc"):
         for column, head in zip(st.columns(_COLUMNS), heads, strict=True):
-            column.caption(head)
+            column.caption(markdown(head))
         for name in names:
             _place(name, [each for each in summary.locations if each.location == name], speeds.get(name))
     if trends.since:
@@ -135,8 +135,8 @@ def _place(dc: str, open_work: list[LocationSummary], speed: Speed | None) -> No
             links.to("shipments", f"{sign}{number:,}", status=status, dc=dc)
     oldest = min((each.oldest_pending for each in open_work if each.oldest_pending), default=None)
     columns[4].text(age(oldest))
-    columns[5].text(_times(speed.accept_p50, speed.accept_p90) if speed else "—")
-    columns[6].text(_times(speed.ship_p50, speed.ship_p90) if speed else "—")
+    columns[5].text(shown(_times(speed.accept_p50, speed.accept_p90) if speed else None))
+    columns[6].text(shown(_times(speed.ship_p50, speed.ship_p90) if speed else None))
     with columns[7]:
         links.to("shipments", f"{speed.shipped if speed else 0:,}", status="shipped", dc=dc)
 

@@ -41,7 +41,7 @@ def _held(hold: Hold) -> None:
         with st.container(gap="xxsmall"):
             st.text(f"Hold on {shown(holding.name_of(hold))}")
             ends = f"ends {age(hold.expires_at)}" if hold.expires_at else "until released"
-            st.text(f"{shown(hold.who, 40)}, {age(hold.at)}, {ends}: {shown(hold.reason, 300)}")
+            st.text(f"{shown(hold.who, 40)}, {age(hold.at)}, {shown(ends)}: {shown(hold.reason, 300)}")
         if here().may_act and st.button("Release", key=f"release-{hold.id}", icon=":material/play_circle:"):
             holding.ask_to_release(hold)
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import acts, bodies, cached, charts, frame, holding, links, tables, words
 from dashboard.person import here
-from dashboard.plain import count, shown
+from dashboard.plain import count, markdown, shown
 from dashboard.settings import settings
 from dashboard.shapes import Owed, Parcel, RequestStory
 from dashboard.times import age, both, clock, lasted
@@ -61,7 +61,7 @@ def _hold(story: RequestStory) -> None:
 def _head(story: RequestStory) -> None:
     zone = cached.zone(story.location)
     with st.container(border=True, gap="xsmall"):
-        st.text(tables.state(story))
+        st.text(shown(tables.state(story)))
         st.text(f"Waits for {shown(tables.waits(story), _LONG)}")
         if story.waiting_for:
             st.caption(f"since {both(story.waiting_for.since, zone)}")
@@ -95,8 +95,8 @@ def _say_held(story: RequestStory) -> None:
 def _facts(facts: Mapping[str, str]) -> None:
     for column, (name, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
         with column.container(gap="xxsmall"):
-            st.caption(name)
-            st.text(value)
+            st.caption(markdown(name))
+            st.text(shown(value))
 
 
 def _units(story: RequestStory) -> None:
@@ -155,7 +155,8 @@ def _parcel(parcel: Parcel | None) -> str:
 def _calls(story: RequestStory) -> None:
     zone = cached.zone(story.location)
     for each in story.owed:
-        st.text(f"Owed: {each.operation.replace('_', ' ')} at {each.destination}{_why_not_yet(each)}")
+        owed = f"Owed: {each.operation.replace('_', ' ')} at {each.destination}{_why_not_yet(each)}"
+        st.text(shown(owed, _LONG))
     if not story.attempts:
         frame.empty("No call was made yet.")
         return

@@ -31,3 +31,17 @@ def test_traces_are_linked_at_a_web_address_with_a_place_for_the_id(address: str
     words = [sys.executable, "-m", "gateway", "dashboard", "--trace-url", address]
     told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
     assert (told.returncode, "{trace_id} in it" in told.stderr) == (2, True)
+
+
+def test_it_is_served_under_a_path_where_one_is_named() -> None:
+    assert "--server.baseUrlPath=/ops" in dashboard.command("127.0.0.1", 8501, "/ops")
+    assert not any("baseUrlPath" in word for word in dashboard.command("127.0.0.1", 8501))
+
+
+@pytest.mark.parametrize(
+    "path", ["ops", "//evil.example", "/../ops", "/o ps", "/<script>", "https://gateway.example/ops"]
+)
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    words = [sys.executable, "-m", "gateway", "dashboard", "--base-path", path]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    assert (told.returncode, "write a path such as /ops" in told.stderr) == (2, True)

@@ -1,5 +1,6 @@
 """Everything that a viewer meets: simulators here, the gateway and the dashboard in processes of their own."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,25 +41,28 @@ sample_ratio = 1.0
 
 
 @asynccontextmanager
-async def world(folder: Path, dsn: str) -> AsyncIterator[World]:
+async def world(folder: Path, dsn: str, admin: str = "ada") -> AsyncIterator[World]:
     """Run a gateway between the simulators; with a viewer, an operator, an admin, and traces to nowhere."""
+    more = _MORE.replace('"ada"', json.dumps(admin))
     async with both_ends(folder, faults=NO_FAULTS) as ends:
-        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{_MORE}\n[providers.", 1))
+        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{more}\n[providers.", 1))
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
         async with gateway(ends.config, {**ends.keys, **keys, "DATABASE_URL": dsn}) as urls:
             yield World(ends, *urls)
 
 
 @asynccontextmanager
-async def dashboard(url: str, log: Path, secrets: str = "", **more: str) -> AsyncIterator[str]:
-    """Serve the dashboard, and give its address; `SITE` in the secrets stands for it."""
+async def dashboard(
+    url: str, log: Path, secrets: str = "", base_path: str = "", seen_at: str = "", **more: str
+) -> AsyncIterator[str]:
+    """Serve the dashboard, and give its address; `SITE` in the secrets stands for it, or for where browsers see it."""
     port = free_port()
-    site = f"http://127.0.0.1:{port}"
+    site = f"http://127.0.0.1:{port}{base_path}"
     if secrets:
         kept = log.parent / ".streamlit" / "secrets.toml"
         kept.parent.mkdir()
-        kept.write_text(secrets.replace("SITE", site))
-    words, told = command("127.0.0.1", port), environ(url, **more)
+        kept.write_text(secrets.replace("SITE", seen_at or site))
+    words, told = command("127.0.0.1", port, base_path), environ(url, **more)
     async with running(*words, log=log, environ=told, answers_at=f"{site}/_stcore/health"):
         yield site
 

@@ -144,7 +144,7 @@ async def test_a_dc_is_held_and_released(sign_in: NewPage, stage: World) -> None
     await page.get_by_role("option", name="DC02").click()
     await dialog(page).get_by_text("no call of this DC goes out").wait_for()
     await confirm(page, "strike", "Hold back")
-    await page.get_by_text("Hold on DC02").wait_for()
+    await page.get_by_text("Hold on DC02", exact=True).wait_for()
     await stage.newstore.place(stand.order("r-held", "TEE"), "DC02")
     await page.get_by_role("link", name="Now", exact=True).click()
     await page.get_by_role("link", name="Hold on DC02").click()

@@ -24,10 +24,38 @@ def test_strangers_text_is_no_markdown() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x"])
-def test_a_spreadsheet_takes_no_cell_for_a_formula(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("www.evil.example", "www\u2060\\.evil\\.example"),
+        ("ada@evil.example", "ada\\@\u2060evil\\.example"),
+        ("https://evil.example", "https\\:\u2060\\/\\/evil\\.example"),
+        ("a -> b", "a \\-\u2060\\> b"),
+        ("R-1", "R\\-1"),
+    ],
+)
+def test_strangers_text_is_no_link_and_no_arrow_where_these_need_no_sign(text: str, escaped: str) -> None:
+    assert markdown(text) == escaped
+
+
+BLANKS = ["", " ", "  ", "\t", "\r", "\n", "\r\n ", "\u00a0", "\u3000", "\u200b", "\ufeff"]
+SIGNS = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66", "\ufe62", "\ufe63", "\ufe6b"]
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+@pytest.mark.parametrize("sign", SIGNS, ids=ascii)
+def test_a_spreadsheet_takes_no_cell_for_a_formula(blank: str, sign: str) -> None:
+    assert cell(f"{blank}{sign}1+1") == f"'{blank}{sign}1+1"
+
+
+@pytest.mark.parametrize("text", ["\tx", "\rx", "\t", "="])
+def test_a_cell_that_begins_with_a_turn_of_the_carriage_is_a_text(text: str) -> None:
     assert cell(text) == f"'{text}"
-    assert cell("SO-1") == "SO-1"
+
+
+@pytest.mark.parametrize("text", ["SO-1", "", " ", "a=b", "  x", "…", "—", "12", "ada@example.com"])
+def test_any_other_cell_is_saved_as_it_is(text: str) -> None:
+    assert cell(text) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""What a browser may do with the dashboard's answers, and to whom its files are given."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from gateway.demo.world import World
+from tests.dashboard import stand
+from tests.dashboard.conftest import NewPage
+from tests.dashboard.test_oidc import SECRETS, provider
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+__all__ = ["provider"]
+
+ANSWERS = {
+    "/": 303, "/sign-in": 200, "/sign-out": 303, "/_stcore/health": 200, "/_stcore/host-config": 200,
+    "/media/none.csv": 403,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+async def test_every_answer_forbids_frames_and_guesses(site: str, path: str) -> None:
+    headers = {"Accept": "text/html"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{site}{path}", allow_redirects=False) as answer,
+    ):
+        assert answer.status == ANSWERS[path]
+        assert any("frame-ancestors 'none'" in each for each in answer.headers.getall("Content-Security-Policy"))
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+async def test_a_browser_shows_no_page_in_anothers_frame(browser: "Browser", site: str) -> None:
+    page = await browser.new_page()
+    async with page.expect_event("console", lambda said: "frame-ancestors" in said.text):
+        await page.set_content(f'<iframe src="{site}/sign-in"></iframe>')
+    assert await page.frame_locator("iframe").get_by_label("Your operator token").count() == 0
+    await page.close()
+
+
+async def test_a_browser_fetches_nothing_from_elsewhere_for_a_page(browser: "Browser", site: str) -> None:
+    page = await browser.new_page()
+    await page.goto(site)
+    async with page.expect_event("console", lambda said: "Content Security Policy" in said.text):
+        await page.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/x'}))")
+    await page.close()
+
+
+async def test_a_file_is_given_to_nobody_without_a_session(sign_in: NewPage, stage: World, site: str) -> None:
+    await stand.refused(stage, "r-saved")
+    page = await sign_in("vera")
+    await page.goto(f"{site}/shipments?status=all")
+    url, cookies = await saved(page), await cookies_of(page)
+    assert [await status(url, cookies), await status(url)] == [200, 403]
+    await page.goto(f"{site}/sign-out")
+    assert await status(url, cookies) == 403
+
+
+@pytest.fixture
+async def page(browser: "Browser") -> AsyncIterator["Page"]:
+    context = await browser.new_context(viewport={"width": 1440, "height": 1000})
+    page = await context.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    await context.close()
+
+
+async def test_a_file_is_given_to_whom_the_identity_provider_and_we_know(
+    page: "Page", stage: World, provider: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    await stand.refused(stage, "r-listed")
+    secrets = SECRETS.format(provider=provider, **stand.TOKENS)
+    folder = tmp_path_factory.mktemp("oidc")
+    async with stand.dashboard(stage.internal_url, folder / "log", secrets) as site:
+        await log_in(page, f"{site}/shipments?status=all", "vera")
+        url = await saved(page)
+        assert [await status(url, await cookies_of(page)), await status(url)] == [200, 403]
+        await page.context.clear_cookies()
+        await log_in(page, site, "nora")
+        await page.get_by_text("has no token here").wait_for()
+        assert await status(url, await cookies_of(page)) == 403
+
+
+async def log_in(page: "Page", url: str, name: str) -> None:
+    await page.goto(url)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name=re.compile(f"^{name}$")).click()
+
+
+async def saved(page: "Page") -> str:
+    """Save the list that a page shows, and tell where it came from."""
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="CSV of these").click()
+    return (await download.value).url
+
+
+async def cookies_of(page: "Page") -> str:
+    return "; ".join(f"{each['name']}={each['value']}" for each in await page.context.cookies())
+
+
+async def status(url: str, cookies: str = "") -> int:
+    async with aiohttp.ClientSession(headers={"Cookie": cookies}) as session, session.get(url) as answer:
+        return answer.status

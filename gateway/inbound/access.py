@@ -1,14 +1,19 @@
 """Who may speak: keys are compared in constant time, and always all of them."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.settings import Operator, Secret
+from gateway.telemetry import metrics
 
 from .desk import DESK
 from .problems import Problem
+
+Door = Literal["locations", "providers", "operators"]
+"""Where the settings name who may come in."""
 
 OPERATOR = web.RequestKey("operator", Operator)
 _MAY_ACT = frozenset({"operator", "admin"})
@@ -20,17 +25,25 @@ def bearer(request: web.Request) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def is_key(secrets: Iterable[Secret], key: str) -> bool:
-    return any([secret.matches(key) for secret in secrets])  # noqa: C419 - a list: no early end
+def key_among(secrets: Iterable[Secret], key: str) -> int:
+    """Tell which of the secrets it is, counted from 1; 0 is none of them."""
+    return max([n * secret.matches(key) for n, secret in enumerate(secrets, 1)], default=0)
 
 
 def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
     """Find whose token it is."""
-    found = None
+    found, used = None, 0
     for operator in operators:
-        if operator.token.matches(token):
-            found = operator
+        if which := key_among(operator.tokens, token):
+            found, used = operator, which
+    if found is not None:
+        count_use("operators", found.name, used)
     return found
+
+
+def count_use(door: Door, name: str, which: int) -> None:
+    """Count which of two keys was used, so that a person sees when nobody needs the old one any more."""
+    metrics.of(metrics.KEYS_USED, door, name, str(which)).inc()
 
 
 @web.middleware

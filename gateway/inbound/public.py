@@ -18,11 +18,11 @@ from gateway.ledger.quarantine import Kept
 from gateway.ledger.writer import Writer
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS, contract
-from gateway.providers.signatures import is_authentic, signed_id
+from gateway.providers.signatures import is_in_time, signed_id, signed_with
 from gateway.settings import Provider, Settings
 from gateway.telemetry import metrics, trace
 
-from .access import bearer, is_key
+from .access import bearer, count_use, key_among
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
 from .bodies import read_body
 from .patience import within
@@ -96,8 +96,9 @@ async def receive(request: web.Request) -> web.Response:
         raise Problem(
             404, f"{request.path[:ECHO]} names no location of this gateway; correct the URL set up in NewStore"
         )
-    if not is_key(location.api_keys, bearer(request)):
+    if not (used := key_among(location.api_keys, bearer(request))):
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
+    count_use("locations", location.id, used)
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
     came = _Message(f"newstore:{location.id}", body, datetime.now(UTC))
     try:
@@ -118,11 +119,26 @@ async def call_back(request: web.Request) -> web.Response:
     provider = doors.settings.providers.get(request.match_info["provider"])
     if provider is None:
         raise Problem(404, f"{request.path[:ECHO]} names no provider of this gateway; correct the callback URL")
-    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
-    if not is_authentic(provider, request.headers, body, time.time()):
-        raise Problem(401, "the key or signature is not this provider's; check it and the clock")
+    body = await _proved_body(doors, provider, request)
     came = _Message(provider.name, body, datetime.now(UTC), signed_id(provider, request.headers))
     return await within(_STORE_SECONDS, _hear(doors, provider, came))
+
+
+async def _proved_body(doors: Doors, provider: Provider, request: web.Request) -> bytes:
+    """Read what the provider says, once its key is right; a signature is told by the body alone."""
+    used = key_among(provider.callback_keys, bearer(request))
+    if not (used or (provider.callback_secrets and is_in_time(request.headers, time.time()))):
+        raise _not_theirs()
+    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
+    used = used or signed_with(provider.callback_secrets, request.headers, body, time.time())
+    if not used:
+        raise _not_theirs()
+    count_use("providers", provider.name, used)
+    return body
+
+
+def _not_theirs() -> Problem:
+    return Problem(401, "the key or signature is not this provider's; check it and the clock")
 
 
 async def _hear(doors: Doors, provider: Provider, came: _Message) -> web.Response:

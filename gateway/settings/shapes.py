@@ -66,19 +66,19 @@ class Operator:
 
     name: str
     role: Role
-    token: Secret
+    tokens: tuple[Secret, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A warehouse system, 3PL or ERP; its callbacks carry either a key or a signature."""
+    """A warehouse system, 3PL or ERP; its callbacks carry either a key or a signature, one of two while they change."""
 
     name: str
     adapter: str
     url: str
     api_key: Secret
-    callback_key: Secret | None
-    callback_secret: Secret | None
+    callback_keys: tuple[Secret, ...] = ()
+    callback_secrets: tuple[Secret, ...] = ()
     timeout: float = 15.0
     concurrency: int = 16
     calls_per_second: float = 50.0

@@ -137,6 +137,10 @@ INGEST_ANSWERS = _counter(
     "gateway_ingest_answers_total", "Answers to NewStore's fulfillment requests", "location", "code"
 )
 CALLBACK_ANSWERS = _counter("gateway_callback_answers_total", "Answers to providers' callbacks", "provider", "code")
+KEYS_USED = _counter(
+    "gateway_keys_used_total", "Times that somebody was let in, by the first or the second of their keys",
+    "door", "name", "key",
+)  # fmt: skip
 ACK_SECONDS = _histogram(
     "gateway_ack_seconds", "From the head of a fulfillment request to its committed 200", buckets=_QUICK
 )

@@ -90,7 +90,7 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 def _provider(name: str, url: str) -> Provider:
-    return Provider(name, "http", f"{url}/{name}", Secret("k"), Secret("k"), None, timeout=5.0)
+    return Provider(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
 
 
 def _settings(url: str) -> Settings:

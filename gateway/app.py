@@ -21,6 +21,7 @@ from gateway.dispatch.dispatcher import Dispatcher
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
+from gateway.inbound.reloading import Reloading
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
 from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
@@ -29,7 +30,7 @@ from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter
 from gateway.sending import Checked
-from gateway.settings import Listener, Settings, SettingsError
+from gateway.settings import Listener, Provider, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 
@@ -57,6 +58,7 @@ class Gateway:
     writer: Writer
     dispatcher: Dispatcher
     newstore: Client
+    reload: Reloading
     broke: asyncio.Event
     """Set when a part that must always run has died of a fault of its own: the process should end."""
 
@@ -85,10 +87,18 @@ async def database(settings: Settings, on_end: Callable[[], object] = lambda: No
 
 
 @asynccontextmanager
-async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: float = 0.0) -> AsyncIterator[Gateway]:
+async def running(
+    settings: Settings,
+    dsn: str,
+    *,
+    paused: bool = False,
+    grace: float = 0.0,
+    read_again: Callable[[], Settings] | None = None,
+) -> AsyncIterator[Gateway]:
     """Run a gateway on a migrated database, once that is there. Raises `SchemaMismatch` for one it can't run on.
 
     `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
+    `read_again` reads the settings as they are by then, for a reload; without it there is none.
     """
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
@@ -102,7 +112,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         membership = Membership(connect)
         await _patiently(servers, partial(_begin, pool, settings, membership, paused=paused))
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
-        newstore, adapters = await _callers(stack, settings)
+        newstore, adapters, adapter_for = await _callers(stack, settings)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         _keep_running(stack, lag.watch(), broke)
@@ -117,7 +127,8 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
-        inside = internal_app(settings, pool, writer, adapters, draining)
+        reload = Reloading(settings, read_again or (lambda: settings), pool, adapters, adapter_for)
+        inside = internal_app(settings, pool, writer, adapters, draining, reload=reload)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
         outside = public_app(settings, writer, pool, join, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
@@ -129,7 +140,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
             await writer.drained()
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)
-        yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
+        yield Gateway(public_url, internal_url, writer, dispatcher, newstore, reload, broke)
 
 
 async def _patiently(servers: Servers, begin: Callable[[], Awaitable[None]]) -> None:
@@ -171,13 +182,19 @@ async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) 
     await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
 
 
-async def _callers(stack: AsyncExitStack, settings: Settings) -> tuple[Client, dict[str, Adapter]]:
-    """Make what calls NewStore, and what calls each provider."""
+async def _callers(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[Client, dict[str, Adapter], Callable[[Provider], Adapter]]:
+    """Make what calls NewStore, what calls each provider, and how another such is made."""
     session = await stack.enter_async_context(
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), request_class=Checked, trust_env=False)
     )
-    adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
-    return Client(session, settings.newstore), adapters
+
+    def adapter_for(provider: Provider) -> Adapter:
+        return ADAPTERS[provider.adapter](session, provider)
+
+    adapters = {each.name: adapter_for(each) for each in settings.providers.values()}
+    return Client(session, settings.newstore), adapters, adapter_for
 
 
 def collect_rarely() -> None:

@@ -56,7 +56,7 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         detail = "/v1 needs the token of a named operator; send it as Bearer"
         raise Problem(401, detail, WWW_Authenticate="Bearer")
     if request.method != "GET" and operator.role not in _MAY_ACT:
-        whom = "an admin" if request.path.endswith("/reveal") else "an operator"
+        whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
     request[OPERATOR] = operator
     return await handler(request)
@@ -64,7 +64,16 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
 
 def may_see_people(request: web.Request) -> str:
     """Tell who it is that sees personal data. Raises a 403 for everybody but an admin."""
+    return _admin(request, "personal data is shown to admins alone")
+
+
+def may_reload(request: web.Request) -> str:
+    """Tell who it is that has the settings read anew. Raises a 403 for everybody but an admin."""
+    return _admin(request, "settings are read anew for admins alone")
+
+
+def _admin(request: web.Request, rule: str) -> str:
     operator = request[OPERATOR]
     if operator.role != "admin":
-        raise Problem(403, f"{operator.name} is an {operator.role}; personal data is shown to admins alone, ask one")
+        raise Problem(403, f"{operator.name} is an {operator.role}; {rule}, ask one")
     return operator.name

@@ -1,7 +1,7 @@
 """What the operations API works with."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import asyncpg
@@ -10,6 +10,11 @@ from aiohttp import web
 from gateway.ledger.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
+
+from .shapes import Reloaded
+
+Reload = Callable[[str, str], Awaitable[Reloaded]]
+"""Read the settings anew: who wants it, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,7 @@ class Desk:
     writer: Writer
     adapters: Mapping[str, Adapter]
     draining: asyncio.Event
+    reload: Reload | None = None
 
 
 DESK = web.AppKey("desk", Desk)

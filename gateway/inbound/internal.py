@@ -19,7 +19,7 @@ from . import openapi
 from .access import operators_only
 from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
-from .desk import DESK, Desk
+from .desk import DESK, Desk, Reload
 from .held import list_holds, place_hold, release_hold
 from .kept import reveal, show_bodies
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
@@ -27,6 +27,7 @@ from .patience import within
 from .problems import Problem, name_no_version, problems, unavailable
 from .quarantined import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
 from .queries import filters_of, id_of, limit_of, no_such_request, number_of, place_of
+from .reloading import reload_settings
 
 NUMBERS = web.AppKey("numbers", Numbers)
 
@@ -42,11 +43,13 @@ def internal_app(
     writer: Writer,
     adapters: Mapping[str, Adapter],
     draining: asyncio.Event | None = None,
+    *,
+    reload: Reload | None = None,
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
     app.on_response_prepare.append(name_no_version)
-    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event())
+    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event(), reload)
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
     app.add_routes(
@@ -71,6 +74,7 @@ def internal_app(
             web.post("/v1/quarantine/{id}/reveal", reveal_quarantined),
             web.post("/v1/quarantine/{id}/replay", replay),
             web.post("/v1/quarantine/{id}/discard", discard),
+            web.post("/v1/reload", reload_settings),
             web.get("/v1/audit", list_audit, allow_head=False),
             web.get("/readyz", readyz, allow_head=False),
             web.get("/livez", livez, allow_head=False),

@@ -25,6 +25,7 @@ from .shapes import (
     QuarantinePage,
     QuarantineResult,
     QuarantineStory,
+    Reloaded,
     RequestPage,
     RequestStory,
     Summary,
@@ -126,6 +127,10 @@ ROUTES = (
     _Route(
         "get", "/v1/audit", "Who did what and why, newest first", {200: AuditPage}, (400, 401, 503),
         "operator_token", query=("before", "limit", "subject", "who", "action"),
+    ),
+    _Route(
+        "post", "/v1/reload", "Read the settings and the files of secrets anew; an admin says why, and it is audited",
+        {200: Reloaded, 409: Reloaded}, (400, 401, 403, 503), "operator_token", takes=Decision,
     ),
     _Route("get", "/v1/me", "Whose token is this?", {200: Me}, (401,), "operator_token"),
     _Route(

@@ -21,5 +21,11 @@ class Secret:
         # surrogatepass: a header with stray bytes is a wrong key, not a crash
         return hmac.compare_digest(self._value.encode(), candidate.encode("utf-8", "surrogatepass"))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def __repr__(self) -> str:
         return f"Secret({MASK})"

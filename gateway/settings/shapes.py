@@ -111,7 +111,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole of `gateway.toml`."""
+    """The whole of `gateway.toml`. All parts of a process share one, and look up in it what may change."""
 
     public_url: str
     public: Listener
@@ -125,3 +125,10 @@ class Settings:
     telemetry: Telemetry = field(default_factory=Telemetry)
     express_service_levels: tuple[str, ...] = ()
     body_limit: int = 1_048_576
+
+    def take(self, other: "Settings") -> None:
+        """Put other settings into force. This is the one place where these change; see `changes.py` for what may."""
+        for name in ("public_url", "operators", "providers", "locations"):
+            object.__setattr__(self, name, getattr(other, name))
+        # NewStore's client keeps what it was given, and asks for the secret with each token
+        object.__setattr__(self.newstore, "client_secret", other.newstore.client_secret)

@@ -19,6 +19,9 @@ Event = Literal[
     "gateway.started",
     "gateway.draining",
     "gateway.stopped",
+    "settings.reloaded",
+    "settings.faulty",  # one line for each fault; the old settings stay in force
+    "settings.needs_restart",  # this has changed in the file and stays as it was
     "database.awaited",  # it is away, and the start waits for it
     "process.broke",  # a part that must always run has died; the process ends
     "postgres.ended",  # the one we had started, by itself; the process ends
@@ -40,7 +43,7 @@ Event = Literal[
     "numbers.unread",  # likewise, at a scrape
     "library.spoke",  # of a library only the fixed part of what it says
 ]
-_INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "breaker.closed"})
+_INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "settings.reloaded", "breaker.closed"})
 _ERRORS = frozenset({"process.broke", "postgres.ended", "request.crashed", "call.broke", "command.unstorable"})
 
 _log = logging.getLogger("gateway")

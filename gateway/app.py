@@ -19,6 +19,7 @@ from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.inbound.internal import internal_app
+from gateway.inbound.listening import listen
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.inbound.reloading import Reloading
@@ -261,19 +262,13 @@ async def _asking(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 async def _listen(
     stack: AsyncExitStack, app: web.Application, table: str, at: Listener, patience: float
 ) -> tuple[str, web.AppRunner]:
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, at.host, at.port)
     try:
-        await site.start()
+        runner, url = await listen(app, table, at, patience)
     except OSError as error:
         fault = f"{table}: can't listen on {at.host}, port {at.port}: {error.strerror}; give a free one of this machine"
         raise SettingsError((fault,)) from error
-    host, port = runner.addresses[0][:2]
-    return (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"), runner
+    stack.push_async_callback(runner.cleanup)
+    return url, runner
 
 
 def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke: asyncio.Event) -> asyncio.Task[None]:

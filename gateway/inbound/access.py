@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from gateway.settings import Operator, Secret
 from gateway.telemetry import metrics
 
+from .bodies import read_body
 from .desk import DESK
 from .problems import Problem
 
@@ -16,6 +17,7 @@ Door = Literal["locations", "providers", "operators"]
 """Where the settings name who may come in."""
 
 OPERATOR = web.RequestKey("operator", Operator)
+_BODY_LIMIT = 1_048_576
 _MAY_ACT = frozenset({"operator", "admin"})
 
 
@@ -59,6 +61,8 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
     request[OPERATOR] = operator
+    if request.method == "POST":
+        await read_body(request, _BODY_LIMIT, request.app[DESK].body_seconds)  # what is read once is read
     return await handler(request)
 
 

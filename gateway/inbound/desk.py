@@ -27,6 +27,7 @@ class Desk:
     adapters: Mapping[str, Adapter]
     draining: asyncio.Event
     reload: Reload | None = None
+    body_seconds: float = 10.0
 
 
 DESK = web.AppKey("desk", Desk)

@@ -45,11 +45,12 @@ def internal_app(
     draining: asyncio.Event | None = None,
     *,
     reload: Reload | None = None,
+    body_seconds: float = 10.0,
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
     app.on_response_prepare.append(name_no_version)
-    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event(), reload)
+    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event(), reload, body_seconds)
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
     app.add_routes(

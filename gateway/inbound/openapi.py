@@ -44,6 +44,7 @@ _ANSWERS = {
     409: "Not done, and nothing is changed; it says why",
     408: "The body came too slowly",
     413: "The body is too large",
+    415: "The body has a Content-Encoding that is not understood",
     422: "It can never be right for this request",
     503: "Nothing is stored; send the same again after Retry-After",
 }
@@ -65,11 +66,11 @@ class _Route:
 ROUTES = (
     _Route(
         "post", "/newstore/{location}/fulfillment_requests", "NewStore asks a location to fulfill a request",
-        {200: Receipt}, (400, 401, 404, 408, 413, 503), "location_key", takes_json=True,
+        {200: Receipt}, (400, 401, 404, 408, 413, 415, 503), "location_key", takes_json=True,
     ),
     _Route(
         "post", "/providers/{provider}/callbacks", "A provider says what became of units",
-        {200: CallbackReceipt, 202: CallbackReceipt}, (400, 401, 403, 404, 408, 413, 422, 503), "callback_key",
+        {200: CallbackReceipt, 202: CallbackReceipt}, (400, 401, 403, 404, 408, 413, 415, 422, 503), "callback_key",
         takes_json=True,
     ),
     _Route(

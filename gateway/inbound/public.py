@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -24,7 +24,7 @@ from gateway.telemetry import metrics, trace
 
 from .access import bearer, count_use, key_among
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
-from .bodies import read_body
+from .bodies import Unproved, read_body
 from .patience import within
 from .problems import ECHO, Problem, answer, name_no_version, problems
 from .rejoin import with_location_rule
@@ -32,7 +32,8 @@ from .rejoin import with_location_rule
 Rejoin = Callable[[list[str]], Awaitable[None]]
 
 _STORE_SECONDS = 4.5
-_NOBODYS = frozenset({401, 403, 404, 405, 413})  # whoever sends these has no say in what is traced
+_MOST_UNPROVED = 16 * 1_048_576  # bytes
+_NOBODYS = frozenset({401, 403, 404, 405, 413, 415})  # whoever sends these has no say in what is traced
 _FAULTS = frozenset({400, 422, 500, 503})
 
 
@@ -46,6 +47,7 @@ class Doors:
     rejoin: Rejoin
     body_seconds: float
     draining: asyncio.Event
+    unproved: Unproved = field(default_factory=lambda: Unproved(_MOST_UNPROVED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ async def _proved_body(doors: Doors, provider: Provider, request: web.Request) -
     used = key_among(provider.callback_keys, bearer(request))
     if not (used or (provider.callback_secrets and is_in_time(request.headers, time.time()))):
         raise _not_theirs()
-    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
+    unproved = None if used else doors.unproved
+    body = await read_body(request, doors.settings.body_limit, doors.body_seconds, unproved)
     used = used or signed_with(provider.callback_secrets, request.headers, body, time.time())
     if not used:
         raise _not_theirs()

@@ -76,6 +76,14 @@ DOORS = Row(
             "stacked",
         ),
         Panel(
+            "Wrong keys",
+            "Of NewStore (locations), of providers and of people (operators). The log has the addresses.",
+            "reqps",
+            (Query(f"sum by (door) (rate(gateway_credentials_refused_total{_RATE}))", "{{door}}"),),
+            "TokensGuessed",
+            "stacked",
+        ),
+        Panel(
             "Connections let go",
             "full: all places are taken. silent: no head of a request came in time. not_http: it was no HTTP.",
             "reqps",

@@ -3,6 +3,7 @@ import re
 import tomllib
 from base64 import b64encode
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -437,6 +438,41 @@ def test_a_provider_and_an_operator_take_two_as_well(folder: Path) -> None:
         folder, changed(written, 'callback_secret = ["env:SIGNING", "env:NEXT"]'), NEXT="whsec_" + "YWFh" * 8
     )
     assert len(signing.providers["wms"].callback_secrets) == 2
+
+
+def test_an_operators_token_may_be_told_by_its_digest_alone(folder: Path) -> None:
+    digest = sha256(b"ada-token-0000000001").hexdigest()
+    (ada,) = read(folder, changed('"env:ADA"', f'["env:BOB", "sha256:{digest.upper()}"]')).operators
+    assert [token.matches("ada-token-0000000001") for token in ada.tokens] == [False, True]
+    assert not ada.tokens[1].matches(digest)
+    same = changed('"env:ADA"', f'["env:ADA", "sha256:{digest}"]')
+    assert only_fault(folder, same).startswith("operators[0].token[1]: has the same value as operators[0].token[0]")
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("sha256:" + "0" * 63, "is not sha256: and 64 hex digits; make a token"),
+        ("sha256:" + "g" * 64, "is not sha256: and 64 hex digits; make a token"),
+        ("env:SHORT", "is shorter than 16 characters"),
+        ("env:DULL", "has fewer than 8 different characters; make one with `gateway token new`"),
+    ],
+)
+def test_a_weak_token_is_a_fault_that_does_not_repeat_it(folder: Path, written: str, what: str) -> None:
+    fault = only_fault(folder, changed("env:ADA", written), DULL="abcdefg" * 5)
+    assert fault.startswith(f"operators[0].token: {what}")
+    assert "abcdefg" not in fault
+
+
+def test_only_what_is_only_compared_may_be_a_digest(folder: Path) -> None:
+    assert "must not stand here itself" in only_fault(folder, changed("env:WMS_CALLBACK", "sha256:" + "0" * 64))
+
+
+def test_trusted_proxies_are_addresses_or_networks(folder: Path) -> None:
+    settings = read(folder, f'trusted_proxies = ["10.0.0.7", "2001:db8::/32"]\n{WHOLE}')
+    assert [str(each) for each in settings.trusted_proxies] == ["10.0.0.7/32", "2001:db8::/32"]
+    fault = only_fault(folder, f'trusted_proxies = ["10.0.0.7/8"]\n{WHOLE}')
+    assert fault == "trusted_proxies: 10.0.0.7/8 is no address or network; write one as 10.0.0.7 or 10.0.0.0/24"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 """Who may speak: keys are compared in constant time, and always all of them."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Literal
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.ledger import audit
 from gateway.settings import Operator, Secret
 from gateway.telemetry import metrics
 
 from .bodies import read_body
 from .desk import DESK
-from .problems import Problem
+from .guessing import address_of
+from .problems import ECHO, Problem
 
 Door = Literal["locations", "providers", "operators"]
 """Where the settings name who may come in."""
@@ -53,17 +56,46 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
     """Let named operators in; a viewer reads, an operator also acts, and an admin may see personal data."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
-    operator = operator_of(request.app[DESK].settings.operators, bearer(request))
+    desk, token = request.app[DESK], bearer(request)
+    operator = operator_of(desk.settings.operators, token)
     if operator is None:
+        if token:
+            await desk.guesses.failed("operators", address_of(request, desk.settings.trusted_proxies))
         detail = "/v1 needs the token of a named operator; send it as Bearer"
         raise Problem(401, detail, WWW_Authenticate="Bearer")
+    request[OPERATOR] = operator
+    try:
+        _check_may_act(request, operator)
+        if request.method == "POST":
+            await read_body(request, _BODY_LIMIT, desk.body_seconds)  # what is read once is read
+        return await handler(request)
+    except Problem as problem:
+        if problem.status == HTTPStatus.FORBIDDEN:
+            await _audit_refusal(request, operator, problem)
+        raise
+
+
+def _check_may_act(request: web.Request, operator: Operator) -> None:
     if request.method != "GET" and operator.role not in _MAY_ACT:
         whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
-    request[OPERATOR] = operator
-    if request.method == "POST":
-        await read_body(request, _BODY_LIMIT, request.app[DESK].body_seconds)  # what is read once is read
-    return await handler(request)
+
+
+async def _audit_refusal(request: web.Request, operator: Operator, problem: Problem) -> None:
+    """Tell in the audit what somebody tried who may not."""
+    theme, _, action = request.path.removeprefix("/v1/").partition("/")
+    about = request.match_info.get("id", "")
+    if theme != "requests":
+        about = f"{theme} {about}".rstrip()
+    action, about = (_storable(each) for each in (action.rpartition("/")[2] or theme, about or theme))
+    outcome = f"refused: {problem}"
+    await audit.write(
+        request.app[DESK].pool, who=operator.name, action=action, subject=about, reason="", outcome=outcome
+    )  # fmt: skip
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:ECHO]
 
 
 def may_see_people(request: web.Request) -> str:

@@ -11,6 +11,7 @@ from gateway.ledger.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
 
+from .guessing import Guesses
 from .shapes import Reloaded
 
 Reload = Callable[[str, str], Awaitable[Reloaded]]
@@ -26,6 +27,7 @@ class Desk:
     writer: Writer
     adapters: Mapping[str, Adapter]
     draining: asyncio.Event
+    guesses: Guesses
     reload: Reload | None = None
     body_seconds: float = 10.0
 

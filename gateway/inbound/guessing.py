@@ -17,28 +17,34 @@ _FIRST = 0.25  # seconds that the next one waits, and each further one twice as 
 _LONGEST = 8.0
 _FORGOTTEN = 900.0  # seconds after the last failure
 _MOST_KNOWN = 10_000
-_MOST_WAITING = 32  # answers at once, so that those who wait never take all places of a listener
 _PREFIX = 64  # bits of an IPv6 address: what lies behind is one household's
 
 
 class Guesses:
     """The failures of the last while, by address and by the name that was tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int, draining: asyncio.Event) -> None:
+        self._most_waiting = most_waiting  # so that those who wait never take all places of a listener
+        self._draining = draining  # a stop waits for no answer that is only slow on purpose
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._waiting = 0
 
     async def failed(self, door: str, address: str, name: str = "") -> None:
         """Note a wrong key, and let whoever gave it wait for the answer."""
-        failures = max([self._note(each) for each in (_house(address), f"{door} {name}" if name else "") if each])
+        failures = self._note(_house(address))
         metrics.of(metrics.CREDENTIALS_REFUSED, door).inc()
         if failures & (failures - 1) == 0:  # 1, 2, 4, 8 …: a flood writes few lines
             log("credentials.refused", door=door, name=name or None, address=address, failures=failures)
-        if failures <= _FREE or self._waiting >= _MOST_WAITING:
+        if name:
+            failures = max(failures, self._note(f"{door} {name}"))
+        if failures <= _FREE or self._waiting >= self._most_waiting:
             return
         self._waiting += 1
         try:
-            await asyncio.sleep(min(_FIRST * 2 ** min(failures - _FREE - 1, 10), _LONGEST))
+            async with asyncio.timeout(min(_FIRST * 2 ** min(failures - _FREE - 1, 10), _LONGEST)):
+                await self._draining.wait()
+        except TimeoutError:
+            return
         finally:
             self._waiting -= 1
 

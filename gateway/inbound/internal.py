@@ -20,8 +20,10 @@ from .access import operators_only
 from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
 from .desk import DESK, Desk, Reload
+from .guessing import Guesses
 from .held import list_holds, place_hold, release_hold
 from .kept import reveal, show_bodies
+from .listening import MOST
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
 from .problems import Problem, name_no_version, problems, unavailable
@@ -50,7 +52,9 @@ def internal_app(
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
     app.on_response_prepare.append(name_no_version)
-    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event(), reload, body_seconds)
+    draining = draining or asyncio.Event()
+    guesses = Guesses(MOST["internal"] // 2, draining)
+    app[DESK] = Desk(settings, pool, writer, adapters, draining, guesses, reload, body_seconds)
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
     app.add_routes(

@@ -56,14 +56,15 @@ class _Site(web.BaseSite):
         )
 
     def admit(self, connection: "_Connection") -> bool:
-        """Let one more in; where all places are taken, the oldest that has asked for nothing yet gives up its own."""
+        """Let one more in; where all places are taken, the oldest that asks for nothing gives up its own."""
         if len(self.open) >= MOST[self.listener]:
             self.dropped("full")
-            silent = next((each for each in self.open if each.is_silent), None)
-            if silent is None:
+            idle = [each for each in self.open if each.is_idle]
+            leaves = next((each for each in idle if each.is_silent), idle[0] if idle else None)
+            if leaves is None:
                 return False
-            del self.open[silent]
-            silent.force_close()
+            del self.open[leaves]
+            leaves.force_close()
         self.open[connection] = None
         return True
 
@@ -84,6 +85,11 @@ class _Connection(web.RequestHandler):
     def is_silent(self) -> bool:
         """Whether no head of a request has come whole."""
         return self._request_count == 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer here."""
+        return not self._request_in_progress
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._site.admit(self):

@@ -22,9 +22,11 @@ from gateway.providers.signatures import is_in_time, signed_id, signed_with
 from gateway.settings import Provider, Settings
 from gateway.telemetry import metrics, trace
 
-from .access import bearer, count_use, key_among
+from .access import Door, bearer, count_use, key_among
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
 from .bodies import Unproved, read_body
+from .guessing import Guesses, address_of
+from .listening import MOST
 from .patience import within
 from .problems import ECHO, Problem, answer, name_no_version, problems
 from .rejoin import with_location_rule
@@ -47,6 +49,7 @@ class Doors:
     rejoin: Rejoin
     body_seconds: float
     draining: asyncio.Event
+    guesses: Guesses
     unproved: Unproved = field(default_factory=lambda: Unproved(_MOST_UNPROVED))
 
 
@@ -75,7 +78,9 @@ def public_app(
     """Build the public listener; `rejoin` is called with ids whose messages came before the request."""
     app = web.Application(middlewares=[_count, problems], client_max_size=settings.body_limit)
     app.on_response_prepare.append(name_no_version)
-    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining or asyncio.Event())
+    draining = draining or asyncio.Event()
+    guesses = Guesses(MOST["public"] // 2, draining)
+    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining, guesses)
     app.add_routes(
         [
             web.post("/newstore/{location}/fulfillment_requests", receive),
@@ -98,7 +103,10 @@ async def receive(request: web.Request) -> web.Response:
         raise Problem(
             404, f"{request.path[:ECHO]} names no location of this gateway; correct the URL set up in NewStore"
         )
-    if not (used := key_among(location.api_keys, bearer(request))):
+    key = bearer(request)
+    if not (used := key_among(location.api_keys, key)):
+        if key:
+            await _failed(doors, request, "locations", location.id)
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
     count_use("locations", location.id, used)
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
@@ -130,14 +138,21 @@ async def _proved_body(doors: Doors, provider: Provider, request: web.Request) -
     """Read what the provider says, once its key is right; a signature is told by the body alone."""
     used = key_among(provider.callback_keys, bearer(request))
     if not (used or (provider.callback_secrets and is_in_time(request.headers, time.time()))):
+        if bearer(request) or "webhook-signature" in request.headers:
+            await _failed(doors, request, "providers", provider.name)
         raise _not_theirs()
     unproved = None if used else doors.unproved
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds, unproved)
     used = used or signed_with(provider.callback_secrets, request.headers, body, time.time())
     if not used:
+        await _failed(doors, request, "providers", provider.name)
         raise _not_theirs()
     count_use("providers", provider.name, used)
     return body
+
+
+async def _failed(doors: Doors, request: web.Request, door: Door, name: str) -> None:
+    await doors.guesses.failed(door, address_of(request, doors.settings.trusted_proxies), name)
 
 
 def _not_theirs() -> Problem:

@@ -19,7 +19,7 @@ _OF_NEWSTORE: Final = frozenset({"client_secret"})
 _SHOWN_THERE: Final = frozenset({"api_key", "client_secret"})
 _THERE: Final = frozenset({"adapter", "url", "token_url", "client_id"})
 _OWN_PLACES: Final = frozenset({"newstore", "operators", "providers", "locations"})
-_AT_ONCE: Final = frozenset({"public_url"})
+_AT_ONCE: Final = ("public_url", "trusted_proxies")
 
 
 @dataclass(slots=True)
@@ -34,11 +34,13 @@ def change(old: Settings, new: Settings) -> tuple[Settings, Change]:
     """Give the old settings with all of the new ones that needs no restart, and say what differs."""
     told = Change()
     for each in fields(Settings):
-        if each.name not in _OWN_PLACES | _AT_ONCE:
+        if each.name in _AT_ONCE and getattr(old, each.name) != getattr(new, each.name):
+            told.changed.append(each.name)
+        elif each.name not in {*_OWN_PLACES, *_AT_ONCE}:
             _compare((each.name,), getattr(old, each.name), getattr(new, each.name), told)
     return replace(
         old,
-        public_url=new.public_url,
+        **{name: getattr(new, name) for name in _AT_ONCE},
         newstore=_with(("newstore",), old.newstore, new.newstore, _OF_NEWSTORE, told),
         providers=_providers(old, new, told),
         operators=_operators(old, new, told),

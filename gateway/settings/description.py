@@ -11,6 +11,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "public": _listener(settings.public),
         "internal": _listener(settings.internal),
         "body_limit": settings.body_limit,
+        "trusted_proxies": [str(each) for each in settings.trusted_proxies],
         "express_service_levels": settings.express_service_levels,
         "brake": asdict(settings.brake),
         "database": {

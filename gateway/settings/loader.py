@@ -70,7 +70,7 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         name: _location(name, table, secrets, providers.keys()) for name, table in root.named("locations").items()
     }
     options: dict[str, Any] = root.given(
-        body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words
+        body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words, trusted_proxies=kinds.networks
     )
     return Settings(
         public_url=root.need("public_url", partial(kinds.base_url, plain_http_hosts=plain_http)),
@@ -160,7 +160,7 @@ def _operator(table: Table, secrets: SecretKinds) -> Operator:
     return Operator(
         name=table.need("name", kinds.text),
         role=table.need("role", kinds.one_of(ROLES)),
-        tokens=table.one_or_two("token", secrets.key),
+        tokens=table.one_or_two("token", secrets.token),
     )
 
 
@@ -212,7 +212,7 @@ def _clashes(settings: Settings) -> Iterator[str]:
     names = [(place(f"operators[{n}]", "name"), operator.name) for n, operator in enumerate(settings.operators)]
     for here, there in _repeated(names):
         yield f"{here}: is the name at {there} too; give each operator their own, the audit tells them apart by it"
-    keys = [(where, key.reveal()) for where, key in _callers(settings) if key]
+    keys = [(where, key.digest) for where, key in _callers(settings) if key]
     for here, there in _repeated(keys):
         yield f"{here}: has the same value as {there}; give each its own, a key tells who is calling"
 

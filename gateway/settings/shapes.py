@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -125,10 +126,11 @@ class Settings:
     telemetry: Telemetry = field(default_factory=Telemetry)
     express_service_levels: tuple[str, ...] = ()
     body_limit: int = 1_048_576
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def take(self, other: "Settings") -> None:
         """Put other settings into force. This is the one place where these change; see `changes.py` for what may."""
-        for name in ("public_url", "operators", "providers", "locations"):
+        for name in ("public_url", "trusted_proxies", "operators", "providers", "locations"):
             object.__setattr__(self, name, getattr(other, name))
         # NewStore's client keeps what it was given, and asks for the secret with each token
         object.__setattr__(self.newstore, "client_secret", other.newstore.client_secret)

@@ -1,7 +1,7 @@
 """Every log event, declared once: `noun.verb` with facts as fields. One JSON line each, or text for a terminal.
 
-Facts are ours: names from the settings, ids, counts, words of our own. What came from outside, and the text of an
-error, which may repeat it, is never one.
+Facts are ours: names from the settings, ids, counts, words of our own, the address of whoever gave a wrong key. What
+else came from outside, and the text of an error, which may repeat it, is never one.
 """
 
 import logging
@@ -19,6 +19,7 @@ Event = Literal[
     "gateway.started",
     "gateway.draining",
     "gateway.stopped",
+    "credentials.refused",  # at the first, second, fourth … failure of an address
     "settings.reloaded",
     "settings.faulty",  # one line for each fault; the old settings stay in force
     "settings.needs_restart",  # this has changed in the file and stays as it was

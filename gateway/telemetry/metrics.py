@@ -141,6 +141,9 @@ KEYS_USED = _counter(
     "gateway_keys_used_total", "Times that somebody was let in, by the first or the second of their keys",
     "door", "name", "key",
 )  # fmt: skip
+CREDENTIALS_REFUSED = _counter(
+    "gateway_credentials_refused_total", "Wrong keys, signatures and tokens that somebody gave", "door"
+)
 CONNECTIONS_DROPPED = _counter(
     "gateway_connections_dropped_total",
     "Connections that ended because all places were taken, no head of a request came, or it was not HTTP",

@@ -18,7 +18,7 @@ from tests.inbound import order
 from tests.listening import listening
 from tests.processes import Gateway, gateway, until
 
-KEYS = {name: name.ljust(24, "k") for name in ("KEY", "SECRET", "CALLBACK", "DC", "ADA", "OTTO")}
+KEYS = {name: f"{name}-only-known-to-these-tests" for name in ("KEY", "SECRET", "CALLBACK", "DC", "ADA", "OTTO")}
 CONFIG = """
 public_url = "http://127.0.0.1:8080"
 public = { port = 0 }

@@ -262,6 +262,12 @@ CASES: dict[str, Case] = {
         ({"provider": "acme", "code": "403"},),
         ({_CALLBACKS % "403": "9+0x40", _CALLBACKS % "202": "0+1x40"}, _UP | {_CALLBACKS % "401": "_x15 1+0x20"}),
     ),
+    "TokensGuessed": Case(
+        {'gateway_credentials_refused_total{door="operators"}': "1 1 1 12+0x20"},
+        "5m",
+        ({},),
+        ({'gateway_credentials_refused_total{door="operators"}': "1 1 1 4+0x20"},),
+    ),
     "StrangersTurnedAway": Case(
         _UP | {_CALLBACKS % "401": "_x15 1+0x20", _UNKNOWN: "_x15 1+0x20"},
         "18m",

@@ -118,7 +118,10 @@ class Served:
 
 @asynccontextmanager
 async def serve(
-    pool: asyncpg.Pool, connect: Callable[[], Awaitable[Any]], body_seconds: float = 10.0
+    pool: asyncpg.Pool,
+    connect: Callable[[], Awaitable[Any]],
+    body_seconds: float = 10.0,
+    settings: Settings = SETTINGS,
 ) -> AsyncIterator[Served]:
     writer = Writer(connect)
     rejoined: set[asyncio.Task[None]] = set()
@@ -130,8 +133,8 @@ async def serve(
     running = asyncio.create_task(writer.run())
     try:
         async with (
-            TestClient(TestServer(public_app(SETTINGS, writer, pool, look_again, body_seconds))) as public,
-            TestClient(TestServer(internal_app(SETTINGS, pool, writer, {}))) as internal,
+            TestClient(TestServer(public_app(settings, writer, pool, look_again, body_seconds))) as public,
+            TestClient(TestServer(internal_app(settings, pool, writer, {}))) as internal,
         ):
             yield Served(public, internal, pool, rejoined, writer)
             await asyncio.gather(*rejoined, return_exceptions=True)

@@ -140,16 +140,26 @@ async def test_where_all_places_are_taken_the_oldest_that_asked_for_nothing_make
         assert not silent[1][0].at_eof()
 
 
-async def test_where_all_places_are_taken_by_askers_another_one_is_let_go(pool: asyncpg.Pool) -> None:
-    before = dropped("internal", "full")
+async def test_who_rests_after_an_answer_makes_room_when_nobody_is_silent(pool: asyncpg.Pool) -> None:
     async with at("internal", app_of("internal", pool)) as strangers:
         for _ in range(MOST["internal"]):
             reader, _ = await strangers.one(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
             await reader.readuntil(b"alive\n")
+        assert b"alive" in await strangers.says(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert await heard(strangers.open[0][0]) == b""
+
+
+async def test_nobody_whose_request_is_under_way_makes_room(pool: asyncpg.Pool) -> None:
+    before = dropped("internal", "full")
+    head = "POST /v1/holds HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer the-token-of-otto\r\n"
+    async with at("internal", app_of("internal", pool)) as strangers:
+        for _ in range(MOST["internal"]):
+            reader, _ = await strangers.one(f"{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n".encode())
+            await reader.readuntil(b"100 Continue\r\n\r\n")
         assert await strangers.says(b"") == b""
         reader, writer = strangers.open[0]
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert b"alive" in await heard(reader)
+        writer.write(b"{}")
+        assert b"HTTP/1.1 400 " in await reader.readline()
     assert dropped("internal", "full") == before + 1
 
 

@@ -18,8 +18,10 @@ from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.inbound.internal import internal_app
+from gateway.inbound.listening import listen
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
+from gateway.inbound.reloading import Reloading
 from gateway.ledger import holds, restored, stories
 from gateway.ledger.processes import Membership
 from gateway.ledger.readiness import Readiness
@@ -29,7 +31,7 @@ from gateway.ledger.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter
-from gateway.settings import Listener, Settings, SettingsError
+from gateway.settings import Listener, Provider, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 
@@ -57,6 +59,7 @@ class Gateway:
     writer: Writer
     dispatcher: Dispatcher
     newstore: Client
+    reload: Reloading
     broke: asyncio.Event
     """Set when a part that must always run has died of a fault of its own: the process should end."""
 
@@ -90,10 +93,18 @@ def servers(settings: Settings, dsn: str) -> Servers:
 
 
 @asynccontextmanager
-async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: float = 0.0) -> AsyncIterator[Gateway]:
+async def running(
+    settings: Settings,
+    dsn: str,
+    *,
+    paused: bool = False,
+    grace: float = 0.0,
+    read_again: Callable[[], Settings] | None = None,
+) -> AsyncIterator[Gateway]:
     """Run a gateway on a migrated database, once that is there. Raises `SchemaMismatch` for one it can't run on.
 
     `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
+    `read_again` reads the settings as they are by then, for a reload; without it there is none.
     """
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
@@ -109,7 +120,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         await _patiently(there, sessions)
         await _patiently(there, partial(_begin, pool, settings, membership, paused=paused))
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
-        newstore, adapters = await _callers(stack, settings)
+        newstore, adapters, adapter_for = await _callers(stack, settings)
         broke = asyncio.Event()
         _keep_running(stack, membership.run(), broke)
         _keep_running(stack, lag.watch(), broke)
@@ -127,7 +138,8 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         draining = asyncio.Event()
-        inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness)
+        reload = Reloading(settings, read_again or (lambda: settings), pool, adapters, adapter_for)
+        inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness, reload=reload)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
         outside = public_app(settings, writer, pool, join, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
@@ -139,7 +151,7 @@ async def running(settings: Settings, dsn: str, *, paused: bool = False, grace: 
             await writer.drained()
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)
-        yield Gateway(public_url, internal_url, writer, dispatcher, newstore, broke)
+        yield Gateway(public_url, internal_url, writer, dispatcher, newstore, reload, broke)
 
 
 async def _patiently(there: Servers, begin: Callable[[], Awaitable[None]]) -> None:
@@ -182,14 +194,20 @@ async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) 
     await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
 
 
-async def _callers(stack: AsyncExitStack, settings: Settings) -> tuple[Client, dict[str, Adapter]]:
-    """Make what calls NewStore, and what calls each provider."""
-    adapters = {
-        each.name: ADAPTERS[each.adapter](await stack.enter_async_context(sending.session(each)), each)
-        for each in settings.providers.values()
+async def _callers(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[Client, dict[str, Adapter], Callable[[Provider], Adapter]]:
+    """Make what calls NewStore, what calls each provider, and how another such is made."""
+    sessions = {
+        each.name: await stack.enter_async_context(sending.session(each)) for each in settings.providers.values()
     }
+
+    def adapter_for(provider: Provider) -> Adapter:
+        return ADAPTERS[provider.adapter](sessions[provider.name], provider)
+
     newstore = await stack.enter_async_context(sending.session(settings.newstore))
-    return Client(newstore, settings.newstore), adapters
+    adapters = {each.name: adapter_for(each) for each in settings.providers.values()}
+    return Client(newstore, settings.newstore), adapters, adapter_for
 
 
 def collect_rarely() -> None:
@@ -217,7 +235,7 @@ async def reach(settings: Settings) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     async with AsyncExitStack() as stack:
-        newstore, adapters = await _callers(stack, settings)
+        newstore, adapters, _ = await _callers(stack, settings)
         checks: dict[str, Awaitable[None]] = {}
         if settings.database.url is not None:
             checks["database"] = _check_database(settings, settings.database.url.reveal())
@@ -259,19 +277,13 @@ async def _asking(settings: Settings, dsn: str) -> AsyncIterator[asyncpg.Connect
 async def _listen(
     stack: AsyncExitStack, app: web.Application, table: str, at: Listener, patience: float
 ) -> tuple[str, web.AppRunner]:
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=False, shutdown_timeout=patience, lingering_time=1
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, at.host, at.port)
     try:
-        await site.start()
+        runner, url = await listen(app, table, at, patience)
     except OSError as error:
         fault = f"{table}: can't listen on {at.host}, port {at.port}: {error.strerror}; give a free one of this machine"
         raise SettingsError((fault,)) from error
-    host, port = runner.addresses[0][:2]
-    return (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"), runner
+    stack.push_async_callback(runner.cleanup)
+    return url, runner
 
 
 def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], broke: asyncio.Event) -> asyncio.Task[None]:

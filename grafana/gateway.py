@@ -67,6 +67,34 @@ DOORS = Row(
             "AcksBurnSlowly",
             bad_from=0.005,
         ),
+        Panel(
+            "Keys in use",
+            "Who was let in by the first and who by the second of two keys: one that nobody uses can go.",
+            "reqps",
+            (Query(f"sum by (door, name, key) (rate(gateway_keys_used_total{_RATE}))", "{{door}} {{name}} {{key}}"),),
+            "StrangersTurnedAway",
+            "stacked",
+        ),
+        Panel(
+            "Wrong keys",
+            "Of NewStore (locations), of providers and of people (operators). The log has the addresses.",
+            "reqps",
+            (Query(f"sum by (door) (rate(gateway_credentials_refused_total{_RATE}))", "{{door}}"),),
+            "TokensGuessed",
+            "stacked",
+        ),
+        Panel(
+            "Connections let go",
+            "full: all places are taken. silent: no head of a request came in time. not_http: it was no HTTP.",
+            "reqps",
+            (
+                Query(
+                    f"sum by (listener, why) (rate(gateway_connections_dropped_total{_RATE}))", "{{listener}} {{why}}"
+                ),
+            ),
+            "StrangersTurnedAway",
+            "stacked",
+        ),
     ),
 )
 WRITER = Row(

@@ -11,7 +11,7 @@ from gateway.settings import Provider, Secret
 if TYPE_CHECKING:
     from enum import StrEnum
 
-ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), Secret("c" * 20), None)
+ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))
 README = (Path(__file__).parents[1] / "README.md").read_text()
 DRAWN = {
     before: set(after.split(" | "))

@@ -60,7 +60,7 @@ async def test_the_last_look_comes_after_the_connection_stands() -> None:
 
 
 def provider(url: str, ca: Path | None = None, shown: Issued | None = None) -> Provider:
-    made = Provider("acme", "http", url, Secret("a" * 20), Secret("c" * 20), None, timeout=5.0, ca=ca)
+    made = Provider("acme", "http", url, Secret("a" * 20), (Secret("c" * 20),), timeout=5.0, ca=ca)
     return replace(made, client_certificate=shown.certificate, client_key=shown.key) if shown else made
 
 

@@ -3,6 +3,7 @@ import re
 import tomllib
 from base64 import b64encode
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_provider_and_a_location_leave_everything_else_at_their_default(folder
     wms = settings.providers["wms"]
     assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (15.0, 16, True, False)
     assert (wms.same_parcel, wms.carriers) == ("ask", {})
-    assert wms.callback_secret is None
+    assert (len(wms.callback_keys), wms.callback_secrets) == (1, ())
     dc01 = settings.locations["DC01"]
     assert (dc01.id, dc01.provider, dc01.time_zone, dc01.on_provider_cancel) == ("DC01", "wms", "UTC", "quarantine")
 
@@ -164,7 +165,7 @@ def test_what_the_file_says_is_what_the_settings_hold(folder: Path) -> None:
     assert (newstore.timeout, newstore.concurrency, newstore.verify_within, newstore.unknown_grace) == (1, 2, 3.5, 4)
     assert newstore.read_back == {"shipment": "endpoint", "rejection": "off", "cancellation": "endpoint"}
     (ada,) = settings.operators
-    assert (ada.name, ada.role, ada.token.reveal()) == ("ada", "admin", "ada-token-0000000001")
+    assert (ada.name, ada.role, ada.tokens[0].reveal()) == ("ada", "admin", "ada-token-0000000001")
     wms = settings.providers["wms"]
     assert (wms.name, wms.adapter, wms.url) == ("wms", "http", "https://wms.example.com")
     assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (5.0, 6, False, True)
@@ -453,6 +454,70 @@ def test_a_location_takes_two_keys_while_one_is_rotated(folder: Path) -> None:
     assert [key.reveal() for key in keys] == ["dc01-key-00000000002", "dc01-key-00000000001"]
 
 
+def test_a_provider_and_an_operator_take_two_as_well(folder: Path) -> None:
+    text = changed('"env:WMS_CALLBACK"', '["env:WMS_CALLBACK", "env:DC02"]')
+    wms = read(folder, text.replace('"env:ADA"', '["env:BOB", "env:ADA"]')).providers["wms"]
+    assert [key.reveal() for key in wms.callback_keys] == [ENVIRON["WMS_CALLBACK"], ENVIRON["DC02"]]
+    (ada,) = read(folder, changed('"env:ADA"', '["env:BOB", "env:ADA"]')).operators
+    assert [token.reveal() for token in ada.tokens] == [ENVIRON["BOB"], ENVIRON["ADA"]]
+    written = 'callback_key = "env:WMS_CALLBACK"'
+    signing = read(
+        folder, changed(written, 'callback_secret = ["env:SIGNING", "env:NEXT"]'), NEXT="whsec_" + "YWFh" * 8
+    )
+    assert len(signing.providers["wms"].callback_secrets) == 2
+
+
+def test_an_operators_token_may_be_told_by_its_digest_alone(folder: Path) -> None:
+    digest = sha256(b"ada-token-0000000001").hexdigest()
+    (ada,) = read(folder, changed('"env:ADA"', f'["env:BOB", "sha256:{digest.upper()}"]')).operators
+    assert [token.matches("ada-token-0000000001") for token in ada.tokens] == [False, True]
+    assert not ada.tokens[1].matches(digest)
+    same = changed('"env:ADA"', f'["env:ADA", "sha256:{digest}"]')
+    assert only_fault(folder, same).startswith("operators[0].token[1]: has the same value as operators[0].token[0]")
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("sha256:" + "0" * 63, "is not sha256: and 64 hex digits; make a token"),
+        ("sha256:" + "g" * 64, "is not sha256: and 64 hex digits; make a token"),
+        ("env:SHORT", "is shorter than 16 characters"),
+        ("env:DULL", "has fewer than 8 different characters; make one with `gateway token new`"),
+    ],
+)
+def test_a_weak_token_is_a_fault_that_does_not_repeat_it(folder: Path, written: str, what: str) -> None:
+    fault = only_fault(folder, changed("env:ADA", written), DULL="abcdefg" * 5)
+    assert fault.startswith(f"operators[0].token: {what}")
+    assert "abcdefg" not in fault
+
+
+def test_only_what_is_only_compared_may_be_a_digest(folder: Path) -> None:
+    assert "must not stand here itself" in only_fault(folder, changed("env:WMS_CALLBACK", "sha256:" + "0" * 64))
+
+
+def test_trusted_proxies_are_addresses_or_networks(folder: Path) -> None:
+    settings = read(folder, f'trusted_proxies = ["10.0.0.7", "2001:db8::/32"]\n{WHOLE}')
+    assert [str(each) for each in settings.trusted_proxies] == ["10.0.0.7/32", "2001:db8::/32"]
+    fault = only_fault(folder, f'trusted_proxies = ["10.0.0.7/8"]\n{WHOLE}')
+    assert fault == "trusted_proxies: 10.0.0.7/8 is no address or network; write one as 10.0.0.7 or 10.0.0.0/24"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "what"),
+    [
+        ('"env:ADA"', "[]", "operators[0].token", "has 0 entries"),
+        ('"env:ADA"', '["env:ADA", "env:BOB", "env:DC02"]', "operators[0].token", "has 3 entries"),
+        ('"env:ADA"', '["env:BOB", "env:SHORT"]', "operators[0].token[1]", "shorter than 16"),
+        ('"env:ADA"', '["env:BOB", "env:BOB"]', "operators[0].token[1]", "same value as operators[0].token[0]"),
+        ('"env:WMS_CALLBACK"', "[]", "providers.wms.callback_key", "has 0 entries"),
+        ('"env:WMS_CALLBACK"', '["env:ADA"]', "providers.wms.callback_key", "same value as operators[0].token"),
+    ],
+)
+def test_a_list_of_keys_names_the_one_that_is_wrong(folder: Path, old: str, new: str, place: str, what: str) -> None:
+    fault = only_fault(folder, changed(old, new))
+    assert (fault.partition(": ")[0], what in fault) == (place, True)
+
+
 def test_two_locations_with_one_key_are_a_fault_wherever_it_comes_from(folder: Path) -> None:
     (folder / "same").write_text(ENVIRON["DC01"])
     text = f'{WHOLE}[locations.DC02]\napi_keys = ["env:DC02", "file:same"]'
@@ -482,9 +547,8 @@ def test_a_provider_has_a_callback_key_or_a_callback_secret_and_never_both(folde
     written = 'callback_key = "env:WMS_CALLBACK"'
     signing = 'callback_secret = "env:SIGNING"'
     wms = read(folder, changed(written, signing)).providers["wms"]
-    assert wms.callback_key is None
-    assert wms.callback_secret
-    assert wms.callback_secret.reveal() == ENVIRON["SIGNING"]
+    assert wms.callback_keys == ()
+    assert [secret.reveal() for secret in wms.callback_secrets] == [ENVIRON["SIGNING"]]
     assert only_fault(folder, changed(written, "")).startswith("providers.wms.callback_key: is missing; ")
     assert "stands beside callback_secret" in only_fault(folder, changed(written, f"{written}\n{signing}"))
 
@@ -800,7 +864,7 @@ def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folde
         },
     }
     assert described["providers"]["wms"]["callback_url"] == "https://gateway.example.com/edge/providers/wms/callbacks"
-    assert described["operators"] == [{"name": "ada", "role": "admin", "token": "****"}]
+    assert described["operators"] == [{"name": "ada", "role": "admin", "tokens": 1}]
 
 
 def test_the_description_leaves_out_no_setting(folder: Path) -> None:
@@ -821,7 +885,7 @@ def test_the_description_masks_every_secret(folder: Path) -> None:
     described = describe(read(folder, WHOLE + signed, DATABASE_URL=url))
     shown = json.dumps(described)
     assert not [value for value in (*ENVIRON.values(), url) if value in shown]
-    assert shown.count("****") == 7
+    assert shown.count("****") == 4
 
 
 def test_settings_cannot_be_changed(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ from gateway import app, grants, migrations, settings
 from gateway.ledger.sessions import refuse_shared
 from gateway.telemetry.logs import log
 
-from .api import Json
+from .api import LOCAL, Json, Token, Url, tell
 from .terminal import fault, print_json, run, say, told_to_stop
 
 commands = typer.Typer()
@@ -27,26 +29,39 @@ def serve(
         bool, typer.Option("--paused", help="After a restore: send nothing until a person releases the hold.")
     ] = False,
 ) -> None:
-    """Run the gateway until SIGTERM."""
+    """Run the gateway until SIGTERM; SIGHUP has it read the settings anew."""
     run(_serve(config, paused=paused))
 
 
 async def _serve(config: Path, *, paused: bool) -> None:
-    loaded = settings.load(config, os.environ)
+    hup = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hup.set)
+    read = partial(settings.load, config, os.environ)
+    loaded = read()
     stop = told_to_stop()
     gone = asyncio.Event()
     async with app.database(loaded, on_end=gone.set) as dsn, AsyncExitStack() as stack:
-        entering = stack.enter_async_context(app.running(loaded, dsn, paused=paused, grace=app.GRACE))
+        entering = stack.enter_async_context(app.running(loaded, dsn, paused=paused, grace=app.GRACE, read_again=read))
         gateway = await _unless(asyncio.create_task(entering), stop, gone)
         if gateway is not None:
             typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
             log("gateway.started", public=gateway.public_url, internal=gateway.internal_url)
             app.collect_rarely()
+            reloading = asyncio.create_task(_reload(hup, gateway))
             await _any(*(asyncio.create_task(event.wait()) for event in (stop, gone, gateway.broke)))
+            reloading.cancel()
             log("gateway.draining")  # not to stdout: its reader may be gone
     log("gateway.stopped")
     if gone.is_set() or (gateway is not None and gateway.broke.is_set()):
         raise typer.Exit(1)
+
+
+async def _reload(hup: asyncio.Event, gateway: app.Gateway) -> None:
+    """Read the settings anew at each SIGHUP; a task of its own, so that one that breaks ends nothing else."""
+    while True:
+        await hup.wait()
+        hup.clear()
+        await asyncio.wait([asyncio.create_task(gateway.reload("SIGHUP", "the process was told so"))])
 
 
 async def _unless(starting: asyncio.Task[app.Gateway], *ends: asyncio.Event) -> app.Gateway | None:
@@ -60,6 +75,29 @@ async def _unless(starting: asyncio.Task[app.Gateway], *ends: asyncio.Event) -> 
 
 async def _any(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+@commands.command("reload")
+def reload_settings(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")] = "settings changed",
+    url: Url = LOCAL,
+    token: Token = "",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Have a running gateway read its settings and the files of secrets anew."""
+    told = run(tell(url, token, "/v1/reload", {"reason": reason}, (200, 409)))
+    if as_json:
+        print_json(told)
+    else:
+        for each in told["faults"] or told["changed"]:
+            say(each)
+        for each in told["needs_restart"]:
+            say(f"{each} changes at the next start")
+        if told["faults"]:
+            say("The settings that are in force stay.")
+        elif not told["changed"]:
+            say("Nothing else has changed." if told["needs_restart"] else "Nothing has changed.")
+    raise typer.Exit(bool(told["faults"]))
 
 
 @commands.command()

@@ -1,7 +1,7 @@
 """What the operations API works with."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import asyncpg
@@ -10,6 +10,12 @@ from aiohttp import web
 from gateway.ledger.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
+
+from .guessing import Guesses
+from .shapes import Reloaded
+
+Reload = Callable[[str, str], Awaitable[Reloaded]]
+"""Read the settings anew: who wants it, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,9 @@ class Desk:
     writer: Writer
     adapters: Mapping[str, Adapter]
     draining: asyncio.Event
+    guesses: Guesses
+    reload: Reload | None = None
+    body_seconds: float = 10.0
 
 
 DESK = web.AppKey("desk", Desk)

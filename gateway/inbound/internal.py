@@ -20,14 +20,17 @@ from . import openapi
 from .access import operators_only
 from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .answers import json_answer
-from .desk import DESK, Desk
+from .desk import DESK, Desk, Reload
+from .guessing import Guesses
 from .held import list_holds, place_hold, release_hold
 from .kept import reveal, show_bodies
+from .listening import MOST
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .patience import within
 from .problems import Problem, name_no_version, not_ready, problems
 from .quarantined import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
 from .queries import filters_of, id_of, limit_of, no_such_request, number_of, place_of
+from .reloading import reload_settings
 
 NUMBERS = web.AppKey("numbers", Numbers)
 READINESS = web.AppKey("readiness", Readiness)
@@ -46,11 +49,15 @@ def internal_app(
     draining: asyncio.Event | None = None,
     *,
     readiness: Readiness | None = None,
+    reload: Reload | None = None,
+    body_seconds: float = 10.0,
 ) -> web.Application:
     """Build the internal listener."""
     app = web.Application(middlewares=[problems, operators_only])
     app.on_response_prepare.append(name_no_version)
-    app[DESK] = Desk(settings, pool, writer, adapters, draining or asyncio.Event())
+    draining = draining or asyncio.Event()
+    guesses = Guesses(MOST["internal"] // 2, draining)
+    app[DESK] = Desk(settings, pool, writer, adapters, draining, guesses, reload, body_seconds)
     app[READINESS] = readiness or Readiness()
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
@@ -76,6 +83,7 @@ def internal_app(
             web.post("/v1/quarantine/{id}/reveal", reveal_quarantined),
             web.post("/v1/quarantine/{id}/replay", replay),
             web.post("/v1/quarantine/{id}/discard", discard),
+            web.post("/v1/reload", reload_settings),
             web.get("/v1/audit", list_audit, allow_head=False),
             web.get("/readyz", readyz, allow_head=False),
             web.get("/livez", livez, allow_head=False),

@@ -25,6 +25,7 @@ from .shapes import (
     QuarantinePage,
     QuarantineResult,
     QuarantineStory,
+    Reloaded,
     RequestPage,
     RequestStory,
     Summary,
@@ -43,6 +44,7 @@ _ANSWERS = {
     409: "Not done, and nothing is changed; it says why",
     408: "The body came too slowly",
     413: "The body is too large",
+    415: "The body has a Content-Encoding that is not understood",
     422: "It can never be right for this request",
     503: "Nothing is stored; send the same again after Retry-After",
 }
@@ -64,11 +66,11 @@ class _Route:
 ROUTES = (
     _Route(
         "post", "/newstore/{location}/fulfillment_requests", "NewStore asks a location to fulfill a request",
-        {200: Receipt}, (400, 401, 404, 408, 413, 503), "location_key", takes_json=True,
+        {200: Receipt}, (400, 401, 404, 408, 413, 415, 503), "location_key", takes_json=True,
     ),
     _Route(
         "post", "/providers/{provider}/callbacks", "A provider says what became of units",
-        {200: CallbackReceipt, 202: CallbackReceipt}, (400, 401, 403, 404, 408, 413, 422, 503), "callback_key",
+        {200: CallbackReceipt, 202: CallbackReceipt}, (400, 401, 403, 404, 408, 413, 415, 422, 503), "callback_key",
         takes_json=True,
     ),
     _Route(
@@ -126,6 +128,10 @@ ROUTES = (
     _Route(
         "get", "/v1/audit", "Who did what and why, newest first", {200: AuditPage}, (400, 401, 503),
         "operator_token", query=("before", "limit", "subject", "who", "action"),
+    ),
+    _Route(
+        "post", "/v1/reload", "Read the settings and the files of secrets anew; an admin says why, and it is audited",
+        {200: Reloaded, 409: Reloaded}, (400, 401, 403, 503), "operator_token", takes=Decision,
     ),
     _Route("get", "/v1/me", "Whose token is this?", {200: Me}, (401,), "operator_token"),
     _Route(

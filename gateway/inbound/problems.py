@@ -17,6 +17,10 @@ ECHO = 200
 """Characters at most of what a sender sent that an error repeats."""
 
 
+SERVER = "gateway"
+"""All that is said of what runs here."""
+
+
 class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
     """An error, as RFC 9457 writes it."""
 
@@ -83,7 +87,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def name_no_version(_: web.Request, response: web.StreamResponse) -> None:
     """Tell nobody which versions run."""
-    response.headers["Server"] = "gateway"
+    response.headers["Server"] = SERVER
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -18,13 +18,15 @@ from gateway.ledger.quarantine import Kept
 from gateway.ledger.writer import Writer
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS, contract
-from gateway.providers.signatures import is_authentic, signed_id
+from gateway.providers.signatures import is_in_time, signed_id, signed_with
 from gateway.settings import Provider, Settings
 from gateway.telemetry import metrics, trace
 
-from .access import bearer, is_key
+from .access import Door, bearer, count_use, key_among
 from .answers import CallbackReceipt, callback_receipt, json_answer, receipt, repeated_receipt
-from .bodies import read_body
+from .bodies import Unproved, read_body
+from .guessing import Guesses, address_of
+from .listening import MOST
 from .patience import within
 from .problems import ECHO, Problem, answer, name_no_version, problems
 from .rejoin import with_location_rule
@@ -32,7 +34,8 @@ from .rejoin import with_location_rule
 Rejoin = Callable[[list[str]], Awaitable[None]]
 
 _STORE_SECONDS = 4.5
-_NOBODYS = frozenset({401, 403, 404, 405, 413})  # whoever sends these has no say in what is traced
+_MOST_UNPROVED = 16 * 1_048_576  # bytes
+_NOBODYS = frozenset({401, 403, 404, 405, 413, 415})  # whoever sends these has no say in what is traced
 _FAULTS = frozenset({400, 422, 500, 503})
 
 
@@ -46,6 +49,8 @@ class Doors:
     rejoin: Rejoin
     body_seconds: float
     draining: asyncio.Event
+    guesses: Guesses
+    unproved: Unproved = field(default_factory=lambda: Unproved(_MOST_UNPROVED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,9 @@ def public_app(
     """Build the public listener; `rejoin` is called with ids whose messages came before the request."""
     app = web.Application(middlewares=[_count, problems], client_max_size=settings.body_limit)
     app.on_response_prepare.append(name_no_version)
-    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining or asyncio.Event())
+    draining = draining or asyncio.Event()
+    guesses = Guesses(MOST["public"] // 2, draining)
+    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining, guesses)
     app.add_routes(
         [
             web.post("/newstore/{location}/fulfillment_requests", receive),
@@ -96,8 +103,12 @@ async def receive(request: web.Request) -> web.Response:
         raise Problem(
             404, f"{request.path[:ECHO]} names no location of this gateway; correct the URL set up in NewStore"
         )
-    if not is_key(location.api_keys, bearer(request)):
+    key = bearer(request)
+    if not (used := key_among(location.api_keys, key)):
+        if key:
+            await _failed(doors, request, "locations", location.id)
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
+    count_use("locations", location.id, used)
     body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
     came = _Message(f"newstore:{location.id}", body, datetime.now(UTC))
     try:
@@ -118,11 +129,34 @@ async def call_back(request: web.Request) -> web.Response:
     provider = doors.settings.providers.get(request.match_info["provider"])
     if provider is None:
         raise Problem(404, f"{request.path[:ECHO]} names no provider of this gateway; correct the callback URL")
-    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
-    if not is_authentic(provider, request.headers, body, time.time()):
-        raise Problem(401, "the key or signature is not this provider's; check it and the clock")
+    body = await _proved_body(doors, provider, request)
     came = _Message(provider.name, body, datetime.now(UTC), signed_id(provider, request.headers))
     return await within(_STORE_SECONDS, _hear(doors, provider, came))
+
+
+async def _proved_body(doors: Doors, provider: Provider, request: web.Request) -> bytes:
+    """Read what the provider says, once its key is right; a signature is told by the body alone."""
+    used = key_among(provider.callback_keys, bearer(request))
+    if not (used or (provider.callback_secrets and is_in_time(request.headers, time.time()))):
+        if bearer(request) or "webhook-signature" in request.headers:
+            await _failed(doors, request, "providers", provider.name)
+        raise _not_theirs()
+    unproved = None if used else doors.unproved
+    body = await read_body(request, doors.settings.body_limit, doors.body_seconds, unproved)
+    used = used or signed_with(provider.callback_secrets, request.headers, body, time.time())
+    if not used:
+        await _failed(doors, request, "providers", provider.name)
+        raise _not_theirs()
+    count_use("providers", provider.name, used)
+    return body
+
+
+async def _failed(doors: Doors, request: web.Request, door: Door, name: str) -> None:
+    await doors.guesses.failed(door, address_of(request, doors.settings.trusted_proxies), name)
+
+
+def _not_theirs() -> Problem:
+    return Problem(401, "the key or signature is not this provider's; check it and the clock")
 
 
 async def _hear(doors: Doors, provider: Provider, came: _Message) -> web.Response:

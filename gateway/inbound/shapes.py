@@ -175,6 +175,14 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     holds: list[HoldStory]
 
 
+class Reloaded(msgspec.Struct):
+    """What came of reading the settings anew; where there are faults the old ones stay, all of them."""
+
+    changed: list[str]
+    needs_restart: list[str]
+    faults: list[str]
+
+
 class Me(msgspec.Struct, forbid_unknown_fields=True):
     """Whose token it is, and what they may do."""
 

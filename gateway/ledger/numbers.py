@@ -174,8 +174,7 @@ class Numbers:
 
     def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
         self._pool = pool
-        self._zeros = dict.fromkeys(_always(settings), 0.0)
-        self._providers = settings.providers
+        self._settings = settings
         self._own = None if settings.database.url is not None else settings.database.data_dir
         self._reading: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
@@ -208,7 +207,7 @@ class Numbers:
             asked = perf_counter()
             async with self._pool.acquire(timeout=_GIVE_UP) as connection:
                 began = perf_counter()
-                found = await read(connection, self._providers)
+                found = await read(connection, self._settings.providers)
                 took = perf_counter() - began
             self._show(found)
             metrics.POOL_WAIT.set(began - asked)
@@ -222,7 +221,7 @@ class Numbers:
     def _show(self, found: dict[Series, float]) -> None:
         for gauge in metrics.NUMBERS.values():
             gauge.clear()
-        for (name, labels), value in {**self._zeros, **found}.items():
+        for (name, labels), value in {**dict.fromkeys(_always(self._settings), 0.0), **found}.items():
             gauge = metrics.NUMBERS[name]
             (gauge.labels(*labels) if labels else gauge).set(value)
 

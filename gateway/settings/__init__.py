@@ -1,5 +1,6 @@
-"""`gateway.toml` and the environment, read once into frozen values. All faults of the file are named at once."""
+"""`gateway.toml` and the environment, read into frozen values. All faults of the file are named at once."""
 
+from gateway.settings.changes import Change, change
 from gateway.settings.description import describe, remarks
 from gateway.settings.loader import load
 from gateway.settings.secret import Secret
@@ -16,6 +17,7 @@ from gateway.settings.shapes import (
 )
 
 __all__ = [
+    "Change",
     "Database",
     "Listener",
     "Location",
@@ -26,6 +28,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Telemetry",
+    "change",
     "describe",
     "load",
     "remarks",

@@ -19,6 +19,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "public": _listener(settings.public),
         "internal": _listener(settings.internal),
         "body_limit": settings.body_limit,
+        "trusted_proxies": [str(each) for each in settings.trusted_proxies],
         "express_service_levels": settings.express_service_levels,
         "brake": asdict(settings.brake),
         "database": {
@@ -32,7 +33,9 @@ def describe(settings: Settings) -> dict[str, object]:
             "otlp_endpoint": settings.telemetry.otlp_endpoint,
             "sample_ratio": settings.telemetry.sample_ratio,
         },
-        "operators": [{"name": each.name, "role": each.role, "token": MASK} for each in settings.operators],
+        "operators": [
+            {"name": each.name, "role": each.role, "tokens": len(each.tokens)} for each in settings.operators
+        ],
         "providers": {name: _provider(settings, each) for name, each in settings.providers.items()},
         "locations": {name: _location(settings, each) for name, each in settings.locations.items()},
         "remarks": remarks(settings),
@@ -66,8 +69,8 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "url": provider.url,
         "api_key": MASK,
         "callback_url": f"{settings.public_url}/providers/{provider.name}/callbacks",
-        "callback_key": MASK if provider.callback_key else None,
-        "callback_secret": MASK if provider.callback_secret else None,
+        "callback_keys": len(provider.callback_keys),
+        "callback_secrets": len(provider.callback_secrets),
         "timeout": provider.timeout,
         "concurrency": provider.concurrency,
         "calls_per_second": provider.calls_per_second,

@@ -7,6 +7,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from gateway.addresses import forbidden, is_loopback
 from gateway.domain.deliveries import normal
-from gateway.settings.secret import Secret
+from gateway.settings.secret import Digest, Secret
 
 Word = TypeVar("Word", bound=str)
 
@@ -22,6 +23,8 @@ Word = TypeVar("Word", bound=str)
 NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
 _TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHORTEST_SECRET: Final = 16
+_FEWEST_CHARACTERS: Final = 8
+_DIGEST: Final = "sha256:"
 _SIGNING_KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks has it
 
 
@@ -91,6 +94,17 @@ def words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise Unfit('must be a list of texts; write ["ONE", "TWO"]')
     return tuple(text(each) for each in value)
+
+
+def networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Addresses, or networks of them."""
+    found = []
+    for each in words(value):
+        try:
+            found.append(ipaddress.ip_network(each))
+        except ValueError:
+            raise Unfit(f"{each} is no address or network; write one as 10.0.0.7 or 10.0.0.0/24") from None
+    return tuple(found)
 
 
 def carriers(value: object) -> Mapping[str, str]:
@@ -215,6 +229,18 @@ class SecretKinds:
         if len(secret) < _SHORTEST_SECRET:
             raise Unfit(f"is shorter than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`")
         return Secret(secret)
+
+    def token(self, value: object) -> Secret:
+        """What a person shows; its SHA-256 may stand in the file itself."""
+        if isinstance(value, str) and value.startswith(_DIGEST):
+            digest = value.removeprefix(_DIGEST).lower()
+            if not re.fullmatch(r"[0-9a-f]{64}", digest):
+                raise Unfit(f"is not {_DIGEST} and 64 hex digits; make a token and its digest with `gateway token new`")
+            return Digest(digest)
+        secret = self.key(value)
+        if len(set(secret.reveal())) < _FEWEST_CHARACTERS:
+            raise Unfit(f"has fewer than {_FEWEST_CHARACTERS} different characters; make one with `gateway token new`")
+        return secret
 
     def signing_key(self, value: object) -> Secret:
         """A Standard Webhooks secret."""

@@ -71,7 +71,7 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         name: _location(name, table, secrets, providers.keys()) for name, table in root.named("locations").items()
     }
     options: dict[str, Any] = root.given(
-        body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words
+        body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words, trusted_proxies=kinds.networks
     )
     return Settings(
         public_url=root.need("public_url", partial(kinds.base_url, plain_http_hosts=plain_http)),
@@ -195,7 +195,7 @@ def _operator(table: Table, secrets: SecretKinds) -> Operator:
     return Operator(
         name=table.need("name", kinds.text),
         role=table.need("role", kinds.one_of(ROLES)),
-        token=table.need("token", secrets.key),
+        tokens=table.one_or_two("token", secrets.token),
     )
 
 
@@ -218,8 +218,8 @@ def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collect
         adapter=table.need("adapter", kinds.one_of(ADAPTERS)),
         url=table.need("url", partial(kinds.base_url, plain_http_hosts=plain_http)),
         api_key=table.need("api_key", secrets.key),
-        callback_key=table.optional("callback_key", secrets.key),
-        callback_secret=table.optional("callback_secret", secrets.signing_key),
+        callback_keys=table.one_or_two("callback_key", secrets.key) if "callback_key" in table else (),
+        callback_secrets=table.one_or_two("callback_secret", secrets.signing_key) if "callback_secret" in table else (),
         **_certificates(table, secrets),
         **options,
     )
@@ -248,21 +248,26 @@ def _clashes(settings: Settings) -> Iterator[str]:
     names = [(place(f"operators[{n}]", "name"), operator.name) for n, operator in enumerate(settings.operators)]
     for here, there in _repeated(names):
         yield f"{here}: is the name at {there} too; give each operator their own, the audit tells them apart by it"
-    keys = [(where, key.reveal()) for where, key in _callers(settings) if key]
+    keys = [(where, key.digest) for where, key in _callers(settings) if key]
     for here, there in _repeated(keys):
         yield f"{here}: has the same value as {there}; give each its own, a key tells who is calling"
 
 
-def _callers(settings: Settings) -> Iterator[tuple[str, Secret | None]]:
+def _callers(settings: Settings) -> Iterator[tuple[str, Secret]]:
     """Every secret by which somebody is let in, with its place."""
     for n, operator in enumerate(settings.operators):
-        yield place(f"operators[{n}]", "token"), operator.token
+        yield from _placed((f"operators[{n}]", "token"), operator.tokens)
     for provider in settings.providers.values():
-        yield place("providers", provider.name, "callback_key"), provider.callback_key
-        yield place("providers", provider.name, "callback_secret"), provider.callback_secret
+        yield from _placed(("providers", provider.name, "callback_key"), provider.callback_keys)
+        yield from _placed(("providers", provider.name, "callback_secret"), provider.callback_secrets)
     for location in settings.locations.values():
-        for n, key in enumerate(location.api_keys):
-            yield place("locations", location.id, f"api_keys[{n}]"), key
+        yield from _placed(("locations", location.id, "api_keys"), location.api_keys)
+
+
+def _placed(where: tuple[str, ...], secrets: tuple[Secret, ...]) -> Iterator[tuple[str, Secret]]:
+    is_list = len(secrets) > 1 or where[-1] == "api_keys"
+    for n, secret in enumerate(secrets):
+        yield place(*where[:-1], f"{where[-1]}[{n}]" if is_list else where[-1]), secret
 
 
 def _repeated(placed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

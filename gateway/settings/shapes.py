@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -71,19 +72,19 @@ class Operator:
 
     name: str
     role: Role
-    token: Secret
+    tokens: tuple[Secret, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A warehouse system, 3PL or ERP; its callbacks carry either a key or a signature."""
+    """A warehouse system, 3PL or ERP; its callbacks carry either a key or a signature, one of two while they change."""
 
     name: str
     adapter: str
     url: str
     api_key: Secret
-    callback_key: Secret | None
-    callback_secret: Secret | None
+    callback_keys: tuple[Secret, ...] = ()
+    callback_secrets: tuple[Secret, ...] = ()
     timeout: float = 15.0
     concurrency: int = 16
     calls_per_second: float = 50.0
@@ -119,7 +120,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole of `gateway.toml`."""
+    """The whole of `gateway.toml`. All parts of a process share one, and look up in it what may change."""
 
     public_url: str
     public: Listener
@@ -133,3 +134,11 @@ class Settings:
     telemetry: Telemetry = field(default_factory=Telemetry)
     express_service_levels: tuple[str, ...] = ()
     body_limit: int = 1_048_576
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def take(self, other: "Settings") -> None:
+        """Put other settings into force. This is the one place where these change; see `changes.py` for what may."""
+        for name in ("public_url", "trusted_proxies", "operators", "providers", "locations"):
+            object.__setattr__(self, name, getattr(other, name))
+        # NewStore's client keeps what it was given, and asks for the secret with each token
+        object.__setattr__(self.newstore, "client_secret", other.newstore.client_secret)

@@ -61,6 +61,13 @@ class Table:
             self.fault(key, f"has {len(values)} entries; write 1 to {most}")
         return tuple(cast("T", self._read(f"{key}[{n}]", kind, value)) for n, value in enumerate(values))
 
+    def one_or_two(self, key: str, kind: Kind[T]) -> tuple[T, ...]:
+        """A value, or a list of it and the one that takes its place."""
+        if isinstance(self.values.get(key), list):
+            return self.several(key, kind, most=2)
+        value = self.need(key, kind)
+        return () if value is None else (value,)
+
     def table(self, key: str) -> "Table":
         """The table of this name; one left out is empty."""
         self.known.add(key)

@@ -1,7 +1,7 @@
 """Every log event, declared once: `noun.verb` with facts as fields. One JSON line each, or text for a terminal.
 
-Facts are ours: names from the settings, ids, counts, words of our own. What came from outside, and the text of an
-error, which may repeat it, is never one.
+Facts are ours: names from the settings, ids, counts, words of our own, the address of whoever gave a wrong key. What
+else came from outside, and the text of an error, which may repeat it, is never one.
 """
 
 import logging
@@ -19,6 +19,10 @@ Event = Literal[
     "gateway.started",
     "gateway.draining",
     "gateway.stopped",
+    "credentials.refused",  # at the first, second, fourth … failure of an address
+    "settings.reloaded",
+    "settings.faulty",  # one line for each fault; the old settings stay in force
+    "settings.needs_restart",  # this has changed in the file and stays as it was
     "database.awaited",  # it is away, and the start waits for it
     "process.broke",  # a part that must always run has died; the process ends
     "postgres.ended",  # the one we had started, by itself; the process ends
@@ -45,7 +49,12 @@ Event = Literal[
     "collector.refused",  # its name leads where no destination can be: spans are lost
     "library.spoke",  # of a library only the fixed part of what it says
 ]
-_INFO = frozenset({"gateway.started", "gateway.draining", "gateway.stopped", "breaker.closed", "read_back.found"})
+_INFO = frozenset(
+    {
+        "gateway.started", "gateway.draining", "gateway.stopped", "settings.reloaded", "breaker.closed",
+        "read_back.found",
+    }
+)  # fmt: skip
 _ERRORS = frozenset({"process.broke", "postgres.ended", "request.crashed", "call.broke", "command.unstorable"})
 
 _log = logging.getLogger("gateway")

@@ -144,6 +144,18 @@ INGEST_ANSWERS = _counter(
     "gateway_ingest_answers_total", "Answers to NewStore's fulfillment requests", "location", "code"
 )
 CALLBACK_ANSWERS = _counter("gateway_callback_answers_total", "Answers to providers' callbacks", "provider", "code")
+KEYS_USED = _counter(
+    "gateway_keys_used_total", "Times that somebody was let in, by the first or the second of their keys",
+    "door", "name", "key",
+)  # fmt: skip
+CREDENTIALS_REFUSED = _counter(
+    "gateway_credentials_refused_total", "Wrong keys, signatures and tokens that somebody gave", "door"
+)
+CONNECTIONS_DROPPED = _counter(
+    "gateway_connections_dropped_total",
+    "Connections that ended because all places were taken, no head of a request came, or it was not HTTP",
+    "listener", "why",
+)  # fmt: skip
 ACK_SECONDS = _histogram(
     "gateway_ack_seconds", "From the head of a fulfillment request to its committed 200", buckets=_QUICK
 )

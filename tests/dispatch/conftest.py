@@ -90,7 +90,7 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 def _provider(name: str, url: str) -> Provider:
-    return Provider(name, "http", f"{url}/{name}", Secret("k"), Secret("k"), None, timeout=5.0)
+    return Provider(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
 
 
 def _settings(url: str) -> Settings:
@@ -161,5 +161,5 @@ def serve(database: str, pool: asyncpg.Pool, outside: Outside, tmp_path: Path) -
     """Starts `gateway serve` as a process of its own."""
     path = tmp_path / "gateway.toml"
     path.write_text(_TOML.format(url=outside.url))
-    keys = {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}" * 32 for n in range(1, 6)}}
+    keys = {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}-of-the-test-keys" for n in range(1, 6)}}
     return lambda: gateway(path, keys)

@@ -79,7 +79,7 @@ async def road(outside: World, pool: Pool) -> AsyncIterator[Road]:
     app.router.add_route("*", "/{path:.*}", outside.answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{server.port}"
-        provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), Secret("k" * 20), None, withdraw=True)
+        provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
         newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20), read_back=outside.read_back)
         yield Road(Client(session, newstore), {"acme": Http(session, provider)})
 

@@ -30,6 +30,7 @@ _LANE = {"location": "DC01", "provider": "acme"}
 _UP = {'up{job="gateway",instance="a"}': "1+0x60"}
 _BREAKER = 'gateway_breaker_open{destination="acme"}'
 _ANSWERS = 'gateway_ingest_answers_total{location="DC01",code="%s",job="gateway",instance="a"}'
+_UNKNOWN = 'gateway_ingest_answers_total{location="unknown",code="404",job="gateway",instance="a"}'
 _CALLBACKS = 'gateway_callback_answers_total{provider="acme",code="%s",job="gateway",instance="a"}'
 _ATTEMPTS = 'gateway_attempts_total{destination="%s",operation="ship",class="%s",job="gateway",instance="a"}'
 _READS = (
@@ -245,16 +246,22 @@ CASES: dict[str, Case] = {
         ({'gateway_oldest_hold_seconds{scope="location",name="DC01"}': "0+60x30"},),
     ),
     "RequestsTurnedAway": Case(
-        _UP | {_ANSWERS % "401": "_x15 1+0x20"},
+        _UP | {_ANSWERS % "413": "_x15 1+0x20"},
         "18m",
-        ({**_DC01, "code": "401"},),
-        ({_ANSWERS % "401": "5+0x40", _ANSWERS % "200": "0+5x40"},),
+        ({**_DC01, "code": "413"},),
+        (
+            {_ANSWERS % "413": "5+0x40", _ANSWERS % "200": "0+5x40"},
+            _UP | {_ANSWERS % "401": "_x15 1+0x20", _UNKNOWN: "_x10 1+1x20"},
+        ),
     ),
     "MostRequestsTurnedAway": Case(
-        {_ANSWERS % "401": "_x10 1+1x20", _ANSWERS % "200": "0+5x8 40+0x20"},
+        {_ANSWERS % "400": "_x10 1+1x20", _ANSWERS % "200": "0+5x8 40+0x20"},
         "22m",
         (_DC01,),
-        ({_ANSWERS % "401": "_x10 1+1x20", _ANSWERS % "200": "0+5x40"},),
+        (
+            {_ANSWERS % "400": "_x10 1+1x20", _ANSWERS % "200": "0+5x40"},
+            {_ANSWERS % "401": "_x10 1+9x20", _UNKNOWN: "_x10 1+9x20"},
+        ),
     ),
     "IngestFailing": Case(
         _UP | {_ANSWERS % "503": "_x15 1+0x20"},
@@ -278,10 +285,22 @@ CASES: dict[str, Case] = {
         ({'gateway_ack_seconds_bucket{le="0.5"}': "0+99x400", _ANSWERS % "200": "0+100x400"},),
     ),
     "CallbacksTurnedAway": Case(
-        _UP | {_CALLBACKS % "401": "_x15 1+0x20"},
+        _UP | {_CALLBACKS % "403": "_x15 1+0x20"},
         "18m",
-        ({"provider": "acme", "code": "401"},),
-        ({_CALLBACKS % "401": "9+0x40", _CALLBACKS % "202": "0+1x40"},),
+        ({"provider": "acme", "code": "403"},),
+        ({_CALLBACKS % "403": "9+0x40", _CALLBACKS % "202": "0+1x40"}, _UP | {_CALLBACKS % "401": "_x15 1+0x20"}),
+    ),
+    "TokensGuessed": Case(
+        {'gateway_credentials_refused_total{door="operators"}': "1 1 1 12+0x20"},
+        "5m",
+        ({},),
+        ({'gateway_credentials_refused_total{door="operators"}': "1 1 1 4+0x20"},),
+    ),
+    "StrangersTurnedAway": Case(
+        _UP | {_CALLBACKS % "401": "_x15 1+0x20", _UNKNOWN: "_x15 1+0x20"},
+        "18m",
+        ({"name": "acme"}, {"name": "unknown"}),
+        ({_CALLBACKS % "403": "_x15 1+1x20", _ANSWERS % "401": "9+0x40"},),
     ),
     "NoGateway": Case(
         {'up{job="gateway",instance="a"}': "1 1 0+0x10", 'up{job="gateway",instance="b"}': "1 1 1 0+0x10"},

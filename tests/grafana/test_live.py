@@ -1,5 +1,6 @@
 """The real thing: the demo's traffic with faults, scraped by Prometheus, judged by our rules, told to Alertmanager."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ UNSEEN = {
 """Metrics with labels that this traffic never counts, and why."""
 FIRE = {
     "BreakerOpen", "CallbacksRefused", "CallbacksTurnedAway", "ConflictingMessages", "HoldInForce",
-    "MostRequestsTurnedAway", "RequestsTurnedAway", "ShipmentsFailed", "Watchdog",
+    "MostRequestsTurnedAway", "RequestsTurnedAway", "ShipmentsFailed", "StrangersTurnedAway", "Watchdog",
 }  # fmt: skip
 """The alerts that this traffic sets off; every other warning may keep quiet."""
 PAGES = {"BreakerOpenLong", "MostRequestsTurnedAway", "NoGateway", "ShipmentsFailedRising"}
@@ -112,9 +113,14 @@ async def misbehave(watched: Watched) -> None:
     path = "/newstore/DC01/fulfillment_requests"
     for _ in range(5):
         assert await watched.send("/newstore/DC02/fulfillment_requests", "not-the-key-of-this-dc", {}) == 401
+        assert await watched.send("/newstore/DC02/fulfillment_requests", keys["DC02_API_KEY"], {"id": 1}) == 400
     assert await watched.send(path, keys["DC01_API_KEY"], known.body) == 200
     assert await watched.send(path, keys["DC01_API_KEY"], order) == 200
     assert await watched.send(path, keys["DC01_API_KEY"], {"id": 1}) == 400
+    at = urlsplit(watched.road.gateway.public_url)
+    _, writer = await asyncio.open_connection(at.hostname, at.port)
+    writer.write(b"SSH-2.0-nobody\r\n\r\n")
+    writer.close()
     mine, other = warehouses["DC01"].name, warehouses["DC02"].name
     assert await watched.send(f"/providers/{mine}/callbacks", "not-the-key", {}) == 401
     line = {"product_id": known.body["items"][0]["product_id"], "quantity": 1}

@@ -47,6 +47,7 @@ def test_commands_that_need_a_reason_are_given_one() -> None:
         "check-config",
         "serve",
         "migrate",
+        "token",
     }
     free = {"note", "take"}
     for _, said in COMMANDS:

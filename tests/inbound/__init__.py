@@ -23,6 +23,7 @@ KEY = {"Authorization": "Bearer the-key-of-DC01"}
 ACME = {"Authorization": "Bearer the-callback-key-of-acme"}
 ZEN = {"Authorization": "Bearer the-callback-key-of-zen"}
 SIGNING_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+NEXT_SECRET = "whsec_YWFhYWJiYmJjY2NjZGRkZGVlZWVmZmZm"
 VIEWER = {"Authorization": "Bearer the-token-of-vera"}
 
 Client = TestClient[web.Request, web.Application]
@@ -34,8 +35,7 @@ def _provider(name: str) -> Provider:
         adapter="http",
         url="http://localhost:1/orders",
         api_key=Secret("api"),
-        callback_key=Secret(f"the-callback-key-of-{name}"),
-        callback_secret=None,
+        callback_keys=(Secret(f"the-callback-key-of-{name}"), Secret(f"the-next-callback-key-of-{name}")),
     )
 
 
@@ -46,14 +46,16 @@ SETTINGS = Settings(
     database=Database(None, Path()),
     newstore=NewStore("http://localhost:1", "http://localhost:1", "client", Secret("client-secret")),
     operators=(
-        Operator("vera", "viewer", Secret("the-token-of-vera")),
-        Operator("otto", "operator", Secret("the-token-of-otto")),
-        Operator("ada", "admin", Secret("the-token-of-ada")),
+        Operator("vera", "viewer", (Secret("the-token-of-vera"), Secret("the-next-token-of-vera"))),
+        Operator("otto", "operator", (Secret("the-token-of-otto"),)),
+        Operator("ada", "admin", (Secret("the-token-of-ada"),)),
     ),
     providers={
         "acme": _provider("acme"),
         "zen": _provider("zen"),
-        "sig": replace(_provider("sig"), callback_key=None, callback_secret=Secret(SIGNING_SECRET)),
+        "sig": replace(
+            _provider("sig"), callback_keys=(), callback_secrets=(Secret(SIGNING_SECRET), Secret(NEXT_SECRET))
+        ),
     },
     locations={
         "DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01"))),
@@ -93,6 +95,16 @@ class Served:
     async def reveal(self, subject: str, reason: object = "the parcel came back", who: str = "ada") -> ClientResponse:
         return await self.do(f"/v1/{subject}/reveal", {"reason": reason}, token=f"the-token-of-{who}")
 
+    async def first_line(self, head: str) -> bytes:
+        """Send only this, as no library does, and give the first line of the answer."""
+        reader, writer = await asyncio.open_connection(self.public.host, self.public.port)
+        try:
+            writer.write(head.encode())
+            async with asyncio.timeout(5):
+                return await reader.readline()
+        finally:
+            writer.close()
+
     async def stored_bodies(self, request_id: str = "r-1") -> list[bytes]:
         rows = await self.pool.fetch("SELECT body FROM payloads WHERE request_id = $1 ORDER BY at", request_id)
         return [row["body"] for row in rows]
@@ -106,7 +118,10 @@ class Served:
 
 @asynccontextmanager
 async def serve(
-    pool: asyncpg.Pool, connect: Callable[[], Awaitable[Any]], body_seconds: float = 10.0
+    pool: asyncpg.Pool,
+    connect: Callable[[], Awaitable[Any]],
+    body_seconds: float = 10.0,
+    settings: Settings = SETTINGS,
 ) -> AsyncIterator[Served]:
     writer = Writer(connect)
     rejoined: set[asyncio.Task[None]] = set()
@@ -118,8 +133,8 @@ async def serve(
     running = asyncio.create_task(writer.run())
     try:
         async with (
-            TestClient(TestServer(public_app(SETTINGS, writer, pool, look_again, body_seconds))) as public,
-            TestClient(TestServer(internal_app(SETTINGS, pool, writer, {}))) as internal,
+            TestClient(TestServer(public_app(settings, writer, pool, look_again, body_seconds))) as public,
+            TestClient(TestServer(internal_app(settings, pool, writer, {}))) as internal,
         ):
             yield Served(public, internal, pool, rejoined, writer)
             await asyncio.gather(*rejoined, return_exceptions=True)

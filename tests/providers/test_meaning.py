@@ -14,7 +14,7 @@ from gateway.providers.http import read_callback
 from gateway.settings import Provider, Secret
 
 NOW = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
-ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), Secret("c" * 20), None)
+ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))
 REJECTED = {"type": "rejected", "fulfillment_request_id": "r-1", "reason": "no_inventory"}
 CANCELLED = {"type": "cancelled", "fulfillment_request_id": "r-1"}
 ACCEPTED = {"type": "accepted", "fulfillment_request_id": "r-1"}

@@ -65,11 +65,11 @@ class Outside:
 
     def settings(self, telemetry: Telemetry) -> Settings:
         callback_key = Secret("the-callback-key-of-acme")
-        acme = Provider("acme", "http", f"{self.url}/acme", Secret("the-api-key"), callback_key, None, timeout=5.0)
+        acme = Provider("acme", "http", f"{self.url}/acme", Secret("the-api-key"), (callback_key,), timeout=5.0)
         return Settings(
             "http://here", HERE, HERE, Database(None, Path()),
             NewStore(f"{self.url}/newstore", f"{self.url}/token", "gateway", Secret("the-secret"), timeout=5.0),
-            (Operator("otto", "operator", Secret("the-token-of-otto")),),
+            (Operator("otto", "operator", (Secret("the-token-of-otto"),)),),
             {"acme": acme}, {"DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"),))}, telemetry=telemetry,
         )  # fmt: skip
 

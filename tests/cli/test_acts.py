@@ -134,11 +134,11 @@ async def test_a_held_rejection_is_discarded_by_a_filter_and_the_units_are_open_
 
 
 async def test_a_list_says_what_is_closed_and_what_has_no_provider(road: Road) -> None:
-    await road.gateway.writer.apply(receive("r-1", provider=None))
+    await road.gateway.writer.apply(receive("r-1", provider=None, location="DC09"))
     await road.gateway.writer.apply(receive("r-2"))
     assert (await typed(road, "close", "r-2", "--reason", "settled by hand"))[0] == 0
     listed = (await typed(road, "list"))[1]
-    assert ("DC01 → —  unroutable" in listed, "DC01 → acme  closed" in listed) == (True, True)
+    assert ("DC09 → —  unroutable" in listed, "DC01 → acme  closed" in listed) == (True, True)
 
 
 async def test_a_message_without_an_id_is_named_by_the_start_of_its_fingerprint(road: Road, pool: asyncpg.Pool) -> None:

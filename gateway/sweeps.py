@@ -44,17 +44,21 @@ async def sweep(
 
 async def watch(pool: asyncpg.Pool, settings: Settings, dispatcher: Dispatcher, membership: Membership) -> None:
     """Look after the calls of processes that are gone, and after the brakes."""
+    others = processes.Others()
     while True:
         if membership.is_alive:  # whoever is cut off itself knows nothing of the others
-            await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher, membership.back_at)
+            await _quietly(_take_over, pool, settings.newstore.unknown_grace, dispatcher, membership, others)
         await _quietly(holds.trip, pool, settings.brake)
         await asyncio.sleep(_WATCH)
 
 
-async def _take_over(pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher, back_at: datetime | None) -> None:
+async def _take_over(
+    pool: asyncpg.Pool, grace: float, dispatcher: Dispatcher, membership: Membership, others: processes.Others
+) -> None:
     try:
         async with pool.acquire() as connection:
-            taken = await processes.take_over(connection, grace=grace, back_at=back_at)
+            silent = await others.silent(connection, membership.owner)
+            taken = await processes.take_over(connection, grace=grace, back_at=membership.back_at, silent=silent)
             if taken + await claims.free_lost(connection, grace=grace):
                 dispatcher.wake()
     except DATABASE_AWAY:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from time import monotonic
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _BEAT = 0.5  # seconds
 _SILENT = 1.2  # seconds without a heartbeat after which a process without its lock counts as dead
 _STALE = 8.0  # seconds without a heartbeat after which it counts as dead, whatever its connection says
+_LOOKS = 20  # of a process that itself shows life, in which another has shown none: that one is dead
 _TRUSTED = 5.0  # seconds since the last heartbeat for which a process may believe that its claims are its own
 
 _LOCK = "SELECT pg_advisory_lock($1)"
@@ -37,7 +39,7 @@ WITH back AS (
     SELECT greatest(pg_postmaster_start_time(), $1::timestamptz) AS at, clock_timestamp() AS now
 )
 DELETE FROM processes p USING back
-WHERE greatest(p.heartbeat_at, back.at) < back.now - make_interval(secs => $2)
+WHERE p.owner = ANY($4) OR greatest(p.heartbeat_at, back.at) < back.now - make_interval(secs => $2)
     OR p.heartbeat_at > back.at AND p.heartbeat_at < back.now - make_interval(secs => $3) AND NOT EXISTS (
         SELECT FROM pg_locks l
         WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
@@ -45,6 +47,7 @@ WHERE greatest(p.heartbeat_at, back.at) < back.now - make_interval(secs => $2)
             AND (l.classid::bigint << 32) | l.objid::bigint = p.key)
 RETURNING p.owner
 """
+_HEARTBEATS = "SELECT owner, heartbeat_at FROM processes WHERE owner <> $1"
 # A row that another statement has in hand is left to the next look: waiting for it could end in a deadlock.
 _TAKE_OVER = """
 WITH lost AS (
@@ -158,18 +161,41 @@ class Membership:
         self._broke = asyncio.Event()
 
 
-async def take_over(connection: Connection, *, grace: float, back_at: datetime | None = None) -> int:
+class Others:
+    """What a living process has seen of the others: who shows no life in look after look.
+
+    While Postgres goes and comes again and again, nobody's silence ever lasts the eight seconds since it was last back.
+    But whoever lives shows life in the moments in which others do.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[datetime, int]] = {}
+
+    async def silent(self, connection: Connection, owner: str) -> list[str]:
+        """Look once, as `owner`, which shows life itself; give those to be buried."""
+        rows = await connection.fetch(_HEARTBEATS, owner)
+        before, self._seen = self._seen, {}
+        for row in rows:
+            beat, looks = before.get(row["owner"], (None, 0))
+            self._seen[row["owner"]] = (row["heartbeat_at"], looks + 1 if beat == row["heartbeat_at"] else 0)
+        return [each for each, (_, looks) in self._seen.items() if looks >= _LOOKS]
+
+
+async def take_over(
+    connection: Connection, *, grace: float, back_at: datetime | None = None, silent: Collection[str] = ()
+) -> int:
     """Give back the claims of processes that died or stand still; each write among them may have happened.
 
     A process whose heart stands still for 8 s is dead, and one without its lock once it missed a heartbeat: so much
-    time has one whose connection broke to come back. But while Postgres is away nobody can show life. So whoever has
-    shown none since this Postgres started, and since the asking process itself came back (`back_at`, which a failover
-    or a cut line brings about too), has 8 s from then. Burying too early costs time and is never wrong: the process
-    finds itself buried and joins again under another name, and what it brings then is late. The calls that it has in
-    hand may go on. Such a write is looked for at once; that it is absent is believed once the call must have ended and
-    it was left `grace` seconds to show up. One that is harmless twice is repeated as soon as the call must have ended.
+    time has one whose connection broke to come back. But while Postgres is away nobody can show life. So whoever
+    has shown none since this Postgres started, and since the asking process itself came back (`back_at`, which a
+    failover or a cut line brings about too), has 8 s from then, and at most as long as others show life meanwhile
+    (`silent`). Burying too early costs time and is never wrong: the process finds itself buried and joins again
+    under another name, and what it brings then is late. The calls that it has in hand may go on. Such a write is
+    looked for at once; that it is absent is believed once the call must have ended and it was left `grace` seconds
+    to show up. One that is harmless twice is repeated as soon as the call must have ended.
     """
-    await connection.fetch(_BURY, back_at, _STALE, _SILENT)
+    await connection.fetch(_BURY, back_at, _STALE, _SILENT, list(silent))
     taken = len(await connection.fetch(_TAKE_OVER, grace, list(HARMLESS)))
     metrics.TAKEOVERS.inc(taken)
     if taken:

@@ -16,7 +16,7 @@ from gateway.domain.commands import CallTaken, Word
 from gateway.ledger import processes
 from gateway.ledger.claims import claim
 from gateway.ledger.entries import Attempt
-from gateway.ledger.processes import Membership, take_over
+from gateway.ledger.processes import Membership, Others, take_over
 from tests.processes import until
 from tests.requests import AT, PARCEL, receive, said
 
@@ -219,6 +219,21 @@ async def test_a_call_is_not_started_long_after_its_claim_nor_after_the_last_sig
 
     assert station.outside.calls["acme"] == 0
     assert await station.pool.fetchval("SELECT NOT doubt FROM deliveries")
+
+
+async def test_whoever_shows_no_life_in_look_after_look_is_buried_however_often_postgres_was_away(pool: Pool) -> None:
+    others = Others()
+    async with pool.acquire() as connection:
+        await connection.execute("INSERT INTO processes (owner, key) VALUES ('dead', 1), ('alive', 2), ('me', 3)")
+        for _ in range(processes._LOOKS):  # noqa: SLF001
+            assert await others.silent(connection, "me") == []
+            await connection.execute("UPDATE processes SET heartbeat_at = clock_timestamp() WHERE owner = 'alive'")
+        silent = await others.silent(connection, "me")
+        assert silent == ["dead"]
+        just_back = await connection.fetchval("SELECT clock_timestamp()")
+        await take_over(connection, grace=0, back_at=just_back, silent=silent)
+        left = await connection.fetch("SELECT owner FROM processes ORDER BY owner")
+    assert [row["owner"] for row in left] == ["alive", "me"]
 
 
 async def test_nothing_that_a_process_does_is_waited_for_by_those_who_bury_it(pool: Pool) -> None:

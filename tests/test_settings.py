@@ -116,7 +116,7 @@ def test_a_provider_and_a_location_leave_everything_else_at_their_default(folder
     settings = read(folder, WHOLE)
     wms = settings.providers["wms"]
     assert (wms.timeout, wms.concurrency, wms.look_up, wms.withdraw) == (15.0, 16, True, False)
-    assert (wms.same_parcel, wms.carriers) == ("ask", {})
+    assert (wms.same_parcel, wms.carriers) == ("another_piece", {})
     assert (len(wms.callback_keys), wms.callback_secrets) == (1, ())
     dc01 = settings.locations["DC01"]
     assert (dc01.id, dc01.provider, dc01.time_zone, dc01.on_provider_cancel) == ("DC01", "wms", "UTC", "quarantine")

@@ -90,7 +90,7 @@ class Provider:
     calls_per_second: float = 50.0
     look_up: bool = True
     withdraw: bool = False
-    same_parcel: SameParcel = SameParcel.ASK
+    same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
     carriers: Mapping[str, str] = field(default_factory=dict)
     """The provider's name of a carrier, as it is compared -> NewStore's."""
     ca: Path | None = None

@@ -12,7 +12,7 @@ import asyncpg
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.domain.commands import OnProviderCancel
+from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.inbound.internal import internal_app
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
@@ -54,7 +54,10 @@ SETTINGS = Settings(
         "acme": _provider("acme"),
         "zen": _provider("zen"),
         "sig": replace(
-            _provider("sig"), callback_keys=(), callback_secrets=(Secret(SIGNING_SECRET), Secret(NEXT_SECRET))
+            _provider("sig"),
+            callback_keys=(),
+            callback_secrets=(Secret(SIGNING_SECRET), Secret(NEXT_SECRET)),
+            same_parcel=SameParcel.ASK,
         ),
     },
     locations={

@@ -246,15 +246,6 @@ async def test_a_refused_callback_is_answered_by_a_note(gateway: Served) -> None
     assert (await (await gateway.ask("/v1/requests/r-1")).json())["failure"] is None
 
 
-async def test_the_same_parcel_told_piece_by_piece_is_found_in_the_ledger(gateway: Served) -> None:
-    await gateway.receive(order("r-1", "TEE", "TEE"))
-    assert (await told(gateway, event("shipped", "e1", items=TEE, shipment=SHIPMENT)))[1] == "applied"
-    again = event("shipped", "e2", items=TEE, shipment={**SHIPMENT, "tracking_number": " 1z"})
-    assert await told(gateway, again) == (202, "quarantined", "same_parcel")
-    another = event("shipped", "e3", items=TEE, shipment={**SHIPMENT, "tracking_number": "1Y"})
-    assert (await told(gateway, another))[1] == "applied"
-
-
 def signed(body: bytes, message: str) -> dict[str, str]:
     now = datetime.now(UTC)
     return {
@@ -262,6 +253,18 @@ def signed(body: bytes, message: str) -> dict[str, str]:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(SIGNING_SECRET).sign(message, now, body.decode()),
     }
+
+
+async def test_a_parcel_told_piece_by_piece_is_applied_or_asked_about_as_the_settings_say(gateway: Served) -> None:
+    for provider, location, second in (("acme", "DC01", "applied"), ("sig", "DC04", "quarantined")):
+        request_id = f"r-{provider}"
+        await gateway.receive(order(request_id, "TEE", "TEE", "TEE"), location)
+        for number, code, result in (("1", "1Z 9", "applied"), ("2", " 1z9", second), ("3", "1Y", "applied")):
+            parcel = {**SHIPMENT, "tracking_number": code}
+            body = json.dumps(event("shipped", number, request_id, items=TEE, shipment=parcel)).encode()
+            headers = ACME if provider == "acme" else signed(body, f"m-{number}")
+            answer = await gateway.say(body, provider=provider, headers=headers)
+            assert (await answer.json())["result"] == result
 
 
 async def test_equal_bytes_under_two_signed_ids_are_two_messages_and_under_one_a_repetition(gateway: Served) -> None:

@@ -107,7 +107,7 @@ class Stub:
         self.shown: dict[str, list[Any]] = {}
         self.calls_back_at = ""
         self.tasks: set[asyncio.Task[None]] = set()
-        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=128))
 
     async def take(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())

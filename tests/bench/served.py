@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.app import collect_rarely
 from tests import processes
 
-KEYS = {"SECRET": "s" * 24, "KEY": "k" * 24, "API": "a" * 24, "CALLBACK": "c" * 24, "TOKEN": "t" * 24}
+KEYS = {"SECRET": "s" * 24, "KEY": "k" * 24, "API": "a" * 24, "CALLBACK": "c" * 24, "TOKEN": "the-token-of-the-bench"}
 CONFIG = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}

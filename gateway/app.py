@@ -22,9 +22,11 @@ from gateway.inbound.listening import listen
 from gateway.inbound.public import public_app
 from gateway.inbound.rejoin import rejoin
 from gateway.inbound.reloading import Reloading
-from gateway.ledger import holds, restored, stories
+from gateway.ledger import holds, stories
 from gateway.ledger.processes import Membership
 from gateway.ledger.readiness import Readiness
+from gateway.ledger.restored import RestoreDetector
+from gateway.ledger.seen import UnusableStateDir
 from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
 from gateway.ledger.sessions import SharedSessions, refuse_shared
 from gateway.ledger.writer import Writer
@@ -114,18 +116,33 @@ async def running(
             connect=there.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
         )
         stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
-        connect = partial(there.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
-        membership = Membership(connect)
+        detector = RestoreDetector(settings.state_dir)
+        stack.push_async_callback(detector.close)
+        connect = detector.connecting(
+            partial(there.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
+        )
+        membership = Membership(connect, detector.seen)
         sessions = partial(refuse_shared, partial(there.connect, command_timeout=_STATEMENT_TIME))
         await _patiently(there, sessions)
-        await _patiently(there, partial(_begin, pool, settings, membership, paused=paused))
+        try:
+            await _patiently(there, partial(_begin, pool, settings, membership, detector, paused=paused))
+        except UnusableStateDir as error:
+            raise SettingsError((str(error),)) from error
         stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
         newstore, adapters, adapter_for = await _callers(stack, settings)
         broke = asyncio.Event()
+        _keep_running(stack, detector.keep(), broke)
         _keep_running(stack, membership.run(), broke)
         _keep_running(stack, lag.watch(), broke)
-        writer = Writer(connect, verify_within=settings.newstore.verify_within, express=settings.express_service_levels)
-        dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
+        writer = Writer(
+            connect,
+            verify_within=settings.newstore.verify_within,
+            express=settings.express_service_levels,
+            position=detector.seen.commits,
+        )
+        dispatcher = Dispatcher(
+            Road(newstore, adapters), writer, settings, membership, connect, position=detector.seen.claims
+        )
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
         readiness = Readiness()
@@ -176,20 +193,21 @@ def _said(there: Servers, error: Exception) -> str:
     return str(error) if isinstance(error, NoServer) else f"{there}: {type(error).__name__}"
 
 
-async def _begin(pool: asyncpg.Pool, settings: Settings, membership: Membership, *, paused: bool) -> None:
+async def _begin(
+    pool: asyncpg.Pool, settings: Settings, membership: Membership, detector: RestoreDetector, *, paused: bool
+) -> None:
     """Make ready a database that this program can run on; what was done before is found done."""
     async with pool.acquire() as connection:
         await grants.check(connection)
         await migrations.check(connection)
+        await detector.begin(connection, paused=paused)
     await sweeps.ensure_partitions(pool)
-    await _place_holds(pool, settings, paused=paused)
+    await _confirm_first(pool, settings)
     await membership.join()
 
 
-async def _place_holds(pool: asyncpg.Pool, settings: Settings, *, paused: bool) -> None:
+async def _confirm_first(pool: asyncpg.Pool, settings: Settings) -> None:
     """Hold back what a person is to look at first, before anything can be sent."""
-    if paused:
-        await restored.pause(pool)
     confirm_first = {each.id: each.confirm_first for each in settings.locations.values()}
     await holds.confirm_first(pool, list(confirm_first), list(confirm_first.values()))
 

@@ -136,7 +136,7 @@ HEALTH = Row(
         ),
         Panel(
             "Held by the gateway itself",
-            "1: an answer was one for a person (410, or a wait of more than a day).",
+            "1: an answer was one for a person (410, or a wait of more than a day), or the database was restored.",
             "short",
             (Query("max by (scope, name) (gateway_own_holds)", "{{scope}} {{name}}"),),
             "GatewayHolds",

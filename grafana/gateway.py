@@ -246,6 +246,21 @@ DATABASE = Row(
             bad_from=1,
         ),
         Panel(
+            "Gateways that can't write to state_dir",
+            "A restore or failover that loses something now may go unnoticed at a start.",
+            "short",
+            (Query("sum(gateway_state_unwritten)", "gateways"),),
+            "StateUnwritten",
+            bad_from=1,
+        ),
+        Panel(
+            "Incarnation of the database",
+            "Raised by each restore that is noticed: everything is then held back until a person has looked.",
+            "short",
+            (Query("max(gateway_incarnation)", "incarnation"),),
+            "GatewayHolds",
+        ),
+        Panel(
             "Connections of the pool",
             "Busy near the size of the pool: readers wait.",
             "short",

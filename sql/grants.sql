@@ -8,7 +8,8 @@
 -- What was given before and is not below.
 REVOKE ALL ON
     migrations, requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, quarantine, processes,
-    destinations, holds, finals, audit, read_backs, lanes, events_default, attempts_default, payloads_default
+    destinations, holds, finals, audit, read_backs, lanes, incarnations, positions, events_default, attempts_default,
+    payloads_default
 FROM :"role";
 
 GRANT USAGE ON SCHEMA :"schema" TO :"role";
@@ -19,11 +20,12 @@ GRANT SELECT, INSERT ON events, attempts, payloads, request_keys, audit TO :"rol
 GRANT SELECT ON events_default, attempts_default, payloads_default TO :"role";
 
 -- Changed, and never deleted.
-GRANT SELECT, INSERT, UPDATE ON requests, quarantine, destinations, holds, read_backs TO :"role";
+GRANT SELECT, INSERT, UPDATE ON requests, quarantine, destinations, holds, read_backs, incarnations TO :"role";
 
 -- What is over goes.
-GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries, processes TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries, processes, positions TO :"role";
 GRANT SELECT, INSERT, DELETE ON dead_deliveries, finals TO :"role";
 
 GRANT EXECUTE ON FUNCTION ensure_partitions(date) TO :"role";
 GRANT EXECUTE ON FUNCTION is_braked(text, int, float8, float8) TO :"role";
+GRANT EXECUTE ON FUNCTION server_identity() TO :"role";

@@ -21,7 +21,7 @@ DECLARE
 BEGIN
     FOR each IN
         SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
-        WHERE schemaname = 'public' AND tablename <> 'migrations'
+        WHERE schemaname = 'public' AND tablename NOT IN ('migrations', 'incarnations')
     LOOP
         IF pg_relation_size(each.name) > 65536 THEN
             EXECUTE 'TRUNCATE ' || each.name || ' CASCADE';

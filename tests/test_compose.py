@@ -215,7 +215,7 @@ def test_every_environment_name_is_read_by_somebody() -> None:
         for variable in [*service.get("environment", {}), *(built if name in OURS else ())]:
             assert f'"{variable}"' in code if name in OURS else variable in THEIR_NAMES, variable
     assert "/etc/gateway/gateway.toml" in DOCKERFILE
-    assert SERVICES["gateway"]["volumes"] == [f"{SETTINGS}:/etc/gateway/gateway.toml:ro"]
+    assert SERVICES["gateway"]["volumes"] == [f"{SETTINGS}:/etc/gateway/gateway.toml:ro", "state:/var/lib/gateway"]
 
 
 def test_prometheus_grafana_and_alertmanager_find_each_other() -> None:

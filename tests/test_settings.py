@@ -48,6 +48,8 @@ client_id = "gateway"
 client_secret = "env:NEWSTORE_SECRET"
 """
 
+KEPT = f'state_dir = "state"\n{SMALLEST}'
+
 OPERATOR = """
 [[operators]]
 name = "ada"
@@ -695,8 +697,23 @@ def test_a_database_url_that_sends_a_password_in_clear_to_a_network_is_a_fault(
 def test_a_password_may_go_in_clear_on_this_machine_and_to_hosts_that_are_named(
     folder: Path, url: str, plain: list[str]
 ) -> None:
-    loaded = read(folder, f"{SMALLEST}[database]\nplain_hosts = {json.dumps(plain)}", DATABASE_URL=url)
+    loaded = read(folder, f"{KEPT}[database]\nplain_hosts = {json.dumps(plain)}", DATABASE_URL=url)
     assert (loaded.database.plain_hosts, remarks(loaded)) == (tuple(plain), [])
+
+
+def test_a_missing_state_dir_is_remarked_and_one_that_is_named_lies_beside_the_file(folder: Path) -> None:
+    (remark,) = remarks(read(folder, SMALLEST))
+    assert remark.startswith("state_dir: is not set, so a restore")
+    assert "name a folder outside the database" in remark
+    loaded = read(folder, KEPT)
+    assert (loaded.state_dir, remarks(loaded)) == (folder.resolve() / "state", [])
+    assert describe(loaded)["state_dir"] == str(folder.resolve() / "state")
+
+
+def test_a_state_dir_that_is_a_file_is_a_fault(folder: Path) -> None:
+    (folder / "state").touch()
+    assert only_fault(folder, KEPT).endswith("is not a folder; name one where the gateway may write")
+    assert only_fault(folder, f"state_dir = 3\n{SMALLEST}").startswith("state_dir: ")
 
 
 def test_a_host_that_only_the_environment_names_is_judged_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -737,7 +754,7 @@ def test_a_parameter_of_a_database_url_that_makes_no_sense_is_a_fault(folder: Pa
 def test_what_a_database_url_asks_in_vain_or_not_enough_is_remarked_with_its_place(
     folder: Path, query: str, said: str
 ) -> None:
-    loaded = read(folder, SMALLEST, DATABASE_URL=f"postgresql://u:hunter2@db.example/db?{query}")
+    loaded = read(folder, KEPT, DATABASE_URL=f"postgresql://u:hunter2@db.example/db?{query}")
     (remark,) = remarks(loaded)
     assert remark.startswith(f"database.url: {said}")
     assert describe(loaded)["remarks"] == [remark]
@@ -747,7 +764,7 @@ def test_nothing_is_remarked_of_what_is_heeded_and_enough(folder: Path) -> None:
     query = (
         "sslmode=verify-full&sslrootcert=/ca.pem&application_name=gw&options=-c%20a.b%3Dc&target_session_attrs=primary"
     )
-    assert remarks(read(folder, SMALLEST, DATABASE_URL=f"postgresql://u:p@db.example/db?{query}")) == []
+    assert remarks(read(folder, KEPT, DATABASE_URL=f"postgresql://u:p@db.example/db?{query}")) == []
 
 
 SHOWN = 'ca = "ca.crt"\nclient_certificate = "ours.crt"\nclient_key = "file:ours.key"'

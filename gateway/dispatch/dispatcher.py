@@ -21,6 +21,7 @@ from gateway.ledger.claims import prepare
 from gateway.ledger.connections import Connect
 from gateway.ledger.entries import Again, Attempt, Claim
 from gateway.ledger.processes import Membership
+from gateway.ledger.seen import Position
 from gateway.ledger.stories import Brief
 from gateway.ledger.writer import DATABASE_AWAY, Writer
 from gateway.newstore.errors import Disliked, Unreadable
@@ -61,11 +62,14 @@ class Dispatcher:
         settings: Settings,
         membership: Membership,
         connect: Connect,
+        *,
+        position: Position | None = None,
     ) -> None:
         self._road = road
         self._writer = writer
         self._membership = membership
         self._connect = connect
+        self._position = position or Position()
         self._connection: asyncpg.Connection | None = None
         self._grace = settings.newstore.unknown_grace
         self._brake = settings.brake
@@ -123,7 +127,7 @@ class Dispatcher:
         claimed = await claim_calls(
             self._connection, room, owner=self._membership.owner, seconds=_START_WITHIN, brake=self._brake,
             call_seconds={name: self._desks[name].seconds * (1 + self._desks[name].is_shut) for name in room},
-            concurrency={name: self._desks[name].most_claimed for name in room},
+            concurrency={name: self._desks[name].most_claimed for name in room}, position=self._position,
         )  # fmt: skip
         try:
             briefs = await stories.briefs(self._connection, claimed) if claimed else {}

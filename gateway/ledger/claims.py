@@ -14,6 +14,7 @@ from gateway.telemetry.logs import log
 
 from .connections import Connection
 from .entries import Claim
+from .seen import Position
 
 GRACE = 5.0
 """Seconds after `call_ends_at` in which a process that is connected has stored what became of the call."""
@@ -94,18 +95,22 @@ WITH RECURSIVE free AS MATERIALIZED (
         SELECT FROM deliveries WHERE ctid = waiting.row AND ready AND owner IS NULL FOR UPDATE SKIP LOCKED
     ) locked
     WHERE waiting.place <= waiting.room
+), claimed AS (
+    UPDATE deliveries d
+    SET owner = $3, attempt = d.attempt + 1, call_ends_at = clock_timestamp() + make_interval(secs => $7 + (
+        SELECT each.seconds * CASE WHEN d.doubt OR d.is_read THEN 2 ELSE 1 END
+        FROM unnest($1::text[], $15::float8[]) AS each(name, seconds) WHERE each.name = d.destination))
+    FROM picked
+    WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
+        AND EXISTS (SELECT FROM processes WHERE owner = $3)
+    RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt,
+        d.owner, coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace, d.blocks,
+        extract(epoch FROM d.call_ends_at - clock_timestamp())::float8 AS seconds,
+        greatest(0, coalesce(extract(epoch FROM d.sure_at - clock_timestamp()), 0))::float8 AS unsure_for
+), counted AS (
+    UPDATE positions SET number = $17, at = clock_timestamp() WHERE name = $16 AND EXISTS (SELECT FROM claimed)
 )
-UPDATE deliveries d
-SET owner = $3, attempt = d.attempt + 1, call_ends_at = clock_timestamp() + make_interval(secs => $7 + (
-    SELECT each.seconds * CASE WHEN d.doubt OR d.is_read THEN 2 ELSE 1 END
-    FROM unnest($1::text[], $15::float8[]) AS each(name, seconds) WHERE each.name = d.destination))
-FROM picked
-WHERE d.ctid = picked.row AND d.ready AND d.owner IS NULL
-    AND EXISTS (SELECT FROM processes WHERE owner = $3)
-RETURNING d.request_id, d.operation, d.seq, d.destination, d.location, d.month, d.attempt, d.tries, d.doubt, d.owner,
-    coalesce(d.verify_by <= clock_timestamp(), false) AS overdue, d.trace, d.blocks,
-    extract(epoch FROM d.call_ends_at - clock_timestamp())::float8 AS seconds,
-    greatest(0, coalesce(extract(epoch FROM d.sure_at - clock_timestamp()), 0))::float8 AS unsure_for
+SELECT * FROM claimed
 """
 
 _FREE_LOST = """
@@ -137,6 +142,7 @@ async def claim(
     brake: Brake,
     concurrency: Mapping[str, int] | None = None,
     call_seconds: Mapping[str, float] | None = None,
+    position: Position | None = None,
 ) -> list[Claim]:
     """Claim due calls, the most urgent first, up to the room at each destination.
 
@@ -146,12 +152,14 @@ async def claim(
     `concurrency` bounds what all processes together have claimed at a destination. Nothing is claimed for an owner
     whom the others have buried.
     """
+    position = position or Position()
     at_once = [(concurrency or {}).get(name, _UNBOUNDED) for name in room]
     rows = await connection.fetch(
         _CLAIM, list(room), list(room.values()), owner, list(HEAD_START), list(HEAD_START.values()), BRAKED, seconds,
         brake.units, brake.share, brake.seconds, at_once, NEWSTORE, [each for each, _ in TOLD], [at for _, at in TOLD],
-        [(call_seconds or {}).get(name, 0.0) for name in room],
+        [(call_seconds or {}).get(name, 0.0) for name in room], position.name, position.number + 1,
     )  # fmt: skip
+    position.number += bool(rows)
     return [Claim(**{**row, "operation": Operation(row["operation"])}) for row in rows]
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import orjson
 from asyncpg import Connection
 
+from .seen import Position
+
 STATEMENT = """
 WITH incoming AS (
     SELECT * FROM json_to_recordset($1::json) AS n(id text, month date, location text, order_id text,
@@ -86,8 +88,9 @@ WITH incoming AS (
 ), written AS (
     SELECT id, restored FROM inserted UNION ALL SELECT id, restored FROM updated
 ), new_events AS (
-    INSERT INTO events (month, request_id, version, kind, at, cause, fingerprint, fact)
-    SELECT e.* FROM json_to_recordset($4::json) AS e(month date, request_id text, version int, kind text,
+    INSERT INTO events (month, request_id, version, kind, at, cause, fingerprint, fact, incarnation)
+    SELECT e.*, (SELECT max(number) FROM incarnations)
+    FROM json_to_recordset($4::json) AS e(month date, request_id text, version int, kind text,
         at timestamptz, cause text, fingerprint text, fact jsonb)
     JOIN written ON written.id = e.request_id
     ORDER BY e.request_id, e.version
@@ -179,6 +182,8 @@ WITH incoming AS (
     SELECT x.who, x.action, x.request_id, x.reason, x.outcome
     FROM json_to_recordset($29::json) AS x(who text, action text, request_id text, reason text, outcome text)
     JOIN written ON written.id = x.request_id
+), counted AS (
+    UPDATE positions SET number = $31, at = clock_timestamp() WHERE name = $30
 )
 SELECT id, NULL AS operation, NULL AS seq FROM written UNION ALL SELECT * FROM busy
 """
@@ -211,7 +216,7 @@ class Batch:
     payloads: list[Payload] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def commit(self, connection: Connection) -> tuple[set[str], set[Place]]:
+    async def commit(self, connection: Connection, position: Position) -> tuple[set[str], set[Place]]:
         """Write the batch and return the ids of the requests that were written, and the calls that were busy."""
         documents = (
             self.incoming, self.wanted, self.fences, self.events, self.keys, self.owed, self.gone, self.readied,
@@ -221,6 +226,8 @@ class Batch:
         quarantine = zip(*self.quarantine, strict=True) if self.quarantine else [()] * 9
         audit = orjson.dumps(self.audit).decode()
         inputs = [orjson.dumps(rows).decode() for rows in documents]
-        rows = await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, audit)
+        number = position.number + 1
+        rows = await connection.fetch(STATEMENT, *inputs, *payloads, *quarantine, audit, position.name, number)
+        position.number = number
         written = {row["id"] for row in rows if row["operation"] is None}
         return written, {(row["id"], row["operation"], row["seq"]) for row in rows if row["operation"]}

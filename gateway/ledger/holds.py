@@ -14,6 +14,8 @@ from .connections import Connection
 SCOPES = ("everything", "destination", "location", "request", "rejections", "operation")
 BRAKE = "gateway"
 """Who puts a hold where a brake has tripped, or where a destination's answer asks for a person."""
+RESTORE = "serve --paused"
+"""Who puts one on everything after a restore, asked to or by itself."""
 
 _PLACE = """
 WITH placed AS (

@@ -124,7 +124,7 @@ SELECT name, labels, value::float8 FROM (
     SELECT DISTINCT 'gateway_brake_tripped', ARRAY[name], 1 FROM hold WHERE scope = 'rejections' AND who = $1
     UNION ALL
     SELECT 'gateway_own_holds', ARRAY[scope, name], 1
-    FROM hold WHERE scope IN ('destination', 'operation') AND who = $1
+    FROM hold WHERE scope IN ('destination', 'operation') AND who = $1 OR scope = 'everything' AND who = $3
     UNION ALL
     SELECT 'gateway_quarantined', ARRAY[source], count FROM quarantined
     UNION ALL
@@ -165,7 +165,7 @@ async def read(
     """Read every series of the database; `providers` are those of the settings."""
     async with connection.transaction(readonly=True):
         await connection.execute(ALONG_INDEXES)
-        rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), timeout=_GIVE_UP)
+        rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), holds.RESTORE, timeout=_GIVE_UP)
     return {(row["name"], tuple(row["labels"])): row["value"] for row in rows}
 
 
@@ -250,6 +250,7 @@ def _always(settings: Settings) -> Iterator[Series]:
     for source in (*settings.providers, *(f"newstore:{location}" for location in settings.locations)):
         yield from (("gateway_quarantined", (source,)), ("gateway_oldest_quarantined_seconds", (source,)))
     yield from (("gateway_own_holds", ("operation", operation)) for operation in WRITES)
+    yield "gateway_own_holds", ("everything", "")
     for scope in holds.SCOPES:
         yield from (("gateway_holds_active", (scope, "")), ("gateway_oldest_hold_seconds", (scope, "")))
     yield from (("gateway_unverified", (operation,)) for operation in READ_BACK)

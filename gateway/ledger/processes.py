@@ -15,6 +15,7 @@ from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
 from .connections import Connect, Connection
+from .seen import Seen
 from .writer import DATABASE_AWAY
 
 if TYPE_CHECKING:
@@ -32,8 +33,15 @@ _COME_BACK = """
 UPDATE processes SET key = $2, started_at = clock_timestamp(), heartbeat_at = clock_timestamp() WHERE owner = $1
 RETURNING started_at
 """
-_HEARTBEAT = "UPDATE processes SET heartbeat_at = clock_timestamp() WHERE owner = $1"
-_LEAVE = "DELETE FROM processes WHERE owner = $1"
+_HEARTBEAT = """
+WITH counted AS (UPDATE positions SET number = $3, at = clock_timestamp() WHERE name = $2)
+UPDATE processes SET heartbeat_at = clock_timestamp() WHERE owner = $1 RETURNING heartbeat_at
+"""
+_LEAVE = """
+WITH gone AS (DELETE FROM processes WHERE owner = $1)
+UPDATE incarnations SET alive_at = clock_timestamp() WHERE number = (SELECT max(number) FROM incarnations)
+RETURNING alive_at
+"""
 _BURY = """
 WITH back AS (
     SELECT greatest(pg_postmaster_start_time(), $1::timestamptz) AS at, clock_timestamp() AS now
@@ -74,8 +82,9 @@ class Membership:
     is gone never comes back, so whoever still finds its row still has all of its claims.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, seen: Seen | None = None) -> None:
         self._connect = connect
+        self._seen = seen or Seen()
         self._connection: Connection | None = None
         self._broke = asyncio.Event()
         self._beat_at = 0.0
@@ -137,8 +146,11 @@ class Membership:
             await self.join()
             return
         started = monotonic()
-        if await self._connection.execute(_HEARTBEAT, self.owner) == "UPDATE 1":
-            self._beat_at = started
+        position = self._seen.heartbeats
+        alive_at = await self._connection.fetchval(_HEARTBEAT, self.owner, position.name, position.number + 1)
+        position.number += 1
+        if alive_at is not None:
+            self._seen.alive_at, self._beat_at = alive_at, started
         else:
             self._drop()
             await self.join()
@@ -147,7 +159,7 @@ class Membership:
         """Go in peace: nothing is claimed any more."""
         try:
             if self._connection is not None:
-                await self._connection.execute(_LEAVE, self.owner)
+                self._seen.alive_at = await self._connection.fetchval(_LEAVE, self.owner)
         except DATABASE_AWAY:
             pass
         finally:

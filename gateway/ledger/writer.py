@@ -21,6 +21,7 @@ from . import codec, stories
 from .commit import Batch, Place
 from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
 from .plan import Held, Plan, place
+from .seen import Position
 from .servers import NoServer
 
 _MOST_COMMANDS = 500
@@ -88,10 +89,12 @@ class Writer:
         *,
         verify_within: float = 900.0,
         express: Collection[str] = (),
+        position: Position | None = None,
     ) -> None:
         self._connect = connect
         self._verify_within = verify_within
         self._express = express
+        self._position = position or Position()
         self._connection: asyncpg.Connection | None = None
         self._urgent: deque[Entry] = deque()
         self._settlements: deque[Entry] = deque()
@@ -180,7 +183,7 @@ class Writer:
         """Commit nothing by all that a commit needs: whoever is told that we can't store anything sends nothing."""
         try:
             connection = await self._connected()
-            await Batch().commit(connection)
+            await Batch().commit(connection, Position())
             await connection.execute(_TAKE_ROOM)
         except DATABASE_AWAY as error:
             await self._part(error)
@@ -286,7 +289,7 @@ class Writer:
             plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
         written, busy = set[str](), set[Place]()
         if plan.has_rows:
-            written, busy = await plan.batch.commit(connection)
+            written, busy = await plan.batch.commit(connection, self._position)
             self._went(None)
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))

@@ -9,7 +9,13 @@ from gateway.settings.shapes import Listener, Location, NewStore, Provider, Sett
 def remarks(settings: Settings) -> list[str]:
     """What these settings say that nobody heeds, or that is weaker than it could be, with its place."""
     url = settings.database.url
-    return [f"database.url: {each}" for each in database_url.remarks(url.reveal())] if url else []
+    found = [f"database.url: {each}" for each in database_url.remarks(url.reveal())] if url else []
+    if settings.state_dir is None:
+        found.append(
+            "state_dir: is not set, so a restore to a moment minutes ago may go unnoticed; "
+            "name a folder outside the database that outlives the process"
+        )
+    return found
 
 
 def describe(settings: Settings) -> dict[str, object]:
@@ -19,6 +25,7 @@ def describe(settings: Settings) -> dict[str, object]:
         "public": _listener(settings.public),
         "internal": _listener(settings.internal),
         "body_limit": settings.body_limit,
+        "state_dir": _file(settings.state_dir),
         "trusted_proxies": [str(each) for each in settings.trusted_proxies],
         "express_service_levels": settings.express_service_levels,
         "brake": asdict(settings.brake),

@@ -268,6 +268,13 @@ class SecretKinds:
         """A file beside the settings."""
         return self.folder / text(value)
 
+    def own_folder(self, value: object) -> Path:
+        """A folder of the gateway's own, beside the settings where it is not named from the root."""
+        found = self.folder / text(value)
+        if found.exists() and not found.is_dir():
+            raise Unfit(f"{found} is not a folder; name one where the gateway may write")
+        return found
+
     def key_file(self, value: object) -> Path:
         """A private key, which only a file may hold: that is how the TLS library reads it."""
         scheme, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")

@@ -71,7 +71,10 @@ def _settings(root: Table, folder: Path, secrets: SecretKinds) -> Settings:
         name: _location(name, table, secrets, providers.keys()) for name, table in root.named("locations").items()
     }
     options: dict[str, Any] = root.given(
-        body_limit=kinds.whole(1_024, _LARGEST_BODY), express_service_levels=kinds.words, trusted_proxies=kinds.networks
+        body_limit=kinds.whole(1_024, _LARGEST_BODY),
+        express_service_levels=kinds.words,
+        trusted_proxies=kinds.networks,
+        state_dir=secrets.own_folder,
     )
     return Settings(
         public_url=root.need("public_url", partial(kinds.base_url, plain_http_hosts=plain_http)),

@@ -135,6 +135,7 @@ class Settings:
     express_service_levels: tuple[str, ...] = ()
     body_limit: int = 1_048_576
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    state_dir: Path | None = None
 
     def take(self, other: "Settings") -> None:
         """Put other settings into force. This is the one place where these change; see `changes.py` for what may."""

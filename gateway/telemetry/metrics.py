@@ -215,7 +215,8 @@ _number(
 )
 _number(
     "gateway_own_holds",
-    "1 while the gateway itself holds back a destination or an operation, as an answer was one for a person",
+    "1 while the gateway itself holds back a destination or operation, as an answer was one for a person, or, after a "
+    "restore, everything",
     "scope",
     "name",
 )
@@ -231,6 +232,8 @@ NUMBERS_AGE = _gauge("gateway_numbers_age_seconds", "Since what is of the databa
 NUMBERS_SECONDS = _gauge("gateway_numbers_seconds", "How long the database took to tell it")
 _number("gateway_default_partition_rows", "Rows that no month's partition took, counted up to 1000", "table")
 _number("gateway_processes", "Living gateway processes")
+STATE_UNWRITTEN = _gauge("gateway_state_unwritten", "1 while a process can't write to its state_dir")
+INCARNATION = _gauge("gateway_incarnation", "Of the database: raised by each restore that is noticed")
 _number("gateway_database_bytes", "What the database takes of its disk, without its log")
 _number(
     "gateway_connections_left",

@@ -132,7 +132,7 @@ def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> Non
     remark = "database.url: channel_binding is left out: the driver can't; sslmode=verify-full checks who answers"
     assert remark in said.splitlines()
     _, said, _ = checked(config, f"{AWAY}?channel_binding=require", "--json")
-    assert json.loads(said)["remarks"] == [remark]
+    assert remark in json.loads(said)["remarks"]
 
 
 async def test_online_reaches_newstore_and_every_provider_of_a_running_world(

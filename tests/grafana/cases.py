@@ -213,9 +213,14 @@ CASES: dict[str, Case] = {
         {
             'gateway_own_holds{scope="operation",name="acknowledge"}': "0 1+0x10",
             'gateway_own_holds{scope="destination",name="acme"}': "0 1+0x10",
+            'gateway_own_holds{scope="everything",name=""}': "0 1+0x10",
         },
         "4m",
-        ({"scope": "operation", "name": "acknowledge"}, {"scope": "destination", "name": "acme"}),
+        (
+            {"scope": "operation", "name": "acknowledge"},
+            {"scope": "destination", "name": "acme"},
+            {"scope": "everything"},
+        ),
         ({'gateway_own_holds{scope="operation",name="acknowledge"}': "0+0x10"},),
     ),
     "HoldInForce": Case(
@@ -340,6 +345,12 @@ CASES: dict[str, Case] = {
             {_FAILING % ("full_disk", "a"): "0 1+0x10", _FAILING % ("full_disk", "b"): "0+0x10"},
             {_FAILING % ("full_disk", "a"): "0 1 0 1 0 1 0+0x10"},
         ),
+    ),
+    "StateUnwritten": Case(
+        {'gateway_state_unwritten{instance="a"}': "1+0x10", 'gateway_state_unwritten{instance="b"}': "0+0x10"},
+        "7m",
+        ({"instance": "a"},),
+        ({'gateway_state_unwritten{instance="a"}': "1 1 0+0x10"},),
     ),
     "GatewayCommitsFailing": Case(
         {_FAILING % ("away", "a"): "1+0x10", _FAILING % ("away", "b"): "0+0x10"},

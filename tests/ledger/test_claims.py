@@ -25,7 +25,7 @@ SHUT = "INSERT INTO destinations (name, shut, shut_at, probe_at, prober) VALUES 
 async def explained(connection: Connection) -> str:
     arguments = (
         ["newstore"], [18], "me", list(HEAD_START), list(HEAD_START.values()), BRAKED, 10.0, 20, 0.3, 900.0, [32],
-        "newstore", [each for each, _ in TOLD], [at for _, at in TOLD], [15.0],
+        "newstore", [each for each, _ in TOLD], [at for _, at in TOLD], [15.0], "", 1,
     )  # fmt: skip
     async with connection.transaction():
         rows = await connection.fetch("EXPLAIN (ANALYZE, BUFFERS) " + claims._CLAIM, *arguments)  # noqa: SLF001

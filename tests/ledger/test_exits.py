@@ -32,6 +32,7 @@ from gateway.ledger import listing, stories
 from gateway.ledger.claims import claim
 from gateway.ledger.entries import Again, Applied, Attempt, Claim, Entry
 from gateway.ledger.plan import Plan
+from gateway.ledger.seen import Position
 from gateway.ledger.writer import Writer
 from tests.requests import AT, receive, said
 
@@ -256,7 +257,7 @@ async def test_what_was_decided_of_an_order_that_was_sent_meanwhile_is_not_writt
     plan.add(before, [Entry("r-1", Reroute(**by("r"), to="beta", can_withdraw=False))], {})
 
     connection = await asyncpg.connect(database)
-    assert await plan.batch.commit(connection) == (set(), set())
+    assert await plan.batch.commit(connection, Position()) == (set(), set())
     await connection.close()
 
     assert await rows(pool, "SELECT destination FROM deliveries") == [("acme",)]

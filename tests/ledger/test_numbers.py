@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from gateway.domain.commands import RejectionReason, Word
-from gateway.ledger import holds, numbers
+from gateway.ledger import holds, numbers, restored
 from gateway.ledger.connections import Connection
 from gateway.ledger.numbers import Numbers
 from gateway.ledger.writer import Writer
@@ -176,6 +176,10 @@ async def test_holds_quarantine_and_misplaced_rows_are_told(pool: Pool) -> None:
     assert value("gateway_own_holds", scope="operation", name="ship") == 1
     assert value("gateway_own_holds", scope="operation", name="cancel") == 0
     assert value("gateway_own_holds", scope="destination", name="acme") == 0
+    assert value("gateway_own_holds", scope="everything", name="") == 0
+    await restored.pause(pool)
+    await look(pool)
+    assert value("gateway_own_holds", scope="everything", name="") == 1
     assert value("gateway_quarantined", source="acme") == 1
     age = value("gateway_oldest_quarantined_seconds", source="acme")
     assert age is not None

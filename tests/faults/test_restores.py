@@ -253,17 +253,6 @@ async def test_a_data_folder_that_moved_and_a_gateway_without_its_state_are_serv
         await moved.stop()
 
 
-async def test_a_state_dir_of_another_database_pauses_and_says_so(folder: Path) -> None:
-    async with server(folder / "a") as first, server(folder / "b") as second, site(folder, first.dsn) as at:
-        at.config.write_text(f"{STATE_DIR}{at.config.read_text()}")
-        await at.start()
-        await at.end(at.gateways[0])
-
-        await serve(at, second)
-
-        assert "were seen and the database has 0" in await paused_for(at)
-
-
 async def test_a_state_dir_that_can_not_be_used_is_a_fault_of_the_settings(folder: Path) -> None:
     async with server(folder / "a") as postgres, site(folder, postgres.dsn) as at:
         (folder / "state").mkdir()

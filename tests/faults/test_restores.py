@@ -18,13 +18,12 @@ from tests.processes import until
 from .proof import is_quiet
 from .servers import IS_SYSTEM, Server, back_up, dsn_of, server, standby
 from .site import Site, site
-from .test_paused import backed_up_with_open_writes, release_all
+from .test_paused import backed_up_with_open_writes, is_done, release_all
 
 STREAM = orders(seed=13)
 STATE_DIR = 'state_dir = "state"\n'
 NEWEST = "SELECT max(number) FROM incarnations"
 OF_EVENTS = "SELECT DISTINCT incarnation FROM events ORDER BY incarnation"
-ARE_SETTLED = "SELECT count(*) = 2 FROM requests WHERE settled_at IS NOT NULL"
 
 
 def run(program: str, *words: object) -> None:
@@ -106,7 +105,7 @@ async def test_after_a_dump_was_restored_elsewhere_nothing_goes_out_twice(folder
         async with fresh.connected() as connection:
             assert await connection.fetchval(NEWEST) == 2
             assert "everything by serve --paused" in await release_all(at)
-            await until(lambda: connection.fetchval(ARE_SETTLED))
+            await until(lambda: is_done(connection, at))
             incarnations = [row["incarnation"] for row in await connection.fetch(OF_EVENTS)]
         assert (at.newstore.calls["shipment"], at.warehouses["DC01"].calls["take"]) == calls
         assert incarnations == [1, 2]

@@ -13,29 +13,31 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
-from gateway import grants, migrations, postgres, sending, sweeps
+from gateway import postgres, sending, sweeps
 from gateway.calls import CallError
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.inbound.internal import internal_app
-from gateway.inbound.listening import listen
-from gateway.inbound.public import public_app
-from gateway.inbound.rejoin import rejoin
-from gateway.inbound.reloading import Reloading
-from gateway.ledger import holds, stories
-from gateway.ledger.processes import Membership
-from gateway.ledger.readiness import Readiness
-from gateway.ledger.restored import RestoreDetector
-from gateway.ledger.seen import UnusableStateDir
-from gateway.ledger.servers import REFUSALS, NoServer, Servers, passes
-from gateway.ledger.sessions import SharedSessions, refuse_shared
-from gateway.ledger.writer import Writer
+from gateway.intake.app import public_app
+from gateway.intake.early import rejoin
+from gateway.ledger.database import grants, migrations
+from gateway.ledger.database.readiness import Readiness
+from gateway.ledger.database.restored import RestoreDetector
+from gateway.ledger.database.seen import UnusableStateDir
+from gateway.ledger.database.servers import REFUSALS, NoServer, Servers, passes
+from gateway.ledger.database.sessions import SharedSessions, refuse_shared
+from gateway.ledger.queue import holds
+from gateway.ledger.queue.processes import Membership
+from gateway.ledger.read import stories
+from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
+from gateway.operations.app import internal_app
+from gateway.operations.reloading import Reloading
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter
 from gateway.settings import Listener, Provider, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
+from gateway.web.listening import listen
 
 # A host that vanished is noticed by the server, which then frees its lock and its claims.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "2"}

@@ -8,10 +8,11 @@ import asyncpg
 
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Assign
-from gateway.ledger import aside, claims, holds, processes, stories
-from gateway.ledger.entries import LedgerUnavailable
-from gateway.ledger.processes import Membership
-from gateway.ledger.writer import DATABASE_AWAY, Writer
+from gateway.ledger.queue import aside, claims, holds, processes
+from gateway.ledger.queue.processes import Membership
+from gateway.ledger.read import stories
+from gateway.ledger.write.entries import LedgerUnavailable
+from gateway.ledger.write.writer import DATABASE_AWAY, Writer
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from gateway.migrations import migrate
+from gateway.ledger.database.migrations import migrate
 from gateway.postgres import running
 
 SQL = Path(__file__).parents[1] / "sql"

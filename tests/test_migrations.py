@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from gateway.migrations import PROGRAM, SchemaMismatch, check, migrate, read, sql_folder
+from gateway.ledger.database.migrations import PROGRAM, SchemaMismatch, check, migrate, read, sql_folder
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

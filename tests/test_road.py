@@ -12,7 +12,8 @@ import pytest
 from gateway.demo.proof import faults_found, is_settled
 from gateway.demo.run import place
 from gateway.domain.commands import DiscardReports, Recheck, Redrive, RejectByHand, RejectionReason, Reroute, Word
-from gateway.ledger import holds, stories
+from gateway.ledger.queue import holds
+from gateway.ledger.read import stories
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.requests import said
 from tests.world import Road, running

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import app, grants, migrations, settings
-from gateway.ledger.sessions import refuse_shared
+from gateway import app, settings
+from gateway.ledger.database import grants, migrations
+from gateway.ledger.database.sessions import refuse_shared
 from gateway.telemetry.logs import log
 
 from .api import LOCAL, Json, Token, Url, tell

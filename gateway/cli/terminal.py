@@ -15,9 +15,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gateway.demo.process import GatewayEnded
-from gateway.ledger.servers import NoServer
-from gateway.ledger.sessions import SharedSessions
-from gateway.migrations import SchemaMismatch
+from gateway.ledger.database.migrations import SchemaMismatch
+from gateway.ledger.database.servers import NoServer
+from gateway.ledger.database.sessions import SharedSessions
 from gateway.postgres import PostgresUnavailable
 from gateway.settings import SettingsError
 from gateway.telemetry import logs

@@ -14,16 +14,16 @@ import asyncpg
 from gateway.calls import CallError, Unknown
 from gateway.domain.commands import CallEnded, Command, ReadBack
 from gateway.domain.deliveries import NEWSTORE, READS
-from gateway.domain.destinations import Limits
-from gateway.ledger import destinations, holds, stories
-from gateway.ledger.claims import claim as claim_calls
-from gateway.ledger.claims import prepare
-from gateway.ledger.connections import Connect
-from gateway.ledger.entries import Again, Attempt, Claim
-from gateway.ledger.processes import Membership
-from gateway.ledger.seen import Position
-from gateway.ledger.stories import Brief
-from gateway.ledger.writer import DATABASE_AWAY, Writer
+from gateway.ledger.database.connections import Connect
+from gateway.ledger.database.seen import Position
+from gateway.ledger.queue import destinations, holds
+from gateway.ledger.queue.claims import claim as claim_calls
+from gateway.ledger.queue.claims import prepare
+from gateway.ledger.queue.processes import Membership
+from gateway.ledger.read import stories
+from gateway.ledger.read.stories import Brief
+from gateway.ledger.write.entries import Again, Attempt, Claim
+from gateway.ledger.write.writer import DATABASE_AWAY, Writer
 from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotLeft, may_leave
 from gateway.settings import Settings
@@ -31,7 +31,8 @@ from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
 
 from . import calls, read_backs
-from .desks import Desk
+from .limiter import Desk
+from .limits import Limits
 from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, outcome_of, success_of
 
 _BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one

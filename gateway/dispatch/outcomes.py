@@ -7,10 +7,11 @@ from random import random
 from gateway.calls import LONGEST_WAIT, Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import HARMLESS, READS, Operation
-from gateway.domain.retry import delay
-from gateway.ledger.entries import Again, Claim
+from gateway.ledger.write.entries import Again, Claim
 from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
 from gateway.sending import NotLeft
+
+from .retry import delay
 
 _WORDS = {
     Operation.ACKNOWLEDGE: "acceptances",

@@ -1,8 +1,8 @@
 """What one process has found out of NewStore's read-backs, and what the others have."""
 
 from gateway.domain.deliveries import Operation
-from gateway.ledger import read_backs
-from gateway.ledger.connections import Connection
+from gateway.ledger.database.connections import Connection
+from gateway.ledger.queue import read_backs
 from gateway.newstore.read_backs import Taught
 
 

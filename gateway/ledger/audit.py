@@ -4,8 +4,8 @@ from typing import Any
 
 from asyncpg import Pool
 
-from .connections import Connection
-from .reading import reading
+from gateway.ledger.database.connections import Connection
+from gateway.ledger.read.reading import reading
 
 _WRITE = "INSERT INTO audit (who, action, subject, reason, outcome) VALUES ($1, $2, $3, $4, $5)"
 _PAGE = """

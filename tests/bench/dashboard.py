@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import postgres
-from gateway.migrations import migrate
+from gateway.ledger.database.migrations import migrate
 from tests.inbound import Served, serve
 from tests.ledger.many import fill
 

@@ -16,14 +16,14 @@ from aiohttp import web
 from gateway import settings
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.limits import Destination
 from gateway.domain.commands import Command, Receive
 from gateway.domain.deliveries import Operation
-from gateway.domain.destinations import Destination
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
-from gateway.inbound.public import public_app
-from gateway.ledger.entries import Again, Applied, Attempt, Claim
-from gateway.ledger.stories import Brief
+from gateway.intake.app import public_app
+from gateway.ledger.read.stories import Brief
+from gateway.ledger.write.entries import Again, Applied, Attempt, Claim
 from gateway.newstore import webhook
 from gateway.providers.http import Http
 

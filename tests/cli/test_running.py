@@ -16,8 +16,9 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from gateway import app, migrations, settings
+from gateway import app, settings
 from gateway.cli import cli
+from gateway.ledger.database import migrations
 from tests import processes
 from tests.certificates import Authority
 from tests.cli import typed as a_person

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from gateway.demo.world import World
-from gateway.migrations import migrate
+from gateway.ledger.database.migrations import migrate
 from tests.dashboard import stand
 
 if TYPE_CHECKING:

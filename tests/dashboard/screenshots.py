@@ -15,7 +15,7 @@ import asyncpg
 from gateway import postgres
 from gateway.demo.run import place
 from gateway.demo.world import World
-from gateway.migrations import migrate
+from gateway.ledger.database.migrations import migrate
 from tests.dashboard import stand
 from tests.dashboard.conftest import launched
 

@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from gateway.demo.world import World
-from gateway.migrations import migrate
+from gateway.ledger.database.migrations import migrate
 from tests.dashboard import stand
 from tests.dashboard.conftest import NewPage
 from tests.dashboard.test_browser import dialog, site_of

@@ -11,7 +11,7 @@ import pytest
 
 import dashboard
 from gateway.demo.world import World
-from gateway.inbound.acts import ACTIONS, BULK
+from gateway.operations.acts import ACTIONS, BULK
 from tests.dashboard import stand
 from tests.ledger.owed import owe
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dashboard import shapes
-from gateway.inbound import openapi
+from gateway.operations import openapi
 
 READS = {
     ("get", "/v1/me"): shapes.Me,

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.ledger.processes import Membership
-from gateway.ledger.writer import Writer
+from gateway.ledger.queue.processes import Membership
+from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.sending import Checked

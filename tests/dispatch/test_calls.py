@@ -16,9 +16,9 @@ from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck,
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined, Rechecked
 from gateway.domain.units import Confirmed
-from gateway.ledger.entries import Again, Attempt, Claim
-from gateway.ledger.stories import briefs
-from gateway.ledger.writer import Writer
+from gateway.ledger.read.stories import briefs
+from gateway.ledger.write.entries import Again, Attempt, Claim
+from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
 from gateway.settings import NewStore, Provider, Secret

@@ -5,7 +5,7 @@ import time
 import asyncpg
 from aiohttp import web
 
-from gateway.ledger.processes import take_over
+from gateway.ledger.queue.processes import take_over
 from tests.ledger.owed import claimed, owe
 from tests.requests import receive
 from tests.telemetry.counted import growth, value

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.dispatch import dispatcher
 from gateway.domain.commands import Word
-from gateway.ledger.holds import place, release
+from gateway.ledger.queue.holds import place, release
 from tests.processes import until
 from tests.requests import receive, said
 

@@ -13,10 +13,10 @@ from aiohttp import web
 from gateway.dispatch import dispatcher
 from gateway.domain.brakes import Brake
 from gateway.domain.commands import CallTaken, Word
-from gateway.ledger import processes
-from gateway.ledger.claims import claim
-from gateway.ledger.entries import Attempt
-from gateway.ledger.processes import Membership, Others, take_over
+from gateway.ledger.queue import processes
+from gateway.ledger.queue.claims import claim
+from gateway.ledger.queue.processes import Membership, Others, take_over
+from gateway.ledger.write.entries import Attempt
 from tests.processes import until
 from tests.requests import AT, PARCEL, receive, said
 

@@ -13,8 +13,9 @@ from gateway.domain.deliveries import Operation
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
 from gateway.domain.waiting import waiting_for
-from gateway.ledger import holds, listing, stories
-from gateway.ledger.aside import step_aside
+from gateway.ledger.queue import holds
+from gateway.ledger.queue.aside import step_aside
+from gateway.ledger.read import listing, stories
 from tests.requests import PARCEL, receive, said
 
 from .conftest import Station, took

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.dispatch.retry import PROVIDER, delay
 from gateway.domain.commands import Assign, CallEnded, End, OnProviderCancel, ReadBack, Word
 from gateway.domain.deliveries import NEWSTORE, READ_BACK, READS, Operation
 from gateway.domain.events import CallbackQuarantined, CallbackRefused, UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.requests import Status
-from gateway.domain.retry import PROVIDER, delay
 from gateway.domain.routing import provider_reference, reference
 from gateway.domain.units import Confirmed, Said
 from gateway.domain.waiting import waiting_for

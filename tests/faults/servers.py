@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from gateway.migrations import migrate
+from gateway.ledger.database.migrations import migrate
 from gateway.postgres import find_binaries, running
 from tests.processes import until
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from gateway.grants import MissingGrants, check, give, needed
-from gateway.migrations import GRANTS, SchemaMismatch, migrate
+from gateway.ledger.database.grants import MissingGrants, check, give, needed
+from gateway.ledger.database.migrations import GRANTS, SchemaMismatch, migrate
 from gateway.postgres import find_binaries
 from gateway.simulator.orders import orders
 from gateway.sweeps import ensure_partitions

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from gateway.ledger.servers import NoServer, Servers
-from gateway.ledger.sessions import SharedSessions, are_shared, refuse_shared
+from gateway.ledger.database.servers import NoServer, Servers
+from gateway.ledger.database.sessions import SharedSessions, are_shared, refuse_shared
 from tests.processes import free_port, until
 
 from .servers import Server, server

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ledger.servers import NoServer, Servers
+from gateway.ledger.database.servers import NoServer, Servers
 from gateway.postgres import PostgresUnavailable, find_binaries
 from tests.certificates import Authority, Issued
 from tests.processes import free_port

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from gateway.grants import give
+from gateway.ledger.database.grants import give
 from gateway.simulator.orders import orders
 from tests.processes import until
 

@@ -13,10 +13,10 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.domain.commands import OnProviderCancel, SameParcel
-from gateway.inbound.internal import internal_app
-from gateway.inbound.public import public_app
-from gateway.inbound.rejoin import rejoin
-from gateway.ledger.writer import Writer
+from gateway.intake.app import public_app
+from gateway.intake.early import rejoin
+from gateway.ledger.write.writer import Writer
+from gateway.operations.app import internal_app
 from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
 
 KEY = {"Authorization": "Bearer the-key-of-DC01"}

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from gateway.domain.commands import CallEnded, End
-from gateway.inbound.shapes import QuarantineResult
-from gateway.ledger import stories
+from gateway.ledger.read import stories
+from gateway.operations.shapes import QuarantineResult
 from tests.requests import AT
 
 from . import Served, event, order

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from gateway.inbound.guessing import Guesses, address_of
 from gateway.telemetry import metrics
+from gateway.web.guessing import Guesses, address_of
 
 from . import ACME, KEY, SETTINGS, SIGNING_SECRET, Served, event, order, serve
 
@@ -106,7 +106,7 @@ async def test_one_household_of_ipv6_is_one_address() -> None:
 
 
 async def test_only_so_many_wait_and_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.inbound.guessing._MOST_KNOWN", 3)
+    monkeypatch.setattr("gateway.web.guessing._MOST_KNOWN", 3)
     guesses = Guesses(0, asyncio.Event())
     for n in range(10):
         await guesses.failed("operators", f"10.0.0.{n}")

@@ -5,10 +5,10 @@ import msgspec
 import pytest
 
 from gateway.domain.commands import CallEnded, End
-from gateway.inbound import shapes
-from gateway.inbound.masking import masked
-from gateway.ledger import stories
-from gateway.ledger.entries import Attempt, Claim
+from gateway.ledger.read import stories
+from gateway.ledger.write.entries import Attempt, Claim
+from gateway.operations import shapes
+from gateway.operations.masking import masked
 from tests.requests import AT
 
 from . import Served, event, order

@@ -8,10 +8,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from openapi_spec_validator import validate
 
-from gateway.inbound import openapi, shapes
-from gateway.inbound.internal import internal_app
-from gateway.ledger import reading
-from gateway.ledger.writer import Writer
+from gateway.ledger.read import reading
+from gateway.ledger.write.writer import Writer
+from gateway.operations import openapi, shapes
+from gateway.operations.app import internal_app
 
 from . import SETTINGS, VIEWER, Served, event, order
 

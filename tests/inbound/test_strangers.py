@@ -14,12 +14,12 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from gateway.inbound.internal import internal_app
-from gateway.inbound.listening import MOST, listen
-from gateway.inbound.public import public_app
-from gateway.ledger.writer import Writer
+from gateway.intake.app import public_app
+from gateway.ledger.write.writer import Writer
+from gateway.operations.app import internal_app
 from gateway.settings import Listener
 from gateway.telemetry import metrics
+from gateway.web.listening import MOST, listen
 from tests.processes import Gateway, gateway
 
 from . import ACME, SETTINGS, SIGNING_SECRET, Served

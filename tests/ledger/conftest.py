@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 import pytest
 
-from gateway.ledger.writer import Writer
+from gateway.ledger.write.writer import Writer
 
 
 @asynccontextmanager

@@ -7,10 +7,10 @@ import asyncpg
 
 from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import READS, Operation
-from gateway.domain.urgency import urgency
-from gateway.ledger.claims import claim, prepare
-from gateway.ledger.connections import Connection
-from gateway.ledger.entries import Claim
+from gateway.ledger.database.connections import Connection
+from gateway.ledger.queue.claims import claim, prepare
+from gateway.ledger.queue.urgency import urgency
+from gateway.ledger.write.entries import Claim
 
 _OWE = """
 INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, urgency, due_at)

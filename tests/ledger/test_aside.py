@@ -7,11 +7,11 @@ import pytest
 
 from gateway.domain.commands import CallEnded, Close, Command, DiscardReports, End, RejectionReason, Word
 from gateway.domain.deliveries import Operation
-from gateway.ledger import listing
-from gateway.ledger.aside import step_aside
-from gateway.ledger.entries import Again, Claim
-from gateway.ledger.holds import place, release
-from gateway.ledger.writer import Writer
+from gateway.ledger.queue.aside import step_aside
+from gateway.ledger.queue.holds import place, release
+from gateway.ledger.read import listing
+from gateway.ledger.write.entries import Again, Claim
+from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 
 from .owed import claimed, ids, owe

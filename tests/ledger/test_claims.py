@@ -8,11 +8,11 @@ import pytest
 
 from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
-from gateway.domain.urgency import BRAKED, HEAD_START, TOLD
-from gateway.ledger import claims
-from gateway.ledger.claims import free_lost, prepare
-from gateway.ledger.connections import Connection
-from gateway.ledger.holds import place, release
+from gateway.ledger.database.connections import Connection
+from gateway.ledger.queue import claims
+from gateway.ledger.queue.claims import free_lost, prepare
+from gateway.ledger.queue.holds import place, release
+from gateway.ledger.queue.urgency import BRAKED, HEAD_START, TOLD
 
 from .owed import claimed, ids, owe
 

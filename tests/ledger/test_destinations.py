@@ -9,10 +9,10 @@ from threading import Thread
 
 import asyncpg
 
+from gateway.dispatch.limits import Destination, Limits, Seen, visit
 from gateway.domain.brakes import Brake
-from gateway.domain.destinations import Destination, Limits, Seen, visit
-from gateway.ledger import destinations
-from gateway.ledger.claims import claim, prepare
+from gateway.ledger.queue import destinations
+from gateway.ledger.queue.claims import claim, prepare
 from tests.dispatch.processes import in_processes
 
 Pool = asyncpg.Pool

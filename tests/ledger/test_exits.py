@@ -28,12 +28,12 @@ from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined
 from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Confirmed, Said
-from gateway.ledger import listing, stories
-from gateway.ledger.claims import claim
-from gateway.ledger.entries import Again, Applied, Attempt, Claim, Entry
-from gateway.ledger.plan import Plan
-from gateway.ledger.seen import Position
-from gateway.ledger.writer import Writer
+from gateway.ledger.database.seen import Position
+from gateway.ledger.queue.claims import claim
+from gateway.ledger.read import listing, stories
+from gateway.ledger.write.entries import Again, Applied, Attempt, Claim, Entry
+from gateway.ledger.write.plan import Plan
+from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 
 from .test_writer import claimed, folded, rows, stored

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from gateway.domain.deliveries import Operation
-from gateway.ledger.holds import active, confirm_first, place, place_once, release, trip
+from gateway.ledger.queue.holds import active, confirm_first, place, place_once, release, trip
 from tests.processes import until
 
 from .owed import BRAKE, claimed, ids, owe

@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.ledger import holds
-from gateway.ledger.restored import RestoreDetector
-from gateway.ledger.seen import UnusableStateDir
-from gateway.ledger.writer import Writer
+from gateway.ledger.database.restored import RestoreDetector
+from gateway.ledger.database.seen import UnusableStateDir
+from gateway.ledger.queue import holds
+from gateway.ledger.write.writer import Writer
 from tests.requests import receive
 
 from .test_writer import rows

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import asyncpg
 
-from gateway.ledger.writer import Writer
+from gateway.ledger.write.writer import Writer
 from gateway.sweeps import ensure_partitions
 from tests.processes import until
 from tests.requests import receive

@@ -10,10 +10,12 @@ import asyncpg
 import pytest
 
 from gateway.domain.commands import RejectionReason, Word
-from gateway.ledger import holds, numbers, restored
-from gateway.ledger.connections import Connection
-from gateway.ledger.numbers import Numbers
-from gateway.ledger.writer import Writer
+from gateway.ledger.database import restored
+from gateway.ledger.database.connections import Connection
+from gateway.ledger.queue import holds
+from gateway.ledger.read import numbers
+from gateway.ledger.read.numbers import Numbers
+from gateway.ledger.write.writer import Writer
 from gateway.settings import Database, Secret
 from tests.inbound import SETTINGS
 from tests.requests import receive, said

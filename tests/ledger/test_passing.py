@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain.commands import CallTaken, ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Operation
-from gateway.ledger.writer import Writer
+from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 from tests.telemetry.counted import growth
 

@@ -8,8 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.ledger import audit, holds, listing, numbers, overview
-from gateway.ledger.reading import reading
+from gateway.ledger import audit
+from gateway.ledger.queue import holds
+from gateway.ledger.read import listing, numbers, overview
+from gateway.ledger.read.reading import reading
 from tests.ledger.many import fill
 from tests.ledger.owed import owe
 

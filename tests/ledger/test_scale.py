@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from gateway.domain.brakes import Brake
-from gateway.ledger.claims import claim, prepare
-from gateway.ledger.holds import place
+from gateway.ledger.queue.claims import claim, prepare
+from gateway.ledger.queue.holds import place
 
 FILL = """
 INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, urgency, due_at)

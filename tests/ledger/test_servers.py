@@ -1,9 +1,9 @@
 import asyncpg
 import pytest
 
-from gateway.ledger.entries import LedgerUnavailable
-from gateway.ledger.servers import NoServer, Servers
-from gateway.ledger.writer import Writer
+from gateway.ledger.database.servers import NoServer, Servers
+from gateway.ledger.write.entries import LedgerUnavailable
+from gateway.ledger.write.writer import Writer
 from gateway.settings.database_url import one_by_one
 from tests.requests import receive
 

@@ -12,11 +12,11 @@ from gateway.domain.deliveries import Operation
 from gateway.domain.evolve import evolve
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed, Said
-from gateway.ledger import stories
-from gateway.ledger.claims import claim, free_lost
-from gateway.ledger.entries import Again, Attempt, Claim, LedgerUnavailable, Unstorable
-from gateway.ledger.servers import NoServer
-from gateway.ledger.writer import Writer
+from gateway.ledger.database.servers import NoServer
+from gateway.ledger.queue.claims import claim, free_lost
+from gateway.ledger.read import stories
+from gateway.ledger.write.entries import Again, Attempt, Claim, LedgerUnavailable, Unstorable
+from gateway.ledger.write.writer import Writer
 from tests.domain.steps import parcel_of
 from tests.requests import AT, PARCEL, receive, said
 

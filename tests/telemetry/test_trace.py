@@ -16,8 +16,8 @@ from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway import app
-from gateway.inbound.acts import ACTIONS
-from gateway.ledger import listing
+from gateway.ledger.read import listing
+from gateway.operations.acts import ACTIONS
 from gateway.settings import Telemetry
 from gateway.telemetry import trace
 from gateway.telemetry.logs import log

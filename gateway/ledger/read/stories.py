@@ -1,0 +1,153 @@
+"""Read requests: their states and events, and what the calls that they owe must know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from asyncpg import Pool, Record
+
+from gateway.domain.commands import ProviderSaid
+from gateway.domain.deliveries import READ_BACK, Operation, Parcel
+from gateway.domain.events import Event, Redriven, UnitsShipped
+from gateway.domain.handle import conflict_cause
+from gateway.domain.requests import Request
+from gateway.ledger.codec import decode_delivery, decode_event, decode_fact, decode_request
+from gateway.ledger.database.connections import Connection
+from gateway.ledger.write.entries import Claim
+
+_REQUEST = "SELECT * FROM requests WHERE id = $1"
+_LOCATION = "SELECT location FROM requests WHERE id = $1"
+_BEGAN = "SELECT coalesce(trace, '') FROM requests WHERE id = $1"
+_DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries WHERE request_id = $1 ORDER BY seq"
+_EVENTS = """
+SELECT version, at, cause, fingerprint, kind, fact FROM events
+WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
+"""
+_CAUSED = """
+SELECT version, at, cause, fingerprint, kind, fact FROM events
+WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1
+    AND cause = ANY($3::text[]) AND fingerprint = $4
+ORDER BY version
+"""
+_BRIEFS = """
+SELECT r.*, p.body, d.operation, d.seq, d.destination, d.owner, d.doubt
+FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
+JOIN requests r ON r.id = asked.id
+JOIN deliveries d ON d.request_id = r.id
+LEFT JOIN payloads p
+    ON asked.sends_body AND p.month = r.month AND p.request_id = r.id AND p.hash = r.fingerprint
+ORDER BY d.seq
+"""
+_BRIEF_REPORTS = """
+SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
+FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+JOIN events e ON e.month = asked.month AND e.request_id = asked.id
+WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven')
+ORDER BY e.request_id, e.version
+"""
+_PARCELS = """
+SELECT e.request_id, e.kind, e.fact
+FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+JOIN events e ON e.month = asked.month AND e.request_id = asked.id
+WHERE e.kind IN ('units_shipped', 'redriven')
+ORDER BY e.request_id, e.version
+"""
+_REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
+
+_ELSEWHERE = """
+SELECT provider, count(*) FROM requests
+WHERE pending AND provider <> ALL($1::text[]) GROUP BY provider ORDER BY provider
+"""
+_UNROUTABLE = """
+SELECT id FROM requests
+WHERE provider IS NULL AND location = $1 AND pending AND NOT rejected ORDER BY received_at LIMIT 500
+"""
+
+
+async def request(pool: Pool, request_id: str) -> Request | None:
+    """Load the state of a request with the deliveries it owes and its parcels."""
+    async with pool.acquire() as connection:
+        row = await connection.fetchrow(_REQUEST, request_id)
+        if row is None:
+            return None
+        owed = [decode_delivery(each) for each in await connection.fetch(_DELIVERIES, request_id)]
+        shipped = await parcels(connection, {request_id: row["month"]})
+    return decode_request(row, owed, parcels=shipped.get(request_id))
+
+
+async def parcels(connection: Connection, months: Mapping[str, date]) -> dict[str, dict[int, Parcel]]:
+    """Load the parcel of each shipped unit, as last told; `months` are those of the requests' stories."""
+    found: dict[str, dict[int, Parcel]] = {}
+    for row in await connection.fetch(_PARCELS, list(months), list(months.values())):
+        fact = decode_fact(row["kind"], row["fact"])
+        if isinstance(fact, UnitsShipped | Redriven) and fact.parcel:
+            found.setdefault(row["request_id"], {}).update(dict.fromkeys(fact.units, fact.parcel))
+    return found
+
+
+async def began(pool: Pool, request_id: str) -> str | None:
+    """Say where the trace of a request began: an empty text where nobody traces it, None where there is no such one."""
+    found: str | None = await pool.fetchval(_BEGAN, request_id)
+    return found
+
+
+async def events(pool: Pool, of: Request) -> list[Event]:
+    """Load the whole story of a request, in order."""
+    return [decode_event(row) for row in await pool.fetch(_EVENTS, of.id, of.received_at)]
+
+
+async def caused_by(pool: Pool, of: Request, command: ProviderSaid) -> list[Event]:
+    """Load what a message led to when it came before."""
+    causes = [command.cause, conflict_cause(command)]
+    rows = await pool.fetch(_CAUSED, of.id, of.received_at, causes, command.fingerprint)
+    return [decode_event(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a call must know of its request: the body only to send it, the reports only to compare them."""
+
+    request: Request
+    body: bytes
+    reports: Sequence[Event]
+
+
+async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, Brief]:
+    """Load what a batch of claimed calls must know, by request."""
+    sends_body = {claim.request_id: False for claim in claims}
+    sends_body |= {claim.request_id: True for claim in claims if claim.operation is Operation.CREATE}
+    rows: dict[str, list[Record]] = {}  # one for each delivery that a request owes
+    for row in await connection.fetch(_BRIEFS, list(sends_body), list(sends_body.values())):
+        rows.setdefault(row["id"], []).append(row)
+    reporting = [claim for claim in claims if claim.operation in _REPORTING]
+    reports: dict[str, list[Event]] = {}
+    if reporting:
+        asked = [claim.request_id for claim in reporting], [claim.month for claim in reporting]
+        for row in await connection.fetch(_BRIEF_REPORTS, *asked):
+            reports.setdefault(row["request_id"], []).append(decode_event(row))
+    return {
+        request_id: Brief(
+            decode_request(owing[0], [decode_delivery(row) for row in owing]),
+            owing[0]["body"] or b"",
+            reports.get(request_id, ()),
+        )
+        for request_id, owing in rows.items()
+    }
+
+
+async def unroutable(pool: Pool, location: str) -> list[str]:
+    """Find requests of a location that were parked because it had no provider."""
+    return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
+
+
+async def location_of(pool: Pool, request_id: str) -> str | None:
+    """Tell which location a request is for; None where nobody has the request."""
+    found: str | None = await pool.fetchval(_LOCATION, request_id)
+    return found
+
+
+async def open_elsewhere(connection: Connection, providers: list[str]) -> dict[str, int]:
+    """Count the open requests of every provider that is not among these; before the first migration there are none."""
+    if await connection.fetchval("SELECT to_regclass('requests') IS NULL"):
+        return {}
+    return {row["provider"]: row["count"] for row in await connection.fetch(_ELSEWHERE, providers)}

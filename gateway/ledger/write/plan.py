@@ -1,0 +1,270 @@
+"""Turn decided commands into the rows of one statement."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import date
+from hashlib import sha256
+from random import random
+
+from gateway.dispatch.retry import delay
+from gateway.domain.commands import Act, ProviderSaid, ReadBack, Receive
+from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
+from gateway.domain.events import (
+    CallbackQuarantined,
+    DeliveryDied,
+    Event,
+    QuarantineLeft,
+    Redriven,
+    Reported,
+    Submitted,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+)
+from gateway.domain.handle import handle
+from gateway.domain.requests import Request
+from gateway.domain.units import Said
+from gateway.ledger import codec
+from gateway.ledger.queue.urgency import urgency
+
+from .commit import Batch, Place, Row
+from .entries import Again, Applied, Attempt, Claim, Entry
+
+Held = Mapping[Place, tuple[str | None, int, bool]]
+"""Who has a delivery, in which attempt, and whether its time-box has passed."""
+_NOBODY = (None, 0, False)
+_FIRST_READ_BACK = 1.0  # seconds after a report was taken
+_WHILE_OPEN = 4.0  # likewise, while more reports may follow that the same look can prove
+
+
+class Plan:
+    """What one batch writes, and what each of its entries is answered."""
+
+    def __init__(self, verify_within: float, express: Collection[str] = ()) -> None:
+        self.batch = Batch()
+        self.results: list[tuple[Entry, Applied, bool]] = []
+        self.changed: list[tuple[Request | None, Request, list[Event], str | None]] = []
+        self._verify_within = verify_within
+        self._express = express
+
+    @property
+    def has_rows(self) -> bool:
+        batch = self.batch
+        return bool(batch.incoming or batch.wanted or batch.fences)
+
+    def add(
+        self,
+        before: Request | None,
+        group: list[Entry],
+        claims: Held,
+        began: str | None = None,
+    ) -> None:
+        """Fold one request's commands in order and add what they change; `began` is where its trace did."""
+        request = before
+        events: list[Event] = []
+        decided: list[tuple[Entry, list[Event]]] = []
+        for entry in group:
+            claim, command = entry.claim, entry.command
+            owner, attempt, is_overdue = claims.get(place(claim), _NOBODY) if claim else _NOBODY
+            # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
+            late = claim is not None and command is not None and not entry.known and (
+                request is None or (owner, attempt) != (claim.owner, claim.attempt)
+            )  # fmt: skip
+            if command is None or late or (request is None and not isinstance(command, Receive)):
+                self._outside(entry, request)
+                continue
+            if isinstance(command, ReadBack) and not entry.known and not is_overdue:
+                command = replace(command, overdue=False)  # a report that was taken meanwhile has its own time
+            request, new = handle(request, command)
+            events += new
+            decided.append((entry, new))
+        writes = bool(events)
+        for entry, new in decided:
+            self.results.append((entry, Applied(request, tuple(new), began), writes))
+            if entry.claim is not None and request is not None:
+                self._fence(entry, entry.claim, guards=writes, request=request)
+        if request is not None and events:
+            owing = next((entry.trace for entry, new in reversed(decided) if new and entry.trace), began)
+            self._state(before, request, events, owing)
+            self.changed.append((before, request, events, owing))
+            for entry, new in decided:
+                self._bodies(request, entry, new)
+
+    def _outside(self, entry: Entry, request: Request | None) -> None:
+        """A rescheduling, a late outcome, or a message for a request that nobody has: no state changes."""
+        self.results.append((entry, Applied(request, ()), False))
+        if entry.claim is not None:
+            self._fence(entry, entry.claim, guards=False, request=None)
+
+    def _fence(self, entry: Entry, claim: Claim, *, guards: bool, request: Request | None) -> None:
+        again = entry.again
+        if again is None and request is not None:
+            delivery = Delivery(claim.destination, claim.operation, claim.seq)
+            if delivery in request.owed:  # a read-back that has not seen everything yet
+                again = Again(self._next_look(claim), doubt=False, counts=True)
+        self.batch.fences.append(
+            {
+                **_key(claim),
+                "owner": claim.owner,
+                "attempt": claim.attempt,
+                "guards": guards,
+                "again": again is not None,
+                "delay": again.delay if again else 0.0,
+                "doubt": bool(again and again.doubt),
+                "counts": bool(again and again.counts),
+                "blocked": bool(again and again.blocked),
+            }
+        )
+        if entry.attempt is not None:
+            self._attempt(claim, entry.attempt, guards=guards)
+
+    def _attempt(self, claim: Claim, attempt: Attempt, *, guards: bool) -> None:
+        hashed = sha256(attempt.response).hexdigest() if attempt.response else None
+        self.batch.attempts.append(
+            {
+                **_key(claim),
+                "month": claim.month,
+                "attempt": claim.attempt,
+                "destination": claim.destination,
+                "at": attempt.at,
+                "seconds": attempt.seconds,
+                "outcome": attempt.outcome,
+                "status": attempt.status,
+                "detail": attempt.detail,
+                "response": hashed,
+                "trace_id": attempt.trace_id,
+                "guards": guards,
+            }
+        )
+        if hashed and attempt.response:
+            self.batch.payloads.append((claim.month, claim.request_id, hashed, attempt.at, attempt.response, guards))
+
+    @staticmethod
+    def _next_look(claim: Claim) -> float:
+        return delay(claim.destination, claim.operation, claim.tries + 1, random()) or 0.0  # noqa: S311 - jitter
+
+    def _state(self, before: Request | None, after: Request, events: list[Event], trace: str | None) -> None:
+        batch, month = self.batch, codec.month_of(after)
+        if before is None:
+            batch.incoming.append({**codec.written_once(after, month), **codec.changing(after), "trace": trace})
+        else:
+            batch.wanted.append({"id": after.id, "was": before.version, **codec.changing(after)})
+        for event in events:
+            batch.events.append(codec.encode_event(after.id, month, event))
+            if said := _FINAL.get(type(event.fact)):
+                units = len(getattr(event.fact, "units", ()))
+                batch.finals.append({"request_id": after.id, "location": after.location, "said": said, "units": units})
+            if isinstance(event.fact, UnitsShipped | Redriven) and event.fact.parcel:
+                code = event.fact.parcel.tracking_code
+                batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
+            elif isinstance(event.fact, Submitted) and event.fact.provider_order:
+                order = event.fact.provider_order
+                batch.keys.append({"request_id": after.id, "kind": "provider_order", "value": order})
+        still_dead = {(dead.operation, dead.seq) for dead in after.dead}
+        batch.alive += [
+            {"request_id": after.id, "operation": dead.operation, "seq": dead.seq}
+            for dead in (before.dead if before else ())
+            if (dead.operation, dead.seq) not in still_dead
+        ]
+        self._deliveries(before, after, month, events, trace)
+
+    def _deliveries(
+        self, before: Request | None, after: Request, month: date, events: list[Event], trace: str | None
+    ) -> None:
+        batch, was_owed, ready = self.batch, before.owed if before else (), after.ready
+        freed = {owed.destination for owed in was_owed if not owed.is_read and owed not in after.owed}
+        moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
+        for owed in after.owed:
+            key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
+            if owed not in was_owed or (owed.operation in moved and owed.seq == 0):
+                batch.owed.append(
+                    {
+                        **key,
+                        "destination": owed.destination,
+                        "location": after.location,
+                        "month": month,
+                        "is_read": owed.is_read,
+                        "ready": owed in ready,
+                        "urgency": urgency(owed.operation, is_express=after.service_level in self._express),
+                        "delay": _first_look(after) if owed.is_read and owed.seq == 0 else 0.0,
+                        "doubt": owed.in_doubt,
+                        "within": self._verify_within if owed.is_read else None,
+                        "trace": trace,
+                    }
+                )
+            elif owed.destination in freed and owed in ready and not owed.is_read:
+                batch.readied.append(key)  # also the head that stood aside for what is settled now
+        for owed in was_owed:
+            if owed not in after.owed:
+                self._gone(after, owed)
+
+    def _gone(self, after: Request, owed: Delivery) -> None:
+        key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
+        self.batch.gone.append(key)
+        if owed.operation in _CALLED_OFF and not owed.in_flight:
+            # What was decided of a call that nobody was making is void once somebody does.
+            self.batch.fences.append(
+                {**key, "owner": None, "guards": True, "again": False, "delay": 0.0, "doubt": owed.in_doubt}
+            )
+
+    def _bodies(self, request: Request, entry: Entry, events: list[Event]) -> None:
+        batch, month, command = self.batch, codec.month_of(request), entry.command
+        if entry.body is not None and command is not None and events:
+            batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
+        if isinstance(command, Act) and events:
+            batch.audit.append(
+                {
+                    "who": command.who,
+                    "action": command.action,
+                    "request_id": request.id,
+                    "reason": command.reason,
+                    "outcome": codec.outcome(events),
+                }
+            )
+        for event in events:
+            if isinstance(event.fact, DeliveryDied) and entry.claim is not None:
+                if not any((d.operation, d.seq) == (event.fact.operation, event.fact.seq) for d in request.dead):
+                    continue
+                batch.dead.append(
+                    {
+                        "request_id": request.id,
+                        "operation": event.fact.operation,
+                        "seq": event.fact.seq,
+                        "destination": entry.claim.destination,
+                        "location": request.location,
+                        "attempts": entry.claim.attempt,
+                        "died_at": event.at,
+                        "why": event.fact.end,
+                        "detail": event.fact.detail,
+                    }
+                )
+            elif isinstance(event.fact, CallbackQuarantined) and isinstance(command, ProviderSaid):
+                batch.quarantine.append(
+                    (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
+                     event.fact.detail, command.at, entry.body or b"", codec.encode(command))
+                )  # fmt: skip
+            elif isinstance(event.fact, QuarantineLeft):
+                batch.released.append({"request_id": request.id, "event_id": event.fact.message})
+
+
+def _first_look(request: Request) -> float:
+    return _WHILE_OPEN if request.open_units else _FIRST_READ_BACK
+
+
+_CALLED_OFF = frozenset({Operation.CREATE, *REVERSALS})
+"""The calls that are called off only while they have not begun."""
+
+_FINAL: dict[type, Said] = {
+    UnitsShipped: Said.SHIPPED,
+    UnitsRejected: Said.REJECTED,
+    UnitsCancelled: Said.CANCELLED,
+}
+
+
+def place(claim: Claim) -> Place:
+    """Say which call was claimed."""
+    return claim.request_id, claim.operation, claim.seq
+
+
+def _key(claim: Claim) -> Row:
+    return {"request_id": claim.request_id, "operation": claim.operation, "seq": claim.seq}

@@ -1,0 +1,115 @@
+"""Who may speak: keys are compared in constant time, and always all of them."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Literal
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.ledger import audit
+from gateway.settings import Operator, Secret
+from gateway.telemetry import metrics
+from gateway.web.answers import ECHO, Problem
+from gateway.web.bodies import read_body
+from gateway.web.guessing import address_of
+
+from .context import DESK
+
+Door = Literal["locations", "providers", "operators"]
+"""Where the settings name who may come in."""
+
+OPERATOR = web.RequestKey("operator", Operator)
+_BODY_LIMIT = 1_048_576
+_MAY_ACT = frozenset({"operator", "admin"})
+
+
+def bearer(request: web.Request) -> str:
+    """Give the bearer key of a request, or an empty text, which is no key."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def key_among(secrets: Iterable[Secret], key: str) -> int:
+    """Tell which of the secrets it is, counted from 1; 0 is none of them."""
+    return max([n * secret.matches(key) for n, secret in enumerate(secrets, 1)], default=0)
+
+
+def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
+    """Find whose token it is."""
+    found, used = None, 0
+    for operator in operators:
+        if which := key_among(operator.tokens, token):
+            found, used = operator, which
+    if found is not None:
+        count_use("operators", found.name, used)
+    return found
+
+
+def count_use(door: Door, name: str, which: int) -> None:
+    """Count which of two keys was used, so that a person sees when nobody needs the old one any more."""
+    metrics.of(metrics.KEYS_USED, door, name, str(which)).inc()
+
+
+@web.middleware
+async def operators_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let named operators in; a viewer reads, an operator also acts, and an admin may see personal data."""
+    if not request.path.startswith("/v1/"):
+        return await handler(request)
+    desk, token = request.app[DESK], bearer(request)
+    operator = operator_of(desk.settings.operators, token)
+    if operator is None:
+        if token:
+            await desk.guesses.failed("operators", address_of(request, desk.settings.trusted_proxies))
+        detail = "/v1 needs the token of a named operator; send it as Bearer"
+        raise Problem(401, detail, WWW_Authenticate="Bearer")
+    request[OPERATOR] = operator
+    try:
+        _check_may_act(request, operator)
+        if request.method == "POST":
+            await read_body(request, _BODY_LIMIT, desk.body_seconds)  # what is read once is read
+        return await handler(request)
+    except Problem as problem:
+        if problem.status == HTTPStatus.FORBIDDEN:
+            await _audit_refusal(request, operator, problem)
+        raise
+
+
+def _check_may_act(request: web.Request, operator: Operator) -> None:
+    if request.method != "GET" and operator.role not in _MAY_ACT:
+        whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
+        raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
+
+
+async def _audit_refusal(request: web.Request, operator: Operator, problem: Problem) -> None:
+    """Tell in the audit what somebody tried who may not."""
+    theme, _, action = request.path.removeprefix("/v1/").partition("/")
+    about = request.match_info.get("id", "")
+    if theme != "requests":
+        about = f"{theme} {about}".rstrip()
+    action, about = (_storable(each) for each in (action.rpartition("/")[2] or theme, about or theme))
+    outcome = f"refused: {problem}"
+    await audit.write(
+        request.app[DESK].pool, who=operator.name, action=action, subject=about, reason="", outcome=outcome
+    )  # fmt: skip
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:ECHO]
+
+
+def may_see_people(request: web.Request) -> str:
+    """Tell who it is that sees personal data. Raises a 403 for everybody but an admin."""
+    return _admin(request, "personal data is shown to admins alone")
+
+
+def may_reload(request: web.Request) -> str:
+    """Tell who it is that has the settings read anew. Raises a 403 for everybody but an admin."""
+    return _admin(request, "settings are read anew for admins alone")
+
+
+def _admin(request: web.Request, rule: str) -> str:
+    operator = request[OPERATOR]
+    if operator.role != "admin":
+        raise Problem(403, f"{operator.name} is an {operator.role}; {rule}, ask one")
+    return operator.name

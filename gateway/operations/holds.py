@@ -1,0 +1,112 @@
+"""Holds: keep calls from going out, see what is kept, let it go."""
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from asyncpg import Pool
+
+from gateway.domain.deliveries import NEWSTORE, WRITES
+from gateway.intake.receipts import json_answer
+from gateway.ledger.queue import holds
+from gateway.ledger.read import stories
+from gateway.telemetry import trace
+from gateway.web.answers import ECHO, Problem
+
+from .access import OPERATOR
+from .context import DESK
+from .queries import Reason, check_named, number_of, read_as, reason_in
+
+_LONGEST = 60 * 24 * 365.0
+
+
+class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """What to hold back: everything, newstore, or by name a provider, location, request, rejections or an operation."""
+
+    scope: str
+    reason: Reason
+    name: Annotated[str, msgspec.Meta(max_length=255)] = ""  # no id of a request is longer
+    minutes: float | None = None
+
+
+async def list_holds(request: web.Request) -> web.Response:
+    """List what is held back now."""
+    return json_answer({"holds": [shown(each) for each in await holds.active(request.app[DESK].pool)]})
+
+
+async def place_hold(request: web.Request) -> web.Response:
+    """Hold something back; intake goes on under every hold."""
+    order = read_as(HoldOrder, await request.read())
+    desk = request.app[DESK]
+    scope, name = _scope(order.scope, order.name)
+    if order.scope == "provider":
+        check_named("provider", name, desk.settings.providers)
+    if scope in {"location", "rejections"}:
+        check_named("location", name, desk.settings.locations)
+    if scope == "operation" and name not in WRITES:
+        raise Problem(400, f"no operation {name[:ECHO]!r} at NewStore; choose one of {', '.join(WRITES)}")
+    if not order.reason.strip():
+        raise Problem(400, "a hold needs a reason; whoever comes next reads it")
+    if order.minutes is not None and not 0 < order.minutes <= _LONGEST:
+        raise Problem(400, f"minutes must be above 0 and at most {_LONGEST:g}; leave it out to hold until released")
+    seconds = order.minutes * 60 if order.minutes else None
+    with trace.act("hold") as span:
+        placed = await holds.place(
+            desk.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
+        )  # fmt: skip
+        await _tell(span, desk.pool, placed)
+    return json_answer(shown(placed), 201)
+
+
+async def release_hold(request: web.Request) -> web.Response:
+    """Release one hold; others on the same thing stay."""
+    reason = reason_in(await request.read(), "a release")
+    hold_id = number_of("id", request.match_info["id"])
+    pool = request.app[DESK].pool
+    with trace.act("release") as span:
+        released = await holds.release(pool, hold_id or 0, request[OPERATOR].name, reason)
+        if released is None:
+            raise Problem(404, "no hold of this id is active; GET /v1/holds lists those that are")
+        await _tell(span, pool, released)
+    return json_answer(shown(released))
+
+
+async def _tell(span: trace.Span, pool: Pool, hold: holds.Hold) -> None:
+    """Say in the trace what it is about; as the id of a request somebody may have typed anything."""
+    span.facts["scope"] = hold.scope
+    if hold.scope != "request":
+        span.facts["name"] = hold.name
+    elif (began := await stories.began(pool, hold.name)) is not None:
+        span.facts["request_id"] = hold.name
+        span.link(began)
+
+
+def _scope(word: str, name: str) -> tuple[str, str]:
+    """Turn the words of people into ours: NewStore and a provider are both destinations."""
+    scopes = {
+        "everything": ("everything", ""),
+        "newstore": ("destination", NEWSTORE),
+        "provider": ("destination", name),
+        **{same: (same, name) for same in ("location", "request", "rejections", "operation")},
+    }
+    if word not in scopes:
+        raise Problem(400, f"no scope {word[:ECHO]!r}; choose one of {', '.join(scopes)}")
+    if (word in {"everything", "newstore"}) == bool(name):
+        raise Problem(400, f"scope {word!r} goes {'without a' if name else 'with a'} name; correct one of the two")
+    return scopes[word]
+
+
+def shown(hold: holds.Hold) -> dict[str, object]:
+    """Show a hold in the words of people."""
+    scope, name = hold.scope, hold.name
+    if scope == "destination":
+        scope, name = ("newstore", "") if name == NEWSTORE else ("provider", name)
+    return {
+        "id": hold.id,
+        "scope": scope,
+        "name": name,
+        "reason": hold.reason,
+        "who": hold.who,
+        "at": hold.at,
+        "expires_at": hold.expires_at,
+    }

@@ -19,14 +19,14 @@ from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.intake.app import public_app
 from gateway.intake.early import rejoin
-from gateway.ledger.database import grants, migrations
+from gateway.ledger.database import grants, migrations, months
 from gateway.ledger.database.readiness import Readiness
-from gateway.ledger.database.restored import RestoreDetector
 from gateway.ledger.database.seen import UnusableStateDir
 from gateway.ledger.database.servers import REFUSALS, NoServer, Servers, passes
 from gateway.ledger.database.sessions import SharedSessions, refuse_shared
 from gateway.ledger.queue import holds
 from gateway.ledger.queue.processes import Membership
+from gateway.ledger.queue.restored import RestoreDetector
 from gateway.ledger.read import stories
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
@@ -203,7 +203,7 @@ async def _begin(
         await grants.check(connection)
         await migrations.check(connection)
         await detector.begin(connection, paused=paused)
-    await sweeps.ensure_partitions(pool)
+    await months.ensure_partitions(pool)
     await _confirm_first(pool, settings)
     await membership.join()
 

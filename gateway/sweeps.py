@@ -2,30 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
 import asyncpg
 
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Assign
+from gateway.ledger.database import months
+from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import aside, claims, holds, processes
 from gateway.ledger.queue.processes import Membership
 from gateway.ledger.read import stories
 from gateway.ledger.write.entries import LedgerUnavailable
-from gateway.ledger.write.writer import DATABASE_AWAY, Writer
+from gateway.ledger.write.writer import Writer
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
 
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
 _GATHER = 0.05  # seconds in which new requests gather for one look at what came before them
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
-_STRAYED = """
-SELECT EXISTS (
-    SELECT FROM events_default WHERE month = $1 UNION ALL SELECT FROM attempts_default WHERE month = $1
-    UNION ALL SELECT FROM payloads_default WHERE month = $1)
-"""
-# A statement of its own: one that has looked into a table while it waits for another process is in that one's way.
-_ENSURE_PARTITIONS = "SELECT ensure_partitions($1)"
 
 
 async def sweep(
@@ -36,7 +31,7 @@ async def sweep(
 ) -> None:
     """Look after months, requests without a provider, messages that came early, and what steps aside."""
     while True:
-        await _quietly(ensure_partitions, pool)
+        await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
         await _quietly(aside.step_aside, pool)
@@ -65,17 +60,6 @@ async def _take_over(
     except DATABASE_AWAY:
         await pool.expire_connections()  # they may lead to a server that is gone, or that only reads by now
         raise
-
-
-async def ensure_partitions(pool: asyncpg.Pool, today: date | None = None) -> None:
-    """Make the partitions of this month and the next, before anything can land in the default one.
-
-    A month whose rows lie there already, because a clock was wrong, stays there until a person has moved them.
-    """
-    this = (today or datetime.now(UTC).date()).replace(day=1)
-    for month in (this, (this + timedelta(days=32)).replace(day=1)):
-        if not await pool.fetchval(_STRAYED, month):
-            await pool.execute(_ENSURE_PARTITIONS, month)
 
 
 async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Settings) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.brakes import Brake
 from gateway.settings import (
     Database,
     Location,
@@ -22,6 +21,7 @@ from gateway.settings import (
     load,
     remarks,
 )
+from gateway.settings.shapes import Brake
 from tests.certificates import Authority
 
 EXAMPLE = Path(__file__).parent.parent / "gateway.example.toml"

@@ -13,8 +13,8 @@ from gateway.domain.proof import Unclear, missing
 from gateway.domain.reports import parcels, reports
 from gateway.domain.routing import idempotency_key, provider_reference
 from gateway.domain.units import Confirmed
+from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read.stories import Brief
-from gateway.ledger.write.entries import Claim
 from gateway.newstore import errors as newstore
 from gateway.newstore.client import Client
 from gateway.newstore.read_backs import NOWHERE, Shown

@@ -14,16 +14,16 @@ import asyncpg
 from gateway.calls import CallError, Unknown
 from gateway.domain.commands import CallEnded, Command, ReadBack
 from gateway.domain.deliveries import NEWSTORE, READS
-from gateway.ledger.database.connections import Connect
+from gateway.ledger.database.connections import DATABASE_AWAY, Connect
 from gateway.ledger.database.seen import Position
 from gateway.ledger.queue import destinations, holds
+from gateway.ledger.queue.claims import Claim, prepare
 from gateway.ledger.queue.claims import claim as claim_calls
-from gateway.ledger.queue.claims import prepare
 from gateway.ledger.queue.processes import Membership
 from gateway.ledger.read import stories
 from gateway.ledger.read.stories import Brief
-from gateway.ledger.write.entries import Again, Attempt, Claim
-from gateway.ledger.write.writer import DATABASE_AWAY, Writer
+from gateway.ledger.write.entries import Again, Attempt
+from gateway.ledger.write.writer import Writer
 from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotLeft, may_leave
 from gateway.settings import Settings
@@ -33,7 +33,7 @@ from gateway.telemetry.logs import log
 from . import calls, read_backs
 from .limiter import Desk
 from .limits import Limits
-from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, outcome_of, success_of
+from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, next_look, outcome_of, success_of
 
 _BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
 _REST = 0.02  # likewise, after one that found nothing: what comes in may all be held
@@ -199,7 +199,7 @@ class Dispatcher:
             self._tell(claim, attempt, then, span)
             if kept := trace.kept(span):
                 attempt = replace(attempt, trace_id=kept)
-            await self._writer.settle(claim, attempt, then, brief.request)
+            await self._writer.settle(claim, attempt, then, brief.request, next_look=next_look(claim))
         except Exception as error:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by
             # itself and is then taken as unknown.

@@ -1,11 +1,11 @@
 """What one process knows of one destination between two visits to its shared desk."""
 
 from gateway.calls import LONGEST_WAIT, CallError, Throttled
-from gateway.ledger.queue.destinations import Decide
+from gateway.ledger.queue.destinations import Decide, Destination
 from gateway.newstore.errors import Blocked
 from gateway.telemetry.logs import log
 
-from .limits import Destination, Limits, Seen, visit
+from .limits import Limits, Seen, visit
 from .outcomes import is_failure
 
 _REPORT_EVERY = 0.25  # seconds between visits while there is something to report

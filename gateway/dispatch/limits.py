@@ -8,6 +8,8 @@ half-open ─▶ closed | open   as that call went; open for twice as long
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gateway.ledger.queue.destinations import Destination
+
 _WINDOW = 30.0  # seconds over which failures are counted
 _FEWEST = 20  # calls in a window before their failures mean anything
 _RATE = 0.5  # of them failed: open
@@ -30,29 +32,6 @@ class Limits:
     def slab(self) -> int:
         """How many calls a process reserves at once."""
         return max(1, int(self.per_second * _BURST / 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """The shared state of one destination."""
-
-    name: str
-    tokens: float
-    long_tokens: float
-    refilled_at: datetime | None  # None before the first visit
-    not_before: datetime | None = None
-    wait: float = 0.0
-    shut_at: datetime | None = None
-    probe_at: datetime | None = None
-    shut_for: float = 0.0
-    prober: str | None = None
-    calls: int = 0
-    failures: int = 0
-    window_at: datetime | None = None
-
-    @property
-    def is_shut(self) -> bool:
-        return self.shut_at is not None
 
 
 @dataclass(frozen=True, slots=True)

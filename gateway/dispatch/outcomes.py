@@ -7,7 +7,8 @@ from random import random
 from gateway.calls import LONGEST_WAIT, Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import HARMLESS, READS, Operation
-from gateway.ledger.write.entries import Again, Claim
+from gateway.ledger.queue.claims import Claim
+from gateway.ledger.write.entries import Again
 from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
 from gateway.sending import NotLeft
 
@@ -113,6 +114,11 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
     if wait is None:
         return _ended(claim, now, End.UNDECIDABLE if doubt else End.EXHAUSTED, error)
     return Again(max(wait, grace) if doubt else wait, doubt=doubt, counts=outcome.counts)
+
+
+def next_look(claim: Claim) -> float:
+    """Seconds until a read-back looks again that has not seen everything."""
+    return delay(claim.destination, claim.operation, claim.tries + 1, random()) or 0.0  # noqa: S311 - jitter
 
 
 def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -> Again:

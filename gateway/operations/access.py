@@ -1,38 +1,23 @@
-"""Who may speak: keys are compared in constant time, and always all of them."""
+"""Which operator asks, and what an operator of that role may do."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Literal
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.ledger import audit
-from gateway.settings import Operator, Secret
-from gateway.telemetry import metrics
+from gateway.settings import Operator
 from gateway.web.answers import ECHO, Problem
 from gateway.web.bodies import read_body
 from gateway.web.guessing import address_of
+from gateway.web.keys import bearer, count_use, key_among
 
 from .context import DESK
-
-Door = Literal["locations", "providers", "operators"]
-"""Where the settings name who may come in."""
 
 OPERATOR = web.RequestKey("operator", Operator)
 _BODY_LIMIT = 1_048_576
 _MAY_ACT = frozenset({"operator", "admin"})
-
-
-def bearer(request: web.Request) -> str:
-    """Give the bearer key of a request, or an empty text, which is no key."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
-
-
-def key_among(secrets: Iterable[Secret], key: str) -> int:
-    """Tell which of the secrets it is, counted from 1; 0 is none of them."""
-    return max([n * secret.matches(key) for n, secret in enumerate(secrets, 1)], default=0)
 
 
 def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
@@ -44,11 +29,6 @@ def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
     if found is not None:
         count_use("operators", found.name, used)
     return found
-
-
-def count_use(door: Door, name: str, which: int) -> None:
-    """Count which of two keys was used, so that a person sees when nobody needs the old one any more."""
-    metrics.of(metrics.KEYS_USED, door, name, str(which)).inc()
 
 
 @web.middleware

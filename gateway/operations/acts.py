@@ -24,12 +24,11 @@ from gateway.domain.commands import (
 from gateway.domain.decide import decide
 from gateway.domain.events import Declined, Event
 from gateway.domain.requests import Request
-from gateway.intake.receipts import json_answer
 from gateway.ledger import codec
 from gateway.ledger.read import listing, stories
 from gateway.newstore.read_backs import READ_BACKS
 from gateway.telemetry import trace
-from gateway.web.answers import Problem
+from gateway.web.answers import Problem, json_answer
 
 from .access import OPERATOR
 from .context import DESK, Desk

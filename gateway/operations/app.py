@@ -8,16 +8,16 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from gateway.intake.receipts import json_answer
 from gateway.ledger import audit
+from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.database.readiness import Readiness, sentence
 from gateway.ledger.read import listing
 from gateway.ledger.read.numbers import Numbers
-from gateway.ledger.write.writer import DATABASE_AWAY, Writer
+from gateway.ledger.write.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
 from gateway.telemetry import metrics
-from gateway.web.answers import Problem, name_no_version, not_ready, problems
+from gateway.web.answers import Problem, json_answer, name_no_version, not_ready, problems
 from gateway.web.guessing import Guesses
 from gateway.web.listening import MOST
 from gateway.web.timeouts import within

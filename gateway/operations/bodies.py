@@ -6,13 +6,13 @@ import msgspec
 from aiohttp import web
 
 from gateway.domain.deliveries import NEWSTORE
-from gateway.intake.receipts import json_answer
 from gateway.ledger import audit
 from gateway.ledger.read import bodies
 from gateway.ledger.read.bodies import Body
 from gateway.newstore import errors, webhook
 from gateway.providers import READABLE
 from gateway.settings import Settings
+from gateway.web.answers import json_answer
 
 from .access import may_see_people
 from .context import DESK

@@ -7,11 +7,10 @@ from aiohttp import web
 from asyncpg import Pool
 
 from gateway.domain.deliveries import NEWSTORE, WRITES
-from gateway.intake.receipts import json_answer
 from gateway.ledger.queue import holds
 from gateway.ledger.read import stories
 from gateway.telemetry import trace
-from gateway.web.answers import ECHO, Problem
+from gateway.web.answers import ECHO, Problem, json_answer
 
 from .access import OPERATOR
 from .context import DESK

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.intake.receipts import CallbackReceipt, Receipt
 from gateway.ledger.read.listing import FILTERS, STATUSES
 from gateway.web.answers import ProblemDocument
+from gateway.web.receipts import CallbackReceipt, Receipt
 
 from .acts import ACTIONS, BULK, ActResult, BulkOrder, BulkResult, Order
 from .holds import HoldOrder

@@ -8,11 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from gateway.domain.deliveries import NEWSTORE
-from gateway.intake.receipts import json_answer
 from gateway.ledger.queue import holds
 from gateway.ledger.read import overview
 from gateway.ledger.read.overview import Queue
 from gateway.settings import Settings
+from gateway.web.answers import json_answer
 
 from .access import OPERATOR
 from .context import DESK

@@ -12,8 +12,6 @@ from aiohttp import web
 from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
 from gateway.domain.events import Event, QuarantineLeft
 from gateway.domain.requests import Request
-from gateway.intake.early import with_location_rule
-from gateway.intake.receipts import callback_receipt, json_answer, receipt, repeated_receipt
 from gateway.ledger import audit, codec, quarantine
 from gateway.ledger.read import stories
 from gateway.ledger.read.bodies import Body
@@ -23,7 +21,9 @@ from gateway.providers import CALLBACKS
 from gateway.providers.contract import Malformed
 from gateway.providers.signatures import SIGNED
 from gateway.telemetry import trace
-from gateway.web.answers import Problem
+from gateway.web.answers import Problem, json_answer
+from gateway.web.location_rules import with_location_rule
+from gateway.web.receipts import callback_receipt, receipt, repeated_receipt
 
 from .access import OPERATOR
 from .bodies import revealed, unkept, without_people

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 import asyncpg
 from aiohttp import web
 
-from gateway.intake.receipts import json_answer
 from gateway.ledger import audit
+from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import holds
-from gateway.ledger.write.writer import DATABASE_AWAY
 from gateway.providers.contract import Adapter
 from gateway.settings import Provider, Settings, SettingsError, change
 from gateway.telemetry.logs import log
-from gateway.web.answers import Problem
+from gateway.web.answers import Problem, json_answer
 
 from .access import may_reload
 from .context import DESK

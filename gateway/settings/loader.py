@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway import tls
-from gateway.domain.brakes import Brake
 from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.settings import database_url, kinds
 from gateway.settings.kinds import SecretKinds
@@ -17,6 +16,7 @@ from gateway.settings.shapes import (
     ADAPTERS,
     READ_BACK_OPERATIONS,
     ROLES,
+    Brake,
     Database,
     Listener,
     Location,

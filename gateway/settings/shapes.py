@@ -5,7 +5,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from gateway.domain.brakes import Brake
 from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.settings.secret import Secret
 
@@ -44,6 +43,18 @@ class Database:
     data_dir: Path
     ca: Path | None = None
     plain_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """When rejections and cancellations of a location are held back until a person has looked.
+
+    That is, of more than `units`, and more than `share` of all units said final, within `seconds`.
+    """
+
+    units: int = 20
+    share: float = 0.3
+    seconds: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)

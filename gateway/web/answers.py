@@ -1,4 +1,4 @@
-"""Every error answer is `application/problem+json` whose detail says what to do."""
+"""How both listeners answer: JSON, and of errors `application/problem+json` whose detail says what to do."""
 
 from http import HTTPStatus
 from random import randint
@@ -9,8 +9,8 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.write.entries import LedgerUnavailable
-from gateway.ledger.write.writer import DATABASE_AWAY
 from gateway.telemetry.logs import log
 
 ECHO = 200
@@ -39,6 +39,11 @@ class Problem(Exception):
         self.detail = detail
         self.closes = closes
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def json_answer(document: object, status: int = 200) -> web.Response:
+    """Write an answer as JSON."""
+    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
 def unavailable() -> Problem:

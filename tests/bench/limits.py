@@ -16,14 +16,15 @@ from aiohttp import web
 from gateway import settings
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.dispatch.limits import Destination
 from gateway.domain.commands import Command, Receive
 from gateway.domain.deliveries import Operation
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
 from gateway.intake.app import public_app
+from gateway.ledger.queue.claims import Claim
+from gateway.ledger.queue.destinations import Destination
 from gateway.ledger.read.stories import Brief
-from gateway.ledger.write.entries import Again, Applied, Attempt, Claim
+from gateway.ledger.write.entries import Again, Applied, Attempt
 from gateway.newstore import webhook
 from gateway.providers.http import Http
 

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from gateway.dispatch.calls import Road
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.ledger.database.months import ensure_partitions
 from gateway.ledger.queue.processes import Membership
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
-from gateway.sweeps import ensure_partitions
 from tests.listening import listening
 from tests.processes import Gateway, gateway
 

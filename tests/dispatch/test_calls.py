@@ -16,8 +16,9 @@ from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck,
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined, Rechecked
 from gateway.domain.units import Confirmed
+from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read.stories import briefs
-from gateway.ledger.write.entries import Again, Attempt, Claim
+from gateway.ledger.write.entries import Again, Attempt
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.calls import CallError, Refused, Throttled, Unknown
 from gateway.dispatch.limiter import Desk
-from gateway.dispatch.limits import Destination, Limits
+from gateway.dispatch.limits import Limits
 from gateway.dispatch.outcomes import Undecidable
+from gateway.ledger.queue.destinations import Destination
 
 T0 = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 LIMITS = Limits(32, 100.0)  # slabs of 10

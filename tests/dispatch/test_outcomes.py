@@ -11,7 +11,8 @@ from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.dispatch.outcomes import OUTCOMES, Undecidable, after, is_failure, outcome_of
 from gateway.domain.commands import CallEnded, End
 from gateway.domain.deliveries import NEWSTORE, Operation
-from gateway.ledger.write.entries import Again, Claim
+from gateway.ledger.queue.claims import Claim
+from gateway.ledger.write.entries import Again
 from gateway.newstore import errors
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
 from gateway.sending import NotLeft

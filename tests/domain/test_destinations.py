@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dispatch.limits import Destination, Limits, Seen, visit
+from gateway.dispatch.limits import Limits, Seen, visit
+from gateway.ledger.queue.destinations import Destination
 
 T0 = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 NEW = Destination("acme", 0.0, 0.0, None)

@@ -7,7 +7,7 @@ from gateway.domain.deliveries import Operation
 from gateway.domain.events import TURNED_AWAY
 from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
-from gateway.intake.receipts import CALLBACKS
+from gateway.web.receipts import CALLBACKS
 from tests.requests import AT, receive, said
 
 from .steps import NO_STOCK, after, events, names, reject, ship, shown, taken

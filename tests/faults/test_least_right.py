@@ -12,9 +12,9 @@ import pytest
 
 from gateway.ledger.database.grants import MissingGrants, check, give, needed
 from gateway.ledger.database.migrations import GRANTS, SchemaMismatch, migrate
+from gateway.ledger.database.months import ensure_partitions
 from gateway.postgres import find_binaries
 from gateway.simulator.orders import orders
-from gateway.sweeps import ensure_partitions
 from tests.processes import GATEWAY, running, until, without_database
 
 from .gated import Gated

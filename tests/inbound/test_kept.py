@@ -5,8 +5,9 @@ import msgspec
 import pytest
 
 from gateway.domain.commands import CallEnded, End
+from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read import stories
-from gateway.ledger.write.entries import Attempt, Claim
+from gateway.ledger.write.entries import Attempt
 from gateway.operations import shapes
 from gateway.operations.masking import masked
 from tests.requests import AT

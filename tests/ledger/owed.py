@@ -5,12 +5,11 @@ from typing import Any
 
 import asyncpg
 
-from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import READS, Operation
 from gateway.ledger.database.connections import Connection
-from gateway.ledger.queue.claims import claim, prepare
+from gateway.ledger.queue.claims import Claim, claim, prepare
 from gateway.ledger.queue.urgency import urgency
-from gateway.ledger.write.entries import Claim
+from gateway.settings.shapes import Brake
 
 _OWE = """
 INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, urgency, due_at)

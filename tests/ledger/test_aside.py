@@ -8,9 +8,10 @@ import pytest
 from gateway.domain.commands import CallEnded, Close, Command, DiscardReports, End, RejectionReason, Word
 from gateway.domain.deliveries import Operation
 from gateway.ledger.queue.aside import step_aside
+from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.holds import place, release
 from gateway.ledger.read import listing
-from gateway.ledger.write.entries import Again, Claim
+from gateway.ledger.write.entries import Again
 from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 

@@ -6,13 +6,13 @@ import re
 import asyncpg
 import pytest
 
-from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import Operation
 from gateway.ledger.database.connections import Connection
 from gateway.ledger.queue import claims
 from gateway.ledger.queue.claims import free_lost, prepare
 from gateway.ledger.queue.holds import place, release
 from gateway.ledger.queue.urgency import BRAKED, HEAD_START, TOLD
+from gateway.settings.shapes import Brake
 
 from .owed import claimed, ids, owe
 

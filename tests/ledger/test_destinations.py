@@ -9,10 +9,11 @@ from threading import Thread
 
 import asyncpg
 
-from gateway.dispatch.limits import Destination, Limits, Seen, visit
-from gateway.domain.brakes import Brake
+from gateway.dispatch.limits import Limits, Seen, visit
 from gateway.ledger.queue import destinations
 from gateway.ledger.queue.claims import claim, prepare
+from gateway.ledger.queue.destinations import Destination
+from gateway.settings.shapes import Brake
 from tests.dispatch.processes import in_processes
 
 Pool = asyncpg.Pool

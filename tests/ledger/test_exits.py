@@ -6,7 +6,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.domain.brakes import Brake
 from gateway.domain.commands import (
     CallEnded,
     CallTaken,
@@ -29,11 +28,12 @@ from gateway.domain.events import Declined
 from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.seen import Position
-from gateway.ledger.queue.claims import claim
+from gateway.ledger.queue.claims import Claim, claim
 from gateway.ledger.read import listing, stories
-from gateway.ledger.write.entries import Again, Applied, Attempt, Claim, Entry
+from gateway.ledger.write.entries import Again, Applied, Attempt, Entry
 from gateway.ledger.write.plan import Plan
 from gateway.ledger.write.writer import Writer
+from gateway.settings.shapes import Brake
 from tests.requests import AT, receive, said
 
 from .test_writer import claimed, folded, rows, stored

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.ledger.database.restored import RestoreDetector
 from gateway.ledger.database.seen import UnusableStateDir
 from gateway.ledger.queue import holds
+from gateway.ledger.queue.restored import RestoreDetector
 from gateway.ledger.write.writer import Writer
 from tests.requests import receive
 

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 import asyncpg
 
+from gateway.ledger.database.months import ensure_partitions
 from gateway.ledger.write.writer import Writer
-from gateway.sweeps import ensure_partitions
 from tests.processes import until
 from tests.requests import receive
 

@@ -10,9 +10,8 @@ import asyncpg
 import pytest
 
 from gateway.domain.commands import RejectionReason, Word
-from gateway.ledger.database import restored
 from gateway.ledger.database.connections import Connection
-from gateway.ledger.queue import holds
+from gateway.ledger.queue import holds, restored
 from gateway.ledger.read import numbers
 from gateway.ledger.read.numbers import Numbers
 from gateway.ledger.write.writer import Writer

@@ -6,8 +6,7 @@ import asyncpg
 
 from gateway.domain.commands import End, Redrive, Word
 from gateway.domain.deliveries import Operation
-from gateway.ledger.database import restored
-from gateway.ledger.queue import holds
+from gateway.ledger.queue import holds, restored
 from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 

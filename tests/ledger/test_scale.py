@@ -6,9 +6,9 @@ from time import perf_counter
 import asyncpg
 import pytest
 
-from gateway.domain.brakes import Brake
 from gateway.ledger.queue.claims import claim, prepare
 from gateway.ledger.queue.holds import place
+from gateway.settings.shapes import Brake
 
 FILL = """
 INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, urgency, due_at)

@@ -6,17 +6,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.domain.brakes import Brake
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.evolve import evolve
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.servers import NoServer
-from gateway.ledger.queue.claims import claim, free_lost
+from gateway.ledger.queue.claims import Claim, claim, free_lost
 from gateway.ledger.read import stories
-from gateway.ledger.write.entries import Again, Attempt, Claim, LedgerUnavailable, Unstorable
+from gateway.ledger.write.entries import Again, Attempt, LedgerUnavailable, Unstorable
 from gateway.ledger.write.writer import Writer
+from gateway.settings.shapes import Brake
 from tests.domain.steps import parcel_of
 from tests.requests import AT, PARCEL, receive, said
 

@@ -5,12 +5,13 @@ through the index, so nobody has to list them, and held, shut or not yet due one
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 
-from gateway.domain.brakes import Brake
 from gateway.domain.deliveries import NEWSTORE, Operation
 from gateway.ledger.database.connections import Connection
 from gateway.ledger.database.seen import Position
-from gateway.ledger.write.entries import Claim
+from gateway.settings.shapes import Brake
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
@@ -126,6 +127,27 @@ FROM lost
 WHERE (d.request_id, d.operation, d.seq) = (lost.request_id, lost.operation, lost.seq)
 RETURNING d.request_id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this process may try now, until `call_ends_at`."""
+
+    request_id: str
+    operation: Operation
+    seq: int
+    destination: str
+    location: str
+    month: date
+    attempt: int  # this one, counted from 1
+    tries: int  # earlier ones that used up a step of the schedule
+    doubt: bool  # the last one may have happened
+    owner: str
+    overdue: bool  # the time-box for a proof had passed, by the database's clock
+    trace: str | None = None  # of what owes it
+    blocks: int = 0  # earlier ones that were turned away while other calls passed
+    seconds: float = 0.0  # from the claim until `call_ends_at`
+    unsure_for: float = 0.0  # seconds in which the call of a process that is gone may still arrive
 
 
 async def prepare(connection: Connection) -> None:

@@ -4,11 +4,11 @@ Nobody holds the row while it decides: a process that stands still there would s
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
-from gateway.dispatch.limits import Destination
 from gateway.ledger.database.connections import Connection
 
 _READ = "SELECT *, clock_timestamp() AS now FROM destinations WHERE name = $1"
@@ -23,6 +23,30 @@ FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed -- a cras
 WHERE name = $1 AND visits = $13
 """
 _ALL = "SELECT * FROM destinations ORDER BY name"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The shared state of one destination."""
+
+    name: str
+    tokens: float
+    long_tokens: float
+    refilled_at: datetime | None  # None before the first visit
+    not_before: datetime | None = None
+    wait: float = 0.0
+    shut_at: datetime | None = None
+    probe_at: datetime | None = None
+    shut_for: float = 0.0
+    prober: str | None = None
+    calls: int = 0
+    failures: int = 0
+    window_at: datetime | None = None
+
+    @property
+    def is_shut(self) -> bool:
+        return self.shut_at is not None
+
 
 Decide = Callable[[Destination, datetime], tuple[Destination, int]]
 

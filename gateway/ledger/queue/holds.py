@@ -6,8 +6,8 @@ from datetime import datetime
 
 from asyncpg import Pool
 
-from gateway.domain.brakes import Brake
 from gateway.ledger.database.connections import Connection
+from gateway.settings.shapes import Brake
 from gateway.telemetry.logs import log
 
 SCOPES = ("everything", "destination", "location", "request", "rejections", "operation")

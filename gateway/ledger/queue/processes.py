@@ -11,9 +11,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.domain.deliveries import HARMLESS
-from gateway.ledger.database.connections import Connect, Connection
+from gateway.ledger.database.connections import DATABASE_AWAY, Connect, Connection
 from gateway.ledger.database.seen import Seen
-from gateway.ledger.write.writer import DATABASE_AWAY
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 

@@ -9,8 +9,8 @@ import asyncpg
 
 from gateway.domain.deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, WRITES, Operation
 from gateway.domain.waiting import FAILURES
+from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import holds
-from gateway.ledger.write.writer import DATABASE_AWAY
 from gateway.settings import Settings
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log

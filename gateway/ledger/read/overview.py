@@ -8,8 +8,8 @@ from typing import Any
 
 from asyncpg import Pool, Record
 
-from gateway.dispatch.limits import Destination
 from gateway.ledger.queue import destinations, holds
+from gateway.ledger.queue.destinations import Destination
 from gateway.ledger.queue.holds import Hold
 
 from .numbers import ALONG_INDEXES

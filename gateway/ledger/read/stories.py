@@ -13,7 +13,7 @@ from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.ledger.codec import decode_delivery, decode_event, decode_fact, decode_request
 from gateway.ledger.database.connections import Connection
-from gateway.ledger.write.entries import Claim
+from gateway.ledger.queue.claims import Claim
 
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
 _LOCATION = "SELECT location FROM requests WHERE id = $1"

@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
 from gateway.domain.commands import Command
-from gateway.domain.deliveries import Operation
 from gateway.domain.events import Event
 from gateway.domain.requests import Request
+from gateway.ledger.queue.claims import Claim
 
 
 class LedgerUnavailable(Exception):
@@ -16,27 +16,6 @@ class LedgerUnavailable(Exception):
 
 class Unstorable(Exception):
     """The database will never take this command, whatever its neighbours do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that this process may try now, until `call_ends_at`."""
-
-    request_id: str
-    operation: Operation
-    seq: int
-    destination: str
-    location: str
-    month: date
-    attempt: int  # this one, counted from 1
-    tries: int  # earlier ones that used up a step of the schedule
-    doubt: bool  # the last one may have happened
-    owner: str
-    overdue: bool  # the time-box for a proof had passed, by the database's clock
-    trace: str | None = None  # of what owes it
-    blocks: int = 0  # earlier ones that were turned away while other calls passed
-    seconds: float = 0.0  # from the claim until `call_ends_at`
-    unsure_for: float = 0.0  # seconds in which the call of a process that is gone may still arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +66,7 @@ class Entry:
     again: Again | None = None
     trace: str | None = None  # of the work that this came from
     optimistic: bool = False  # written without a read, and read when that conflicts: a new id, or `known`
+    next_look: float = 0.0  # seconds until a read-back that has not seen everything looks again
     known: Request | None = None  # the state when the call was claimed, most likely still the state
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     done: asyncio.Future[Applied] = field(default_factory=lambda: asyncio.get_running_loop().create_future())

@@ -4,9 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from hashlib import sha256
-from random import random
 
-from gateway.dispatch.retry import delay
 from gateway.domain.commands import Act, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events import (
@@ -25,10 +23,11 @@ from gateway.domain.handle import handle
 from gateway.domain.requests import Request
 from gateway.domain.units import Said
 from gateway.ledger import codec
+from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.urgency import urgency
 
 from .commit import Batch, Place, Row
-from .entries import Again, Applied, Attempt, Claim, Entry
+from .entries import Again, Applied, Attempt, Entry
 
 Held = Mapping[Place, tuple[str | None, int, bool]]
 """Who has a delivery, in which attempt, and whether its time-box has passed."""
@@ -101,7 +100,7 @@ class Plan:
         if again is None and request is not None:
             delivery = Delivery(claim.destination, claim.operation, claim.seq)
             if delivery in request.owed:  # a read-back that has not seen everything yet
-                again = Again(self._next_look(claim), doubt=False, counts=True)
+                again = Again(entry.next_look, doubt=False, counts=True)
         self.batch.fences.append(
             {
                 **_key(claim),
@@ -138,10 +137,6 @@ class Plan:
         )
         if hashed and attempt.response:
             self.batch.payloads.append((claim.month, claim.request_id, hashed, attempt.at, attempt.response, guards))
-
-    @staticmethod
-    def _next_look(claim: Claim) -> float:
-        return delay(claim.destination, claim.operation, claim.tries + 1, random()) or 0.0  # noqa: S311 - jitter
 
     def _state(self, before: Request | None, after: Request, events: list[Event], trace: str | None) -> None:
         batch, month = self.batch, codec.month_of(after)

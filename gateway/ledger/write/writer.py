@@ -15,14 +15,16 @@ from gateway.domain.deliveries import READS, Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.ledger import codec
+from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.database.seen import Position
 from gateway.ledger.database.servers import NoServer
+from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read import stories
 from gateway.telemetry import metrics, passing, trace
 from gateway.telemetry.logs import log
 
 from .commit import Batch, Place
-from .entries import Again, Applied, Attempt, Claim, Entry, LedgerUnavailable, Unstorable
+from .entries import Again, Applied, Attempt, Entry, LedgerUnavailable, Unstorable
 from .plan import Held, Plan, place
 
 _MOST_COMMANDS = 500
@@ -34,22 +36,6 @@ _WATCH = 0.25
 _REHEARSE = 2.0  # seconds without a commit after which the writer tries whether it still could
 _REHEARSE_AGAIN = 0.5  # likewise, while it could not
 _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
-
-DATABASE_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InvalidTransactionStateError,  # among them: this server only reads
-    asyncpg.ObjectNotInPrerequisiteStateError,  # among them: a lock that was not to be had in time
-    asyncpg.SyntaxOrAccessError,  # the statements are fixed, so it is the schema or a grant that is not there
-    asyncpg.TransactionRollbackError,
-)
-"""What says nothing against the data: the same may be sent again."""
 
 # The statement is long and its inputs always alike: planning it for each batch costs more than running it. The plan
 # may be made while the tables are empty, and has to do when half a million calls wait.
@@ -132,10 +118,17 @@ class Writer:
         return await entry.done
 
     async def settle(
-        self, claim: Claim, attempt: Attempt, then: Command | Again, known: Request | None = None
-    ) -> Applied:  # fmt: skip
+        self,
+        claim: Claim,
+        attempt: Attempt,
+        then: Command | Again,
+        known: Request | None = None,
+        *,
+        next_look: float = 0.0,
+    ) -> Applied:
         """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing.
 
+        `next_look` is in how many seconds a read-back looks again that has not seen everything.
         `known` is the state when it was claimed: where it still is the state, it need not be read again.
         """
         again = then if isinstance(then, Again) else None
@@ -143,7 +136,7 @@ class Writer:
         optimistic = known is not None and command is not None
         entry = Entry(
             claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,
-            optimistic=optimistic,
+            next_look=next_look, optimistic=optimistic,
         )  # fmt: skip
         self._settlements.append(entry)
         self._wake.set()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from aiohttp import web
 
 from gateway.domain.commands import Receive
 from gateway.domain.events import (
@@ -44,11 +43,6 @@ class CallbackReceipt(msgspec.Struct, omit_defaults=True):
     id: str
     reason: str = ""
     detail: str = ""
-
-
-def json_answer(document: object, status: int = 200) -> web.Response:
-    """Write an answer as JSON."""
-    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
 def receipt(command: Receive, request: Request, events: Sequence[Event]) -> Receipt:

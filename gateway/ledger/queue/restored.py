@@ -13,12 +13,12 @@ from pathlib import Path
 
 import asyncpg
 
-from gateway.ledger.queue import holds
+from gateway.ledger.database.connections import Connect, Connection
+from gateway.ledger.database.seen import Kept, Seen, StateDir, UnusableStateDir
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
-from .connections import Connect, Connection
-from .seen import Kept, Seen, StateDir, UnusableStateDir
+from . import holds
 
 _ASKED = "started with --paused"
 _REASON = "{}: compare with the providers and NewStore, then release this hold to send again"

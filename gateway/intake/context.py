@@ -1,0 +1,65 @@
+"""What both of the doors of the public listener need, and how they turn away what is not a message."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+
+import asyncpg
+from aiohttp import web
+
+from gateway.ledger import quarantine
+from gateway.ledger.quarantine import Kept
+from gateway.ledger.write.writer import Writer
+from gateway.settings import Settings
+from gateway.web.answers import Problem
+from gateway.web.bodies import Unproved
+from gateway.web.guessing import Guesses, address_of
+from gateway.web.keys import Door
+from gateway.web.timeouts import within
+
+Rejoin = Callable[[list[str]], Awaitable[None]]
+
+STORE_SECONDS = 4.5
+_MOST_UNPROVED = 16 * 1_048_576  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the two doors need."""
+
+    settings: Settings
+    writer: Writer
+    pool: asyncpg.Pool
+    rejoin: Rejoin
+    body_seconds: float
+    draining: asyncio.Event
+    guesses: Guesses
+    unproved: Unproved = field(default_factory=lambda: Unproved(_MOST_UNPROVED))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A body that was read whole, before anything is known of its meaning."""
+
+    source: str
+    body: bytes
+    at: datetime
+    name: str = ""  # that its signature gives it
+
+
+DOORS = web.AppKey("doors", Doors)
+
+
+async def failed(doors: Doors, request: web.Request, door: Door, name: str) -> None:
+    await doors.guesses.failed(door, address_of(request, doors.settings.trusted_proxies), name)
+
+
+async def kept_malformed(doors: Doors, came: Message, reason: str, error: Exception) -> Problem:
+    """Keep the raw bytes of what can't be read, and give the 400 that says why."""
+    detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    fingerprint = sha256(came.body).hexdigest()
+    kept = Kept(came.source, came.name or fingerprint, fingerprint, None, reason, detail, came.at, came.body)
+    await within(STORE_SECONDS, quarantine.keep(doors.pool, kept))
+    return Problem(400, detail)

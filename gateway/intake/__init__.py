@@ -1,0 +1,1 @@
+"""What the world sends: NewStore's fulfillment requests and providers' callbacks, stored before they are answered."""

@@ -1,1 +1,1 @@
-"""All SQL of the gateway: the one writer, the claims, and the queries of people."""
+"""All SQL of the gateway, in four parts: `write`, `queue`, `read`, and `database` for connections and schema."""

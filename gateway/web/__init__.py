@@ -1,0 +1,1 @@
+"""What both listeners are made of: connections, bodies, keys, answers."""

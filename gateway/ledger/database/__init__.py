@@ -1,0 +1,1 @@
+"""Connections, schema and grants, and whether this is the database that it was."""

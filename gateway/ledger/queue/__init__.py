@@ -1,0 +1,1 @@
+"""The calls that are owed: claims, holds, budgets, and which processes live."""

@@ -1,0 +1,1 @@
+"""What people and metrics ask: lists, stories, counts."""

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from gateway import postgres, sending, sweeps
 from gateway.calls import CallError
-from gateway.dispatch.calls import Road
+from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.intake.app import public_app
 from gateway.intake.early import rejoin
@@ -143,7 +143,7 @@ async def running(
             position=detector.seen.commits,
         )
         dispatcher = Dispatcher(
-            Road(newstore, adapters), writer, settings, membership, connect, position=detector.seen.claims
+            OutboundClients(newstore, adapters), writer, settings, membership, connect, position=detector.seen.claims
         )
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections

@@ -14,19 +14,19 @@ CREATE TABLE processes (
 CREATE TABLE destinations (
     name          text PRIMARY KEY,
     tokens        float8 NOT NULL DEFAULT 0,   -- calls that may start now
-    long_tokens   float8 NOT NULL DEFAULT 0,   -- calls left of the five-minute budget
+    five_minute_tokens   float8 NOT NULL DEFAULT 0,   -- calls left of the five-minute budget
     refilled_at   timestamptz NOT NULL DEFAULT '-infinity',
     not_before    timestamptz NOT NULL DEFAULT '-infinity', -- the destination asked to wait until then
-    shut          boolean NOT NULL DEFAULT false, -- the breaker is open, or one process probes
-    shut_at       timestamptz,                 -- NULL while closed
-    probe_at      timestamptz,                 -- NULL while closed; from then on one process may try one call
-    shut_for      float8 NOT NULL DEFAULT 0,   -- seconds, doubled by each failed probe
-    prober        text,                        -- NULL unless a process has the probe
+    is_open          boolean NOT NULL DEFAULT false, -- the breaker is open, or one process probes
+    opened_at       timestamptz,                 -- NULL while closed
+    half_open_at      timestamptz,                 -- NULL while closed; from then on one process may try one call
+    open_for      float8 NOT NULL DEFAULT 0,   -- seconds, doubled by each failed probe
+    half_open_owner        text,                        -- NULL unless a process has the probe
     calls         int NOT NULL DEFAULT 0,      -- in this window
     failures      int NOT NULL DEFAULT 0,
     window_at     timestamptz NOT NULL DEFAULT '-infinity',
-    visits        bigint NOT NULL DEFAULT 0,   -- a visit that was overtaken by another is made again
-    CONSTRAINT shut_has_its_times CHECK (shut = (shut_at IS NOT NULL) AND shut = (probe_at IS NOT NULL))
+    changes        bigint NOT NULL DEFAULT 0,   -- a change that another has overtaken is decided again
+    CONSTRAINT open_has_its_times CHECK (is_open = (opened_at IS NOT NULL) AND is_open = (half_open_at IS NOT NULL))
 ) WITH (fillfactor = 50);
 
 -- What people, or a brake, keep from going out. Several may lie on one thing; each is released by its id.

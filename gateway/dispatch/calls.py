@@ -10,11 +10,11 @@ from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
 from gateway.domain.proof import Unclear, missing
+from gateway.domain.references import idempotency_key, provider_reference
 from gateway.domain.reports import parcels, reports
-from gateway.domain.routing import idempotency_key, provider_reference
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read.stories import Brief
+from gateway.ledger.read.stories import DeliveryContext
 from gateway.newstore import errors as newstore
 from gateway.newstore.client import Client
 from gateway.newstore.read_backs import NOWHERE, Shown
@@ -29,26 +29,26 @@ _READS = {read: report for report, read in READ_BACK.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
+class OutboundClients:
     """What calls are made with."""
 
     newstore: Client
     adapters: Mapping[str, Adapter]
 
 
-async def make(road: Road, claim: Claim, brief: Brief) -> Command:
+async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     """Make one claimed call and say what it settles. Raises a `CallError`, `NotLeft` or `Undecidable`."""
     try:
-        return await _CALLS[claim.operation](road, claim, brief)
+        return await _CALLS[claim.operation](clients, claim, context)
     except newstore.Refused as refused:
-        if refused.status == 404 and datetime.now(UTC) - brief.request.received_at < _YOUNG:
+        if refused.status == 404 and datetime.now(UTC) - context.request.received_at < _YOUNG:
             raise NotYet("404: NewStore does not know the request yet", 404, refused.body) from refused
         raise
 
 
-async def _create(road: Road, claim: Claim, brief: Brief) -> Command:
-    adapter = road.adapters[claim.destination]
-    order = _order(claim, brief)
+async def _create(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
+    adapter = clients.adapters[claim.destination]
+    order = _order(claim, context)
     if claim.doubt:
         if adapter.can_look_up and (found := await _found(adapter, order)):
             return _taken(claim, provider_order=found.provider_order, found=True)
@@ -80,13 +80,13 @@ async def _found(adapter: Adapter, order: Order) -> Taken | None:
         return None
 
 
-async def _look_up(road: Road, claim: Claim, brief: Brief) -> Command:
-    found = await road.adapters[claim.destination].look_up(_order(claim, brief))
+async def _look_up(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
+    found = await clients.adapters[claim.destination].look_up(_order(claim, context))
     return _taken(claim, provider_order=found.provider_order if found else None, found=found is not None)
 
 
-async def _withdraw(road: Road, claim: Claim, brief: Brief) -> Command:
-    proof, request = await road.adapters[claim.destination].withdraw(_order(claim, brief)), brief.request
+async def _withdraw(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
+    proof, request = await clients.adapters[claim.destination].withdraw(_order(claim, context)), context.request
     if proof is not None:
         return _taken(claim, proof=f"{claim.destination}: {proof}")
     if request.submitted_at or request.is_known_to_provider or request.restored:
@@ -94,30 +94,30 @@ async def _withdraw(road: Road, claim: Claim, brief: Brief) -> Command:
     return _taken(claim, proof=f"{claim.destination} never had it")
 
 
-def _order(claim: Claim, brief: Brief) -> Order:
-    request = brief.request
+def _order(claim: Claim, context: DeliveryContext) -> Order:
+    request = context.request
     reference = provider_reference(request.reference, request.assignment)
     key = idempotency_key(request.reference, request.assignment, claim.operation, claim.seq)
-    return Order(request.id, reference, key, brief.body)
+    return Order(request.id, reference, key, context.body)
 
 
-async def _acknowledge(road: Road, claim: Claim, _: Brief) -> Command:
-    await road.newstore.acknowledge(claim.request_id)
+async def _acknowledge(clients: OutboundClients, claim: Claim, _: DeliveryContext) -> Command:
+    await clients.newstore.acknowledge(claim.request_id)
     return _taken(claim)
 
 
-async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
-    request, story = brief.request, brief.reports
+async def _report(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
+    request, story = context.request, context.reports
     units: Sequence[int] = [
         index
         for index, unit in enumerate(request.units)
         if unit.by == claim.seq and unit.confirmed is Confirmed.NOT_SENT
     ]
-    verifiable = road.newstore.is_verifiable(claim.operation)
+    verifiable = clients.newstore.is_verifiable(claim.operation)
     if claim.doubt:
         if not verifiable:
             raise Undecidable(_NO_READ_BACK)
-        shown = await road.newstore.read_back(claim.operation, request.id, everywhere=True)
+        shown = await clients.newstore.read_back(claim.operation, request.id, everywhere=True)
         if shown is NOWHERE:
             raise Undecidable(_NO_READ_BACK)
         absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
@@ -130,7 +130,7 @@ async def _report(road: Road, claim: Claim, brief: Brief) -> Command:
         _wait_for_a_late_one(claim)
         units = absent
     try:
-        await _send(road.newstore, claim, story, [request.units[index].product for index in units])
+        await _send(clients.newstore, claim, story, [request.units[index].product for index in units])
     except newstore.Refused as refused:
         if not newstore.is_done(refused.code, claim.operation, doubt=claim.doubt):
             raise
@@ -148,11 +148,11 @@ async def _send(client: Client, claim: Claim, story: Sequence[Event], products: 
         await client.cancel(claim.request_id, products)
 
 
-async def _read_back(road: Road, claim: Claim, brief: Brief) -> Command:
+async def _read_back(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     operation = _READS[claim.operation]
     is_recheck = claim.seq > 0
-    shown = await road.newstore.read_back(operation, claim.request_id, overdue=claim.overdue, everywhere=is_recheck)
-    return _read(claim, claim.request_id, operation, shown, brief.reports, overdue=claim.overdue)
+    shown = await clients.newstore.read_back(operation, claim.request_id, overdue=claim.overdue, everywhere=is_recheck)
+    return _read(claim, claim.request_id, operation, shown, context.reports, overdue=claim.overdue)
 
 
 def nothing_shown(claim: Claim) -> ReadBack:
@@ -202,7 +202,7 @@ def _taken(
     )
 
 
-_CALLS: dict[Operation, Callable[[Road, Claim, Brief], Awaitable[Command]]] = {
+_CALLS: dict[Operation, Callable[[OutboundClients, Claim, DeliveryContext], Awaitable[Command]]] = {
     Operation.CREATE: _create,
     Operation.LOOK_UP: _look_up,
     Operation.WITHDRAW: _withdraw,

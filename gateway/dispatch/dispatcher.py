@@ -21,8 +21,8 @@ from gateway.ledger.queue.claims import Claim, prepare
 from gateway.ledger.queue.claims import claim as claim_calls
 from gateway.ledger.queue.processes import Membership
 from gateway.ledger.read import stories
-from gateway.ledger.read.stories import Brief
-from gateway.ledger.write.entries import Again, Attempt
+from gateway.ledger.read.stories import DeliveryContext
+from gateway.ledger.write.entries import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotLeft, may_leave
@@ -31,25 +31,25 @@ from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
 
 from . import calls, read_backs
-from .limiter import Desk
+from .limiter import DestinationLimiter
 from .limits import Limits
 from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, next_look, outcome_of, success_of
 
-_BREATH = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
-_REST = 0.02  # likewise, after one that found nothing: what comes in may all be held
+_POLL_AFTER_SOME = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
+_POLL_AFTER_NONE = 0.02  # likewise, after one that found nothing: what comes in may all be held
 _LEARN = 10.0  # seconds between looks at what other processes have found out
 _NO_BETTER = (Unreadable, Disliked)  # answers to a look that will be the same next time
 _POLL = 0.25  # seconds between looks when nothing in this process says that there is work
 _START_WITHIN = 5.0  # seconds after its claim in which a call may start; the claim outlives it by the call's time-out
 
 
-def desks(settings: Settings) -> dict[str, Desk]:
+def limiters(settings: Settings) -> dict[str, DestinationLimiter]:
     """Say which calls this process can make; what belongs to others it leaves alone."""
     newstore = settings.newstore
     limits = Limits(newstore.concurrency, newstore.calls_per_second, newstore.calls_per_five_minutes)
-    found = {NEWSTORE: Desk(NEWSTORE, limits, newstore.timeout)}
+    found = {NEWSTORE: DestinationLimiter(NEWSTORE, limits, newstore.timeout)}
     for each in settings.providers.values():
-        found[each.name] = Desk(each.name, Limits(each.concurrency, each.calls_per_second), each.timeout)
+        found[each.name] = DestinationLimiter(each.name, Limits(each.concurrency, each.calls_per_second), each.timeout)
     return found
 
 
@@ -58,7 +58,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        road: calls.Road,
+        clients: calls.OutboundClients,
         writer: Writer,
         settings: Settings,
         membership: Membership,
@@ -66,7 +66,7 @@ class Dispatcher:
         *,
         position: Position | None = None,
     ) -> None:
-        self._road = road
+        self._clients = clients
         self._writer = writer
         self._membership = membership
         self._connect = connect
@@ -74,7 +74,7 @@ class Dispatcher:
         self._connection: asyncpg.Connection | None = None
         self._grace = settings.newstore.unknown_grace
         self._brake = settings.brake
-        self._desks = desks(settings)
+        self._limiters = limiters(settings)
         self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()  # at a destination that had none
@@ -107,8 +107,8 @@ class Dispatcher:
                     self.close()
                     found = 0
                 if found:
-                    await asyncio.sleep(_BREATH)
-                elif not await _happens(self._has_room, _REST):
+                    await asyncio.sleep(_POLL_AFTER_SOME)
+                elif not await _happens(self._has_room, _POLL_AFTER_NONE):
                     await _happens(self._wake, _POLL)
         finally:
             self.close()
@@ -120,54 +120,54 @@ class Dispatcher:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
             await prepare(self._connection)
-        await self._visit(self._connection)
-        room = {desk.name: desk.room for desk in self._desks.values() if desk.room}
+        await self._report_and_reserve(self._connection)
+        room = {limiter.name: limiter.room for limiter in self._limiters.values() if limiter.room}
         if not room:
             return 0
         began = monotonic()
         claimed = await claim_calls(
             self._connection, room, owner=self._membership.owner, seconds=_START_WITHIN, brake=self._brake,
-            call_seconds={name: self._desks[name].seconds * (1 + self._desks[name].is_shut) for name in room},
-            concurrency={name: self._desks[name].most_claimed for name in room}, position=self._position,
+            call_seconds={name: self._limiters[name].seconds * (1 + self._limiters[name].is_open) for name in room},
+            concurrency={name: self._limiters[name].most_claimed for name in room}, position=self._position,
         )  # fmt: skip
         try:
-            briefs = await stories.briefs(self._connection, claimed) if claimed else {}
+            delivery_contexts = await stories.delivery_contexts(self._connection, claimed) if claimed else {}
         except DATABASE_AWAY as error:
             self._give_back(claimed, f"the database went away ({type(error).__name__})")
             raise
         for each in claimed:
-            if brief := briefs.get(each.request_id):
-                self._start(each, brief, began)
+            if context := delivery_contexts.get(each.request_id):
+                self._start(each, context, began)
         return len(claimed)
 
     def _give_back(self, claimed: Sequence[Claim], why: str) -> None:
         """Settle, once that is possible, that calls were claimed and not made: else they would count as unknown."""
         attempt = Attempt(datetime.now(UTC), 0.0, "not_made", None, why)
         for each in claimed:
-            self._keep(self._writer.settle(each, attempt, Again(0.0, doubt=each.doubt, counts=False)))
+            self._keep(self._writer.settle(each, attempt, Reschedule(0.0, doubt=each.doubt, counts=False)))
 
     def _keep(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _visit(self, connection: asyncpg.Connection) -> None:
-        """Go to the shared desks where something is to be reported or reserved, and share what was found out."""
+    async def _report_and_reserve(self, connection: asyncpg.Connection) -> None:
+        """Go to the shared limiters where something is to be reported or reserved, and share what was found out."""
         loop = asyncio.get_running_loop()
         while self._held_back:
             held = self._held_back[0]
             await holds.place_once(connection, held.scope, held.name, held.reason)
             del self._held_back[0]
-        if self._road.newstore.taught.news or loop.time() >= self._learns_at:
-            await read_backs.share(connection, self._road.newstore.taught)
+        if self._clients.newstore.taught.news or loop.time() >= self._learns_at:
+            await read_backs.share(connection, self._clients.newstore.taught)
             self._learns_at = loop.time() + _LEARN
-        self._desks[NEWSTORE].made(self._road.newstore.calls.total())
-        for desk in self._desks.values():
-            if desk.is_due(loop.time()):
-                state, granted = await destinations.visit(
-                    connection, desk.name, desk.decide(self._membership.owner)
+        self._limiters[NEWSTORE].made(self._clients.newstore.calls.total())
+        for limiter in self._limiters.values():
+            if limiter.is_due(loop.time()):
+                state, granted = await destinations.change(
+                    connection, limiter.name, limiter.decide(self._membership.owner)
                 )  # fmt: skip
-                desk.visited(state, granted, loop.time())
+                limiter.take(state, granted, loop.time())
 
     async def settled(self) -> None:
         """Wait for the calls in flight."""
@@ -180,14 +180,14 @@ class Dispatcher:
             self._connection.terminate()
             self._connection = None
 
-    def _start(self, claim: Claim, brief: Brief, claimed_at: float) -> None:
-        reserved = self._desks[claim.destination].start(doubt=claim.doubt)
-        self._keep(self._fly(claim, brief, claimed_at, reserved))
+    def _start(self, claim: Claim, context: DeliveryContext, claimed_at: float) -> None:
+        reserved = self._limiters[claim.destination].start(doubt=claim.doubt)
+        self._keep(self._run_attempt(claim, context, claimed_at, reserved))
 
-    async def _fly(self, claim: Claim, brief: Brief, claimed_at: float, reserved: int) -> None:
-        desk = self._desks[claim.destination]
+    async def _run_attempt(self, claim: Claim, context: DeliveryContext, claimed_at: float, reserved: int) -> None:
+        limiter = self._limiters[claim.destination]
         if not self._is_ours(claim, claimed_at, _START_WITHIN):
-            desk.give_up(reserved)
+            limiter.release(reserved)
             self._give_back([claim], "this process stops, stood still, or lost sight of the others")
             return
         span = trace.attempt(
@@ -195,11 +195,11 @@ class Dispatcher:
             operation=claim.operation, location=claim.location, request_id=claim.request_id, attempt=claim.attempt,
         )  # fmt: skip
         try:
-            attempt, then = await self._call(desk, claim, brief, claimed_at, reserved)
+            attempt, then = await self._call(limiter, claim, context, claimed_at, reserved)
             self._tell(claim, attempt, then, span)
             if kept := trace.kept(span):
                 attempt = replace(attempt, trace_id=kept)
-            await self._writer.settle(claim, attempt, then, brief.request, next_look=next_look(claim))
+            await self._writer.settle(claim, attempt, then, context.request, next_look=next_look(claim))
         except Exception as error:  # noqa: BLE001 - see below
             # The one broad except of the program: whatever one call does, the others go on. The claim runs out by
             # itself and is then taken as unknown.
@@ -213,10 +213,10 @@ class Dispatcher:
             )
             trace.end(span, failed=True, outcome="broke")
         finally:
-            desk.settled()
+            limiter.settled()
             self.wake()
 
-    def _tell(self, claim: Claim, attempt: Attempt, then: Command | Again, span: trace.Span | None) -> None:
+    def _tell(self, claim: Claim, attempt: Attempt, then: Command | Reschedule, span: trace.Span | None) -> None:
         """Count, log and trace how a try went; nothing of what the destination said goes into that."""
         metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, attempt.outcome).inc()
         is_last = isinstance(then, CallEnded)
@@ -233,21 +233,21 @@ class Dispatcher:
         metrics.of(metrics.ATTEMPT_SECONDS, claim.destination, claim.operation).observe(attempt.seconds, kept)
 
     async def _call(
-        self, desk: Desk, claim: Claim, brief: Brief, claimed_at: float, reserved: int
-    ) -> tuple[Attempt, Command | Again]:  # fmt: skip
+        self, limiter: DestinationLimiter, claim: Claim, context: DeliveryContext, claimed_at: float, reserved: int
+    ) -> tuple[Attempt, Command | Reschedule]:  # fmt: skip
         """Make the call; the destination is free for the next one before the outcome is stored."""
         error: Exception | None = None
         try:
-            attempt, then, error = await self._try(claim, brief, claimed_at, is_probe=desk.is_shut)
+            attempt, then, error = await self._try(claim, context, claimed_at, is_probe=limiter.is_open)
             if held := held_back(error, claim, datetime.now(UTC)):
                 self._held_back.append(held)
         except Exception as broke:
             error = broke
             raise
         finally:
-            was_full = not desk.room
-            desk.end(error, reserved)
-            if was_full and desk.room:
+            was_full = not limiter.room
+            limiter.end(error, reserved)
+            if was_full and limiter.room:
                 self._has_room.set()
                 self.wake()
         return attempt, then
@@ -258,11 +258,11 @@ class Dispatcher:
         return goes_on and self._membership.is_alive and self._membership.owner == claim.owner
 
     async def _try(
-        self, claim: Claim, brief: Brief, claimed_at: float, *, is_probe: bool
-    ) -> tuple[Attempt, Command | Again, Exception | None]:
+        self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool
+    ) -> tuple[Attempt, Command | Reschedule, Exception | None]:
         at, started = datetime.now(UTC), monotonic()
         try:
-            command = await self._within(claim, brief, claimed_at, is_probe=is_probe)
+            command = await self._within(claim, context, claimed_at, is_probe=is_probe)
         except (CallError, NotLeft, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
@@ -271,21 +271,21 @@ class Dispatcher:
         response = command.refusals or None if isinstance(command, ReadBack) else None
         return Attempt(at, monotonic() - started, success_of(command), None, "", response), command, None
 
-    async def _within(self, claim: Claim, brief: Brief, claimed_at: float, *, is_probe: bool) -> Command:
+    async def _within(self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
         may_leave.set(partial(self._is_ours, claim, claimed_at, claim.seconds))
         limit = asyncio.timeout(claimed_at + claim.seconds - monotonic())
         try:
             async with limit:
                 if is_probe and claim.destination == NEWSTORE:
-                    await self._road.newstore.look()
-                return await calls.make(self._road, claim, brief)
+                    await self._clients.newstore.look()
+                return await calls.make(self._clients, claim, context)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise Unknown("not done before its claim ran out") from error
 
-    def _after(self, error: Exception, claim: Claim) -> Command | Again:
+    def _after(self, error: Exception, claim: Claim) -> Command | Reschedule:
         then = after(error, claim, datetime.now(UTC), self._grace)
         is_over = claim.operation in READS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer

@@ -1,70 +1,70 @@
-"""What one process knows of one destination between two visits to its shared desk."""
+"""What one process knows of one destination between two reports to the state that all share."""
 
 from gateway.calls import LONGEST_WAIT, CallError, Throttled
 from gateway.ledger.queue.destinations import Decide, Destination
 from gateway.newstore.errors import Blocked
 from gateway.telemetry.logs import log
 
-from .limits import Limits, Seen, visit
+from .limits import Limits, Observation, report_and_reserve
 from .outcomes import is_failure
 
-_REPORT_EVERY = 0.25  # seconds between visits while there is something to report
-_ASK_EVERY = 0.05  # seconds between visits that ask for more
+_REPORT_EVERY = 0.25  # seconds between reports while there is something to report
+_ASK_EVERY = 0.05  # seconds between reports that ask for more
 _MOST_UNSETTLED = 8  # times the concurrency: outcomes that wait for their commit
-_LOOK_EVERY = 0.5  # seconds between visits while the breaker is open
-_LOOK_ANYWAY = 2.0  # seconds between visits of a process that wants nothing: another may have opened the breaker
+_LOOK_EVERY = 0.5  # seconds between reports while the breaker is open
+_LOOK_ANYWAY = 2.0  # seconds between reports of a process that wants nothing: another may have opened the breaker
 
 
-class Desk:
+class DestinationLimiter:
     """Reservations and observations of one destination."""
 
     def __init__(self, name: str, limits: Limits, seconds: float) -> None:
         self.name = name
         self.limits = limits
         self.seconds = seconds  # that one call may take
-        self.flying = 0
-        self._unsettled = 0  # of our claims: the flying ones, and those whose outcome waits for its commit
+        self.in_flight = 0
+        self._unsettled = 0  # of our claims: the in_flight ones, and those whose outcome waits for its commit
         self._tokens = 0
-        self._is_shut = False
+        self._is_open = False
         self._openings = 0  # of the breaker
-        self._visited_at = float("-inf")
+        self._reported_at = float("-inf")
         self._started = self._paid = self._looks = 0
         self._made: int | None = None
         self._calls = self._failures = 0
         self._wait = self._blocked = 0.0
-        self._reported = Seen(0, 0)
+        self._reported = Observation(0, 0)
 
     @property
     def room(self) -> int:
         """How many calls this process may claim now; 0 rather than a few, so that claims come in batches."""
-        free = self.limits.concurrency - self.flying
+        free = self.limits.concurrency - self.in_flight
         if free < max(1, self.limits.concurrency // 4) or self._unsettled > _MOST_UNSETTLED * self.limits.concurrency:
             return 0
         return max(0, min(self._tokens, free))
 
     @property
-    def is_shut(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the breaker is open: what starts now is a probe."""
-        return self._is_shut
+        return self._is_open
 
     @property
     def most_claimed(self) -> int:
         """How many claims of all processes may be open: calls at once, and ours that only wait for their commit."""
-        return self.limits.concurrency + self._unsettled - self.flying
+        return self.limits.concurrency + self._unsettled - self.in_flight
 
     def is_due(self, now: float) -> bool:
-        """Tell whether it is time for a visit."""
-        since = now - self._visited_at
+        """Tell whether it is time for a report_and_reserve."""
+        since = now - self._reported_at
         if self._wait or self._blocked:
             return True
-        if self._is_shut:
+        if self._is_open:
             return since > _LOOK_EVERY
         is_short = self._tokens < max(1, min(self.limits.slab, self.limits.concurrency) // 2)
         return (is_short and since > _ASK_EVERY) or (self._calls > 0 and since > _REPORT_EVERY) or since > _LOOK_ANYWAY
 
     def start(self, *, doubt: bool = False) -> int:
-        """Spend a reservation, and tell which: `end` or `give_up` wants it back."""
-        self.flying += 1
+        """Spend a reservation, and tell which: `end` or `release` wants it back."""
+        self.in_flight += 1
         self._unsettled += 1
         self._started += 1
         self._tokens -= 1
@@ -73,7 +73,7 @@ class Desk:
 
     def end(self, error: Exception | None, reserved: int) -> None:
         """Note how a call went; one from before the breaker opened tells nothing about the destination since."""
-        self.flying -= 1
+        self.in_flight -= 1
         if error is not None and not isinstance(error, CallError):
             self._give_back(reserved)  # it never got there
             return
@@ -89,9 +89,9 @@ class Desk:
         """Note that the outcome of a call is stored."""
         self._unsettled -= 1
 
-    def give_up(self, reserved: int) -> None:
+    def release(self, reserved: int) -> None:
         """Note that a claimed call was not made after all."""
-        self.flying -= 1
+        self.in_flight -= 1
         self._unsettled -= 1
         self._give_back(reserved)
 
@@ -104,14 +104,14 @@ class Desk:
         self._made = count
 
     def decide(self, owner: str) -> Decide:
-        """What to do at the desk: report, and reserve."""
+        """What to do at the limiter: report, and reserve."""
         extra = self._looks if self._made is None else max(0, self._made - self._started - self._paid)
-        seen = self._reported = Seen(self._calls, self._failures, extra, self._wait, self._blocked)
-        wanted = max(int(self._is_shut), self.limits.slab - self._tokens)  # a probe not used in time may be another's
-        return lambda was, now: visit(was, self.limits, seen, owner=owner, wanted=wanted, now=now)
+        seen = self._reported = Observation(self._calls, self._failures, extra, self._wait, self._blocked)
+        wanted = max(int(self._is_open), self.limits.slab - self._tokens)  # a probe not used in time may be another's
+        return lambda was, now: report_and_reserve(was, self.limits, seen, owner=owner, wanted=wanted, now=now)
 
-    def visited(self, state: Destination, granted: int, now: float) -> None:
-        """Take what the desk gave; what was reported there is told, and what came since is not."""
+    def take(self, state: Destination, granted: int, now: float) -> None:
+        """Take what the limiter gave; what was reported there is told, and what came since is not."""
         told = self._reported
         self._calls -= told.calls
         self._failures -= told.failures
@@ -119,12 +119,12 @@ class Desk:
         self._looks = max(0, self._looks - told.extra)
         self._wait = self._wait if self._wait > told.wait else 0.0
         self._blocked = self._blocked if self._blocked > told.blocked else 0.0
-        if state.is_shut and not self._is_shut:
+        if state.is_open and not self._is_open:
             self._openings += 1
             self._tokens = 0  # reserved when things were well
             log("breaker.opened", destination=self.name)
-        elif self._is_shut and not state.is_shut:
+        elif self._is_open and not state.is_open:
             log("breaker.closed", destination=self.name)
-        self._is_shut = state.is_shut
-        self._tokens = min(self._tokens + granted, 1) if state.is_shut else self._tokens + granted
-        self._visited_at = now
+        self._is_open = state.is_open
+        self._tokens = min(self._tokens + granted, 1) if state.is_open else self._tokens + granted
+        self._reported_at = now

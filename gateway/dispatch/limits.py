@@ -13,10 +13,10 @@ from gateway.ledger.queue.destinations import Destination
 _WINDOW = 30.0  # seconds over which failures are counted
 _FEWEST = 20  # calls in a window before their failures mean anything
 _RATE = 0.5  # of them failed: open
-_SHUT_FOR = 10.0  # seconds until the first probe
-_SHUT_LONGEST = 300.0
-_PROBE_WITHIN = 60.0  # seconds after which a probe that never came back is given to another process
-_LONG = 300.0  # seconds of the long budget
+_OPEN_FOR = 10.0  # seconds until the first probe
+_OPEN_LONGEST = 300.0
+_HALF_OPEN_WITHIN = 60.0  # seconds after which a probe that never came back is given to another process
+_FIVE_MINUTES = 300.0  # seconds of the long budget
 _BURST = 0.2  # of a budget may be spent at once; the rest comes evenly, so that no window ever sees more than all of it
 
 
@@ -35,8 +35,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a process saw of a destination since its last visit.
+class Observation:
+    """What a process saw of a destination since its last report.
 
     `failures` are calls that broke, timed out or were answered with 5xx. `extra` are calls that were made beyond the
     ones reserved (a token, a read before a repeat). `wait`: seconds that the destination asked for. `blocked`: it
@@ -50,20 +50,20 @@ class Seen:
     blocked: float = 0.0
 
 
-def visit(
-    was: Destination, limits: Limits, seen: Seen, *, owner: str, wanted: int, now: datetime
+def report_and_reserve(
+    was: Destination, limits: Limits, seen: Observation, *, owner: str, wanted: int, now: datetime
 ) -> tuple[Destination, int]:
     """Report what was seen, and reserve up to `wanted` calls: the new state, and how many this process may start."""
     state = _heed(_count(_refill(_trust(was, now), limits, now), seen, owner, now), seen, now)
-    granted = max(0, min(wanted, limits.slab, int(state.tokens), int(state.long_tokens)))
+    granted = max(0, min(wanted, limits.slab, int(state.tokens), int(state.five_minute_tokens)))
     if not granted or (state.not_before and now < state.not_before):
         return state, 0
-    if state.is_shut:
-        if state.probe_at is None or now < state.probe_at:
+    if state.is_open:
+        if state.half_open_at is None or now < state.half_open_at:
             return state, 0
         # One process tries one call; another may, when it never came back.
         granted = 1
-        state = replace(state, prober=owner, probe_at=now + timedelta(seconds=_PROBE_WITHIN))
+        state = replace(state, half_open_owner=owner, half_open_at=now + timedelta(seconds=_HALF_OPEN_WITHIN))
     return _spend(state, granted), granted
 
 
@@ -72,24 +72,24 @@ def _trust(state: Destination, now: datetime) -> Destination:
     return replace(
         state,
         not_before=state.not_before and min(state.not_before, now + timedelta(seconds=state.wait)),
-        probe_at=state.probe_at and min(state.probe_at, now + timedelta(seconds=_SHUT_LONGEST)),
+        half_open_at=state.half_open_at and min(state.half_open_at, now + timedelta(seconds=_OPEN_LONGEST)),
         window_at=state.window_at and min(state.window_at, now),
     )
 
 
 def _spend(state: Destination, calls: int) -> Destination:
-    return replace(state, tokens=state.tokens - calls, long_tokens=state.long_tokens - calls)
+    return replace(state, tokens=state.tokens - calls, five_minute_tokens=state.five_minute_tokens - calls)
 
 
 def _refill(state: Destination, limits: Limits, now: datetime) -> Destination:
-    """Add what the time since the last visit has earned: `_BURST` of a budget at most is kept."""
-    since = (now - state.refilled_at).total_seconds() if state.refilled_at else _LONG
+    """Add what the time since the last report has earned: `_BURST` of a budget at most is kept."""
+    since = (now - state.refilled_at).total_seconds() if state.refilled_at else _FIVE_MINUTES
     since = max(0.0, since)
-    long = limits.per_second * _LONG if limits.per_five_minutes is None else limits.per_five_minutes
+    long = limits.per_second * _FIVE_MINUTES if limits.per_five_minutes is None else limits.per_five_minutes
     return replace(
         state,
         tokens=_earn(state.tokens, limits.per_second, since),
-        long_tokens=_earn(state.long_tokens, long, since / _LONG),
+        five_minute_tokens=_earn(state.five_minute_tokens, long, since / _FIVE_MINUTES),
         refilled_at=now,
     )
 
@@ -98,37 +98,43 @@ def _earn(tokens: float, budget: float, share: float) -> float:
     return min(max(1.0, budget * _BURST), tokens + share * budget * (1 - _BURST))
 
 
-def _count(state: Destination, seen: Seen, owner: str, now: datetime) -> Destination:
+def _count(state: Destination, seen: Observation, owner: str, now: datetime) -> Destination:
     state = _spend(state, seen.extra)
-    if state.is_shut:
-        return _judge_probe(state, seen, now) if state.prober == owner and seen.calls else state
+    if state.is_open:
+        return _judge_half_open(state, seen, now) if state.half_open_owner == owner and seen.calls else state
     if state.window_at is None or (now - state.window_at).total_seconds() > _WINDOW:
         state = replace(state, calls=0, failures=0, window_at=now)
     calls, failures = state.calls + seen.calls, state.failures + seen.failures
     if calls >= _FEWEST and failures >= _RATE * calls:
-        return _shut(state, _SHUT_FOR, now)
+        return _open(state, _OPEN_FOR, now)
     return replace(state, calls=calls, failures=failures)
 
 
-def _judge_probe(state: Destination, seen: Seen, now: datetime) -> Destination:
+def _judge_half_open(state: Destination, seen: Observation, now: datetime) -> Destination:
     if seen.failures:
-        return _shut(state, min(_SHUT_LONGEST, 2 * state.shut_for), now)
+        return _open(state, min(_OPEN_LONGEST, 2 * state.open_for), now)
     return replace(
-        state, shut_at=None, probe_at=None, shut_for=0.0, prober=None, calls=0, failures=0, window_at=now
+        state, opened_at=None, half_open_at=None, open_for=0.0, half_open_owner=None, calls=0, failures=0, window_at=now
     )  # fmt: skip
 
 
-def _shut(state: Destination, seconds: float, now: datetime) -> Destination:
+def _open(state: Destination, seconds: float, now: datetime) -> Destination:
     return replace(
-        state, shut_at=state.shut_at or now, probe_at=now + timedelta(seconds=seconds), shut_for=seconds, prober=None,
-        calls=0, failures=0, window_at=now,
-    )  # fmt: skip
+        state,
+        opened_at=state.opened_at or now,
+        half_open_at=now + timedelta(seconds=seconds),
+        open_for=seconds,
+        half_open_owner=None,
+        calls=0,
+        failures=0,
+        window_at=now,
+    )
 
 
-def _heed(state: Destination, seen: Seen, now: datetime) -> Destination:
+def _heed(state: Destination, seen: Observation, now: datetime) -> Destination:
     """Do what the destination itself asked for."""
     if seen.blocked:
-        return _shut(state, seen.blocked, now)
+        return _open(state, seen.blocked, now)
     until = now + timedelta(seconds=seen.wait)
     if seen.wait and (state.not_before is None or state.not_before < until):
         return replace(state, not_before=until, wait=seen.wait)

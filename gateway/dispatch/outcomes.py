@@ -8,7 +8,7 @@ from gateway.calls import LONGEST_WAIT, Disputed, Inconclusive, NotSent, NotYet,
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import HARMLESS, READS, Operation
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.write.entries import Again
+from gateway.ledger.write.entries import Reschedule
 from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
 from gateway.sending import NotLeft
 
@@ -100,7 +100,7 @@ def is_failure(error: Exception) -> bool:
     return error.status >= 500
 
 
-def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again | CallEnded:
+def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Reschedule | CallEnded:
     """Decide what becomes of a write that was not taken; `grace` is how long an unknown one is left to show up."""
     outcome = outcome_of(error)
     if outcome.end is not None:
@@ -113,7 +113,7 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Again 
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:
         return _ended(claim, now, End.UNDECIDABLE if doubt else End.EXHAUSTED, error)
-    return Again(max(wait, grace) if doubt else wait, doubt=doubt, counts=outcome.counts)
+    return Reschedule(max(wait, grace) if doubt else wait, doubt=doubt, counts=outcome.counts)
 
 
 def next_look(claim: Claim) -> float:
@@ -121,7 +121,7 @@ def next_look(claim: Claim) -> float:
     return delay(claim.destination, claim.operation, claim.tries + 1, random()) or 0.0  # noqa: S311 - jitter
 
 
-def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -> Again:
+def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -> Reschedule:
     wait, doubt = outcome.seconds, claim.doubt
     if isinstance(error, Throttled):
         wait = error.retry_after if error.retry_after <= LONGEST_WAIT else 1.0  # a hold keeps it back from then on
@@ -130,7 +130,7 @@ def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -
     elif isinstance(error, NotYet | Retired):  # as often as a read-back looks, whose time-box ends it
         wait = delay(claim.destination, Operation.READ_SHIPMENT, claim.attempt, random()) or 0.0  # noqa: S311 - jitter
         wait = min(wait, claim.unsure_for) if claim.unsure_for else wait
-    return Again(wait, doubt=doubt, counts=False, blocked=isinstance(error, Disliked | Retired))
+    return Reschedule(wait, doubt=doubt, counts=False, blocked=isinstance(error, Disliked | Retired))
 
 
 def _is_alone(error: Exception, claim: Claim) -> bool:

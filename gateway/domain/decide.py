@@ -47,8 +47,8 @@ from .events import (
 from .exits import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare
+from .references import reference
 from .requests import Request
-from .routing import reference
 from .units import Said
 from .withdrawal import leave, reject, reroute
 

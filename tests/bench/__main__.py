@@ -161,7 +161,7 @@ class Bench:
         await self.pool.execute(
             "TRUNCATE requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, holds, finals"
         )
-        await self.pool.execute("UPDATE destinations SET shut = false, shut_at = NULL, probe_at = NULL")
+        await self.pool.execute("UPDATE destinations SET is_open = false, opened_at = NULL, half_open_at = NULL")
 
     def _rounds(self, part: str, times: int = 1) -> Any:
         for number in range(self.rounds * times):

@@ -155,8 +155,9 @@ async def backlog(pool: asyncpg.Pool, count: int) -> None:
     await pool.execute("INSERT INTO holds (scope, name, reason, who) VALUES ('location', 'HELD', 'bench', 'bench')")
     await pool.execute(
         """
-        INSERT INTO destinations (name, shut, shut_at, probe_at) VALUES ('broken', true, now(), now() + interval '1 h')
-        ON CONFLICT (name) DO UPDATE SET shut = true, shut_at = now(), probe_at = now() + interval '1 h'
+        INSERT INTO destinations (name, is_open, opened_at, half_open_at)
+        VALUES ('broken', true, now(), now() + interval '1 h')
+        ON CONFLICT (name) DO UPDATE SET is_open = true, opened_at = now(), half_open_at = now() + interval '1 h'
         """
     )
     await pool.execute(

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from gateway import settings
-from gateway.dispatch.calls import Road
+from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Command, Receive
 from gateway.domain.deliveries import Operation
@@ -23,8 +23,8 @@ from gateway.domain.requests import Request
 from gateway.intake.app import public_app
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.destinations import Destination
-from gateway.ledger.read.stories import Brief
-from gateway.ledger.write.entries import Again, Applied, Attempt
+from gateway.ledger.read.stories import DeliveryContext
+from gateway.ledger.write.entries import Applied, Attempt, Reschedule
 from gateway.newstore import webhook
 from gateway.providers.http import Http
 
@@ -60,8 +60,8 @@ async def same(path: str) -> web.Application:
 class _Forgetful:
     """Decides what follows from a call's outcome, and stores nothing."""
 
-    async def settle(self, claim: Claim, _: Attempt, then: Command | Again, known: Request) -> None:
-        assert not isinstance(then, Again), f"{claim.request_id} was not taken"
+    async def settle(self, claim: Claim, _: Attempt, then: Command | Reschedule, known: Request) -> None:
+        assert not isinstance(then, Reschedule), f"{claim.request_id} was not taken"
         handle(known, then)
 
 
@@ -73,31 +73,33 @@ class _Alone:
 
 
 class Unstored(Dispatcher):
-    """The gateway's own dispatcher, with claims and briefs out of memory and outcomes that are thrown away."""
+    """The gateway's own dispatcher, its claims out of memory and its outcomes thrown away."""
 
     def __init__(self, session: aiohttp.ClientSession, loaded: settings.Settings, bodies: Iterable[bytes]) -> None:
         nothing: Any = None
         writer: Any = _Forgetful()
         alone: Any = _Alone()
-        super().__init__(Road(nothing, {"wms": Http(session, loaded.providers["wms"])}), writer, loaded, alone, nothing)
+        super().__init__(
+            OutboundClients(nothing, {"wms": Http(session, loaded.providers["wms"])}), writer, loaded, alone, nothing
+        )
         self._owed = iter([_owed(body) for body in bodies])
 
     async def run_once(self) -> int:
-        desk = self._desks["wms"]
-        desk.visited(Destination("wms", 0, 0, None), desk.limits.concurrency, asyncio.get_running_loop().time())
-        claimed = list(islice(self._owed, desk.room))
-        for claim, brief in claimed:
-            self._start(claim, brief, monotonic())
+        limiter = self._limiters["wms"]
+        limiter.take(Destination("wms", 0, 0, None), limiter.limits.concurrency, asyncio.get_running_loop().time())
+        claimed = list(islice(self._owed, limiter.room))
+        for claim, context in claimed:
+            self._start(claim, context, monotonic())
         return len(claimed)
 
 
-def _owed(body: bytes) -> tuple[Claim, Brief]:
+def _owed(body: bytes) -> tuple[Claim, DeliveryContext]:
     """Make what the ledger would hand out for a request."""
     at = datetime.now(UTC)
     request, _ = handle(None, webhook.receive(body, at, "DC01", "wms"))
     assert request is not None
     claim = Claim(request.id, Operation.CREATE, 1, "wms", "DC01", at.date(), 1, 0, False, "bench", False, seconds=60.0)  # noqa: FBT003
-    return claim, Brief(request, body, ())
+    return claim, DeliveryContext(request, body, ())
 
 
 class Stub:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from gateway.dispatch.calls import Road
+from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.ledger.database.months import ensure_partitions
 from gateway.ledger.queue.processes import Membership
@@ -62,19 +62,19 @@ class Outside:
     url: str = ""
     answers: dict[str, Answer] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
-    flying: Counter[str] = field(default_factory=Counter)
+    in_flight: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
     """At once."""
 
     async def answer(self, request: web.Request) -> web.Response:
         who = request.match_info["who"]
         self.calls[who] += 1
-        self.flying[who] += 1
-        self.most[who] = max(self.most[who], self.flying[who])
+        self.in_flight[who] += 1
+        self.most[who] = max(self.most[who], self.in_flight[who])
         try:
             return await self.answers.get(who, took)(request)
         finally:
-            self.flying[who] -= 1
+            self.in_flight[who] -= 1
 
     async def token(self, _: web.Request) -> web.Response:
         self.calls["token"] += 1
@@ -143,7 +143,7 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
     async with aiohttp.ClientSession(request_class=Checked) as session:
         newstore = Client(session, settings.newstore)
         adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
-        dispatcher = Dispatcher(Road(newstore, adapters), writer, settings, membership, connect)
+        dispatcher = Dispatcher(OutboundClients(newstore, adapters), writer, settings, membership, connect)
         tasks = [asyncio.create_task(writer.run()), asyncio.create_task(membership.run())]
         yield Station(pool, outside, writer, membership, dispatcher, newstore)
         dispatcher.close()

@@ -10,15 +10,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.calls import Disputed, Inconclusive, NotSent, Refused
-from gateway.dispatch.calls import Road, make
+from gateway.dispatch.calls import OutboundClients, make
 from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined, Rechecked
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read.stories import briefs
-from gateway.ledger.write.entries import Again, Attempt
+from gateway.ledger.read.stories import delivery_contexts
+from gateway.ledger.write.entries import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
@@ -75,20 +75,20 @@ async def outside() -> World:
 
 
 @pytest.fixture
-async def road(outside: World, pool: Pool) -> AsyncIterator[Road]:
+async def clients(outside: World, pool: Pool) -> AsyncIterator[OutboundClients]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", outside.answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{server.port}"
         provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
         newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20), read_back=outside.read_back)
-        yield Road(Client(session, newstore), {"acme": Http(session, provider)})
+        yield OutboundClients(Client(session, newstore), {"acme": Http(session, provider)})
 
 
-async def made(road: Road, pool: Pool, call: Claim) -> Command:
+async def made(clients: OutboundClients, pool: Pool, call: Claim) -> Command:
     """Make a call as dispatch does, with what it must know of its request."""
     async with pool.acquire() as connection:
-        return await make(road, call, (await briefs(connection, [call]))[call.request_id])
+        return await make(clients, call, (await delivery_contexts(connection, [call]))[call.request_id])
 
 
 async def ask_to_withdraw(writer: Writer, pool: Pool, *, created: bool) -> Claim:
@@ -104,86 +104,86 @@ async def ask_to_withdraw(writer: Writer, pool: Pool, *, created: bool) -> Claim
 
 
 async def test_a_withdrawn_order_is_taken_with_the_providers_proof(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
-    command = await made(road, pool, await ask_to_withdraw(writer, pool, created=True))
+    command = await made(clients, pool, await ask_to_withdraw(writer, pool, created=True))
     assert isinstance(command, CallTaken)
     assert command.proof == "acme: answered 204"
 
 
 async def test_an_order_that_never_arrived_has_nothing_to_withdraw(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     outside.answers["DELETE"] = 404
-    command = await made(road, pool, await ask_to_withdraw(writer, pool, created=False))
+    command = await made(clients, pool, await ask_to_withdraw(writer, pool, created=False))
     assert isinstance(command, CallTaken)
     assert command.proof == "acme never had it"
 
 
 async def test_an_order_that_was_taken_and_is_not_known_any_more_may_have_shipped(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     outside.answers["DELETE"] = 404
     call = await ask_to_withdraw(writer, pool, created=True)
     with pytest.raises(Undecidable):
-        await made(road, pool, call)
+        await made(clients, pool, call)
 
 
 async def test_of_a_restored_request_nobody_knows_that_its_provider_never_had_the_order(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     outside.answers["DELETE"] = 404
     call = await ask_to_withdraw(writer, pool, created=False)
     await pool.execute("UPDATE requests SET restored = true")
     with pytest.raises(Undecidable):
-        await made(road, pool, call)
+        await made(clients, pool, call)
 
 
 async def test_a_provider_that_ships_refuses_and_one_without_an_answer_is_asked_again(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     call = await ask_to_withdraw(writer, pool, created=True)
     outside.answers["DELETE"] = 409
     with pytest.raises(Refused):
-        await made(road, pool, call)
+        await made(clients, pool, call)
     outside.answers["DELETE"] = 500
     with pytest.raises(Exception, match="500") as unknown:
-        await made(road, pool, call)
+        await made(clients, pool, call)
     then = after(unknown.value, call, AT, 10.0)
-    assert isinstance(then, Again)
+    assert isinstance(then, Reschedule)
     assert not then.doubt
 
 
 async def test_a_redriven_order_goes_out_under_a_key_of_its_own(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive(), b"{}")
     call = await claimed(pool)
-    await made(road, pool, call)
+    await made(clients, pool, call)
     ended = CallEnded(
         request_id="r-1", at=AT, operation=Operation.CREATE, seq=1, attempt=1, end=End.REFUSED, detail="422"
     )
     await writer.settle(call, TRY, ended)
     await writer.apply(Redrive(request_id="r-1", at=AT, who="ada", action_id="a"))
     again = await claimed(pool)
-    await made(road, pool, again)
-    await made(road, pool, again)
+    await made(clients, pool, again)
+    await made(clients, pool, again)
 
     first, second, third = outside.keys
     assert first != second == third
 
 
 async def test_an_order_that_may_be_there_is_not_called_refused_because_its_repeat_was(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive(), b"{}")
     call = await claimed(pool)
-    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+    await writer.settle(call, TRY, Reschedule(0.0, doubt=True, counts=True))
     call = await claimed(pool)
     outside.answers["POST"] = 422
-    road.adapters["acme"].can_look_up = False
+    clients.adapters["acme"].can_look_up = False
     with pytest.raises(Undecidable) as unclear:
-        await made(road, pool, call)
+        await made(clients, pool, call)
 
     ended = after(unclear.value, call, AT, 10.0)
     assert isinstance(ended, CallEnded)
@@ -208,62 +208,64 @@ async def dead_shipment(writer: Writer, pool: Pool) -> None:
 
 
 async def test_a_redriven_shipment_in_doubt_sends_only_what_newstore_does_not_show(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await dead_shipment(writer, pool)
     outside.shown = ["TEE"]
-    await made(road, pool, await claimed(pool, "newstore"))
+    await made(clients, pool, await claimed(pool, "newstore"))
     assert outside.sent == ["CAP"]
 
 
-async def test_more_shown_than_was_sent_is_sent_no_more(road: Road, outside: World, writer: Writer, pool: Pool) -> None:
+async def test_more_shown_than_was_sent_is_sent_no_more(
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
+) -> None:
     await dead_shipment(writer, pool)
     outside.shown = ["TEE", "TEE"]
     with pytest.raises(Undecidable):
-        await made(road, pool, await claimed(pool, "newstore"))
+        await made(clients, pool, await claimed(pool, "newstore"))
     assert outside.sent == []
 
 
 async def test_a_shipment_in_doubt_that_cannot_be_read_back_waits_for_a_person(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await dead_shipment(writer, pool)
     outside.read_back["shipment"] = "off"
     with pytest.raises(Undecidable):
-        await made(road, pool, await claimed(pool, "newstore"))
+        await made(clients, pool, await claimed(pool, "newstore"))
     assert outside.sent == []
 
 
 async def test_an_order_in_doubt_at_a_provider_that_can_neither_be_asked_nor_told_twice_is_not_sent(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive(), b"{}")
-    await writer.settle(await claimed(pool), TRY, Again(0.0, doubt=True, counts=True))
-    road.adapters["acme"].can_look_up = road.adapters["acme"].is_idempotent = False
+    await writer.settle(await claimed(pool), TRY, Reschedule(0.0, doubt=True, counts=True))
+    clients.adapters["acme"].can_look_up = clients.adapters["acme"].is_idempotent = False
     with pytest.raises(Undecidable):
-        await made(road, pool, await claimed(pool))
+        await made(clients, pool, await claimed(pool))
     assert outside.calls == {}
 
 
 async def test_a_redriven_shipment_that_is_shown_whole_is_not_sent(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await dead_shipment(writer, pool)
     outside.shown = ["TEE", "CAP"]
-    command = await made(road, pool, await claimed(pool, "newstore"))
+    command = await made(clients, pool, await claimed(pool, "newstore"))
     assert isinstance(command, CallTaken)
     assert command.found
     assert outside.sent == []
 
 
 async def test_a_repeat_refused_as_done_already_is_read_back_once_more(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     """The read-back lags: it does not show what arrived the first time."""
     await dead_shipment(writer, pool)
     outside.refusal = "already_shipped"
     call = await claimed(pool, "newstore")
-    command = await made(road, pool, call)
+    command = await made(clients, pool, call)
     assert isinstance(command, CallTaken)
     assert command.found
     state = (await writer.settle(call, TRY, command)).request
@@ -272,16 +274,16 @@ async def test_a_repeat_refused_as_done_already_is_read_back_once_more(
 
 
 async def test_a_repeat_refused_because_something_else_was_done_is_refused(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await dead_shipment(writer, pool)
     outside.refusal = "already_rejected"
     with pytest.raises(Refused):
-        await made(road, pool, await claimed(pool, "newstore"))
+        await made(clients, pool, await claimed(pool, "newstore"))
 
 
 async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_shown(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive("r-1", "A", "A"))
     await writer.apply(said(Word.SHIPPED, items={"A": 1}, event="one"))
@@ -291,40 +293,40 @@ async def test_a_report_waits_while_an_earlier_one_of_the_same_units_is_not_show
         await writer.settle(call, TRY, taken(call))
     await pool.execute("UPDATE deliveries SET ready = false WHERE is_read")  # only the second report is claimed below
     call = await claimed(pool, "newstore")
-    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+    await writer.settle(call, TRY, Reschedule(0.0, doubt=True, counts=True))
     call = await claimed(pool, "newstore")
 
     with pytest.raises(NotSent) as not_yet:
-        await made(road, pool, call)
+        await made(clients, pool, call)
     then = after(not_yet.value, call, AT, 10.0)
-    assert isinstance(then, Again)
+    assert isinstance(then, Reschedule)
     assert (then.doubt, then.counts) == (True, False)
     assert outcome_of(not_yet.value).name not in FAILURES
     assert outside.sent == []
 
 
 async def test_an_order_that_is_not_in_what_the_look_up_shows_is_sent_again_only_where_twice_is_harmless(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive(), b"{}")
-    await writer.settle(await claimed(pool), TRY, Again(0.0, doubt=True, counts=True))
+    await writer.settle(await claimed(pool), TRY, Reschedule(0.0, doubt=True, counts=True))
     call = await claimed(pool)
     outside.answers["GET"] = 200  # and nothing that names the order
-    road.adapters["acme"].is_idempotent = False
+    clients.adapters["acme"].is_idempotent = False
     with pytest.raises(Undecidable, match="does not name the order"):
-        await made(road, pool, call)
-    road.adapters["acme"].is_idempotent = True
-    assert isinstance(await made(road, pool, call), CallTaken)
+        await made(clients, pool, call)
+    clients.adapters["acme"].is_idempotent = True
+    assert isinstance(await made(clients, pool, call), CallTaken)
 
 
 async def test_an_order_that_its_provider_claims_to_have_and_does_not_find_is_not_given_to_another(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive(), b"{}")
     call = await claimed(pool)
     outside.answers |= {"POST": 409, "GET": 404}
     with pytest.raises(Disputed) as disputed:
-        await made(road, pool, call)
+        await made(clients, pool, call)
 
     ended = after(disputed.value, call, AT, 10.0)
     assert isinstance(ended, CallEnded)
@@ -337,7 +339,7 @@ async def test_an_order_that_its_provider_claims_to_have_and_does_not_find_is_no
 
 
 async def test_a_look_up_that_a_person_asked_for_and_that_tells_nothing_is_over_at_once(
-    road: Road, outside: World, writer: Writer, pool: Pool
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
 ) -> None:
     await writer.apply(receive(), b"{}")
     call = await claimed(pool)
@@ -349,7 +351,7 @@ async def test_a_look_up_that_a_person_asked_for_and_that_tells_nothing_is_over_
     call = await claimed(pool)
     outside.answers["GET"] = 200
     with pytest.raises(Inconclusive) as told:
-        await made(road, pool, call)
+        await made(clients, pool, call)
     ended = after(told.value, call, AT, 10.0)
     assert isinstance(ended, CallEnded)
     (event,) = (await writer.settle(call, TRY, ended)).events

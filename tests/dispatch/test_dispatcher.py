@@ -92,13 +92,13 @@ async def test_newstore_that_blocks_our_address_is_left_alone_for_five_minutes(s
 
     assert (station.outside.calls["newstore"], station.outside.calls["token"]) == (2, 1)  # the call, and one read
     (row,) = await pool.fetch("SELECT * FROM destinations WHERE name = 'newstore'")
-    assert row["shut"]
-    assert 290 < (row["probe_at"] - row["shut_at"]).total_seconds() <= 300
+    assert row["is_open"]
+    assert 290 < (row["half_open_at"] - row["opened_at"]).total_seconds() <= 300
     assert await pool.fetchval(TRIES) == 0
     assert station.outside.calls["acme"] == 2  # the others go on
 
     station.outside.answers["newstore"] = took
-    await pool.execute("UPDATE destinations SET probe_at = now() WHERE name = 'newstore'")
+    await pool.execute("UPDATE destinations SET half_open_at = now() WHERE name = 'newstore'")
     await station.drive(lambda: settled(station, "newstore"))
     assert station.outside.calls["token"] == 1
 
@@ -107,11 +107,11 @@ async def test_a_failing_destination_is_shut_probed_by_one_call_and_opened_again
     station.outside.answers["acme"] = broken
     await receive_many(station, 60)
 
-    async def shut() -> bool:
+    async def is_open() -> bool:
         await station.make_due()
-        return bool(await pool.fetchval("SELECT shut FROM destinations WHERE name = 'acme'"))
+        return bool(await pool.fetchval("SELECT is_open FROM destinations WHERE name = 'acme'"))
 
-    await station.drive(shut)
+    await station.drive(is_open)
     failed = station.outside.calls["acme"]
     assert 20 <= failed < 60
     tries = await pool.fetchval("SELECT sum(tries) FROM deliveries")
@@ -132,7 +132,7 @@ async def test_a_failing_destination_is_shut_probed_by_one_call_and_opened_again
         return await took(request)
 
     station.outside.answers["acme"] = recovering
-    await pool.execute("UPDATE destinations SET probe_at = now() WHERE name = 'acme'")
+    await pool.execute("UPDATE destinations SET half_open_at = now() WHERE name = 'acme'")
     while not probe.is_set():
         await station.dispatcher.run_once()
         await asyncio.sleep(0.01)
@@ -142,7 +142,7 @@ async def test_a_failing_destination_is_shut_probed_by_one_call_and_opened_again
     assert station.outside.calls["acme"] == failed + 1
     go.set()
     await station.drive(lambda: settled_now(station))
-    assert not await pool.fetchval("SELECT shut FROM destinations WHERE name = 'acme'")
+    assert not await pool.fetchval("SELECT is_open FROM destinations WHERE name = 'acme'")
 
 
 async def settled_now(station: Station) -> bool:
@@ -154,11 +154,12 @@ async def test_a_probe_that_fails_shuts_the_destination_for_twice_as_long(statio
     station.outside.answers["acme"] = broken
     await receive_many(station, 3)
     await pool.execute(
-        "INSERT INTO destinations (name, shut, shut_at, probe_at, shut_for) VALUES ('acme', true, now(), now(), 10)"
+        "INSERT INTO destinations (name, is_open, opened_at, half_open_at, open_for) "
+        "VALUES ('acme', true, now(), now(), 10)"
     )
 
     async def doubled() -> bool:
-        return bool(await pool.fetchval("SELECT shut_for = 20 FROM destinations WHERE name = 'acme'"))
+        return bool(await pool.fetchval("SELECT open_for = 20 FROM destinations WHERE name = 'acme'"))
 
     await station.drive(doubled)
     assert station.outside.calls["acme"] == 1
@@ -198,7 +199,7 @@ async def test_a_call_that_would_outlive_its_claim_is_given_up_as_unknown(
 
     station.outside.answers["acme"] = silent
     monkeypatch.setattr(dispatcher, "_START_WITHIN", 1.0)
-    monkeypatch.setattr(station.dispatcher._desks["acme"], "seconds", 0.0)  # noqa: SLF001 - the provider's own is 5 s
+    monkeypatch.setattr(station.dispatcher._limiters["acme"], "seconds", 0.0)  # noqa: SLF001 - the provider's own is 5 s
     await station.writer.apply(receive("r-1"), b"{}")
     await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts"))
     never.set()

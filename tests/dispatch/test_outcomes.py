@@ -12,7 +12,7 @@ from gateway.dispatch.outcomes import OUTCOMES, Undecidable, after, is_failure, 
 from gateway.domain.commands import CallEnded, End
 from gateway.domain.deliveries import NEWSTORE, Operation
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.write.entries import Again
+from gateway.ledger.write.entries import Reschedule
 from gateway.newstore import errors
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
 from gateway.sending import NotLeft
@@ -90,25 +90,25 @@ def test_nothing_else_does(error: Exception) -> None:
 @pytest.mark.parametrize("doubt", [False, True])
 def test_a_call_that_is_told_to_wait_uses_up_no_try_and_keeps_its_doubt(error: Throttled, *, doubt: bool) -> None:
     then = after(error, replace(CLAIM, doubt=doubt), AT, 10.0)
-    assert then == Again(error.retry_after, doubt=doubt, counts=False)
+    assert then == Reschedule(error.retry_after, doubt=doubt, counts=False)
 
 
 def test_an_unknown_outcome_is_left_its_grace_and_uses_up_a_try() -> None:
     then = after(Unknown("reset"), replace(CLAIM, tries=0), AT, 45.0)
-    assert isinstance(then, Again)
+    assert isinstance(then, Reschedule)
     assert then.delay == 45.0
     assert (then.doubt, then.counts) == (True, True)
 
 
 def test_a_doubt_lasts_until_somebody_has_looked() -> None:
     then = after(NotSent("refused"), replace(CLAIM, doubt=True), AT, 10.0)
-    assert isinstance(then, Again)
+    assert isinstance(then, Reschedule)
     assert then.doubt
 
 
 def test_a_write_that_changes_nothing_the_second_time_is_in_no_doubt() -> None:
     then = after(Unknown("reset"), replace(CLAIM, operation=Operation.ACKNOWLEDGE), AT, 10.0)
-    assert isinstance(then, Again)
+    assert isinstance(then, Reschedule)
     assert not then.doubt
 
 

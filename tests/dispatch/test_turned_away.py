@@ -87,7 +87,7 @@ async def test_one_call_that_a_firewall_turns_away_stops_no_other_and_ends_for_a
     assert await pool.fetchval(
         "SELECT due_at - now() BETWEEN '20s' AND '30s' FROM deliveries WHERE destination = 'newstore'"
     )
-    assert not await pool.fetchval("SELECT shut FROM destinations WHERE name = 'newstore'")
+    assert not await pool.fetchval("SELECT is_open FROM destinations WHERE name = 'newstore'")
     await accepted(station, "r-2")
     await made(station, 3)
 
@@ -135,7 +135,7 @@ async def test_a_read_back_that_a_firewall_turns_away_is_made_again_until_its_ti
 
 
 HALF_OPEN = """
-INSERT INTO destinations (name, shut, shut_at, probe_at, shut_for) VALUES ('newstore', true, now(), now(), 10)
+INSERT INTO destinations (name, is_open, opened_at, half_open_at, open_for) VALUES ('newstore', true, now(), now(), 10)
 """
 
 
@@ -149,9 +149,11 @@ async def test_after_a_block_a_read_goes_first_and_no_write_while_it_does_not_pa
     await made(station, 1)
     await station.rounds(2)
     assert newstore.seen == ["GET shipment"]
-    assert await pool.fetchval("SELECT probe_at > now() + interval '250s' FROM destinations WHERE name = 'newstore'")
+    assert await pool.fetchval(
+        "SELECT half_open_at > now() + interval '250s' FROM destinations WHERE name = 'newstore'"
+    )
     del newstore.answers["GET shipment"]
-    await pool.execute("UPDATE destinations SET probe_at = now() WHERE name = 'newstore'")
+    await pool.execute("UPDATE destinations SET half_open_at = now() WHERE name = 'newstore'")
     await station.make_due()
     await made(station, 2)
     assert newstore.seen == ["GET shipment", "GET shipment", "POST acknowledgement"]
@@ -167,7 +169,7 @@ async def test_a_half_open_newstore_that_fails_the_read_is_shut_for_longer_and_t
     await pool.execute(HALF_OPEN)
 
     async def shut_for_longer() -> bool:
-        return bool(await pool.fetchval("SELECT shut_for = 20 FROM destinations WHERE name = 'newstore'"))
+        return bool(await pool.fetchval("SELECT open_for = 20 FROM destinations WHERE name = 'newstore'"))
 
     await station.drive(shut_for_longer)
     assert newstore.seen == ["GET shipment"]
@@ -187,7 +189,7 @@ async def test_a_call_that_is_disliked_after_a_block_does_not_shut_the_others_ou
     assert await outcomes(pool) == ["acknowledge firewall"]
     await accepted(station, "r-2")
     await made(station, 2)
-    assert not await pool.fetchval("SELECT shut FROM destinations WHERE name = 'newstore'")
+    assert not await pool.fetchval("SELECT is_open FROM destinations WHERE name = 'newstore'")
 
 
 async def test_an_operation_that_newstore_has_no_more_is_held_once_and_no_request_fails(

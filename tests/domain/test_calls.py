@@ -9,7 +9,7 @@ from gateway.dispatch.retry import PROVIDER, READ_BACKS, REPORTS, delay
 from gateway.domain.commands import Assign, CallEnded, CallTaken, End, OnProviderCancel, Word
 from gateway.domain.deliveries import NEWSTORE, READS, Delivery, Operation
 from gateway.domain.evolve import evolve
-from gateway.domain.routing import idempotency_key, provider_reference, reference
+from gateway.domain.references import idempotency_key, provider_reference, reference
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, Said, Unit, from_text, to_text
 from tests.requests import AT, receive, said
 

@@ -10,8 +10,8 @@ from gateway.domain.deliveries import NEWSTORE, READ_BACK, READS, Operation
 from gateway.domain.events import CallbackQuarantined, CallbackRefused, UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
+from gateway.domain.references import provider_reference, reference
 from gateway.domain.requests import Status
-from gateway.domain.routing import provider_reference, reference
 from gateway.domain.units import Confirmed, Said
 from gateway.domain.waiting import waiting_for
 from tests.requests import AT, receive, said

@@ -16,8 +16,8 @@ from gateway.domain.events import (
     UnitsWithdrawn,
     WithdrawalAsked,
 )
+from gateway.domain.references import provider_reference
 from gateway.domain.requests import Request, Status, Withdrawal
-from gateway.domain.routing import provider_reference
 from gateway.domain.units import Said
 from gateway.domain.waiting import waiting_for
 from tests.requests import AT, receive, said

@@ -246,7 +246,7 @@ async def test_locations_say_where_a_request_would_go_and_what_is_held(gateway: 
 
 async def test_destinations_tell_breaker_budget_and_backlog(gateway: Served) -> None:
     await gateway.receive(order())
-    await gateway.pool.execute("INSERT INTO destinations (name, long_tokens) VALUES ('newstore', 42.7)")
+    await gateway.pool.execute("INSERT INTO destinations (name, five_minute_tokens) VALUES ('newstore', 42.7)")
     found = {each.name: each for each in (await read(gateway, "/v1/destinations", shapes.DestinationList)).destinations}
     assert list(found) == ["newstore", "acme", "zen", "sig"]
     assert (found["newstore"].calls_left, found["newstore"].breaker, found["newstore"].waiting) == (42, "closed", 0)

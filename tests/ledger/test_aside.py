@@ -11,7 +11,7 @@ from gateway.ledger.queue.aside import step_aside
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.holds import place, release
 from gateway.ledger.read import listing
-from gateway.ledger.write.entries import Again
+from gateway.ledger.write.entries import Reschedule
 from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 
@@ -71,7 +71,7 @@ async def test_a_shipment_that_is_tried_again_stays_first(writer: Writer, pool: 
     await held_rejection(writer, pool)
     await step_aside(pool)
     (call,) = await at_newstore(pool)
-    await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+    await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
     await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="two"))
 
     assert await step_aside(pool) == 0
@@ -95,7 +95,7 @@ async def test_a_shipment_that_passed_keeps_its_time_when_the_rejection_is_disca
     await held_rejection(writer, pool)
     await step_aside(pool)
     (call,) = await at_newstore(pool)
-    await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+    await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
 
     await writer.apply(DiscardReports(request_id="r-1", at=AT, who="ada", action_id="a"))
 

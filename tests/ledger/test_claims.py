@@ -19,7 +19,9 @@ from .owed import claimed, ids, owe
 Pool = asyncpg.Pool
 SCANNED = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'deliveries'"
 FREE = "UPDATE deliveries SET owner = NULL, call_ends_at = NULL"
-SHUT = "INSERT INTO destinations (name, shut, shut_at, probe_at, prober) VALUES ($1, true, now(), now(), $2)"
+OPEN = """
+INSERT INTO destinations (name, is_open, opened_at, half_open_at, half_open_owner) VALUES ($1, true, now(), now(), $2)
+"""
 
 
 async def explained(connection: Connection) -> str:
@@ -128,7 +130,7 @@ async def test_an_old_standard_call_goes_before_a_fresh_express_one(pool: Pool) 
 
 async def test_an_open_breaker_keeps_all_but_the_prober_away_and_leaves_that_one_call(pool: Pool) -> None:
     await owe(pool, "r", count=5)
-    await pool.execute(SHUT, "newstore", "me")
+    await pool.execute(OPEN, "newstore", "me")
     async with pool.acquire() as connection:
         assert await claimed(connection, owner="other") == []
         assert len(await claimed(connection)) == 1

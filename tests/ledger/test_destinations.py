@@ -1,4 +1,4 @@
-"""The desk of a destination, visited by several processes at once."""
+"""The state of a destination, changed by several processes at once."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from threading import Thread
 
 import asyncpg
 
-from gateway.dispatch.limits import Limits, Seen, visit
+from gateway.dispatch.limits import Limits, Observation, report_and_reserve
 from gateway.ledger.queue import destinations
 from gateway.ledger.queue.claims import claim, prepare
 from gateway.ledger.queue.destinations import Destination
@@ -27,21 +27,21 @@ FROM generate_series(1, 2000) n
 """
 
 
-def visit_often(dsn: str) -> list[tuple[datetime, int]]:
-    return asyncio.run(_visit_often(dsn))
+def change_often(dsn: str) -> list[tuple[datetime, int]]:
+    return asyncio.run(_change_often(dsn))
 
 
-async def _visit_often(dsn: str) -> list[tuple[datetime, int]]:
+async def _change_often(dsn: str) -> list[tuple[datetime, int]]:
     connection = await asyncpg.connect(dsn)
     granted: list[tuple[datetime, int]] = []
     times: list[datetime] = []
 
     def decide(was: Destination, now: datetime) -> tuple[Destination, int]:
         times.append(now)
-        return visit(was, LIMITS, Seen(0, 0), owner=str(os.getpid()), wanted=7, now=now)
+        return report_and_reserve(was, LIMITS, Observation(0, 0), owner=str(os.getpid()), wanted=7, now=now)
 
     for _ in range(VISITS):
-        _, count = await destinations.visit(connection, "acme", decide)
+        _, count = await destinations.change(connection, "acme", decide)
         granted.append((times[-1], count))
     await connection.close()
     return granted
@@ -55,22 +55,22 @@ async def _claim_often(dsn: str) -> list[int]:
     """Claim as much as is allowed, and give it back: how many were claimed by all after each claim."""
     connection = await asyncpg.connect(dsn)
     await prepare(connection)
-    owner, flying = str(os.getpid()), list[int]()
+    owner, in_flight = str(os.getpid()), list[int]()
     await connection.execute(START, owner)
     for _ in range(CLAIMS):
         for _ in range(5):
             at_once = {"acme": LIMITS.concurrency}
             await claim(connection, {"acme": SLAB}, owner=owner, seconds=10, brake=Brake(), concurrency=at_once)
-            flying.append(await connection.fetchval("SELECT count(*) FROM deliveries WHERE owner IS NOT NULL"))
+            in_flight.append(await connection.fetchval("SELECT count(*) FROM deliveries WHERE owner IS NOT NULL"))
         await connection.execute("UPDATE deliveries SET owner = NULL, call_ends_at = NULL WHERE owner = $1", owner)
     await connection.close()
-    return flying
+    return in_flight
 
 
 async def test_four_processes_that_hammer_one_desk_are_granted_its_budget_and_no_more(
     pool: Pool, database: str
 ) -> None:
-    granted = sorted(each for one in await in_processes(PROCESSES, visit_often, database) for each in one)
+    granted = sorted(each for one in await in_processes(PROCESSES, change_often, database) for each in one)
 
     first, last = granted[0][0], granted[-1][0]
     seconds = (last - first).total_seconds()
@@ -82,22 +82,22 @@ async def test_four_processes_that_hammer_one_desk_are_granted_its_budget_and_no
         if count:
             within = sum(n for t, n in granted if 0 <= (at - t).total_seconds() < 1)
             assert within <= LIMITS.per_second
-    assert await pool.fetchval("SELECT visits FROM destinations") == PROCESSES * VISITS
+    assert await pool.fetchval("SELECT changes FROM destinations") == PROCESSES * VISITS
 
 
 async def test_four_processes_that_claim_at_once_stay_within_the_concurrency_and_a_slab_each(
     pool: Pool, database: str
 ) -> None:
     await pool.execute(FILL)
-    flying = Counter(each for one in await in_processes(PROCESSES, claim_often, database) for each in one)
+    in_flight = Counter(each for one in await in_processes(PROCESSES, claim_often, database) for each in one)
 
-    assert max(flying) <= LIMITS.concurrency + (PROCESSES - 1) * SLAB
-    assert flying[LIMITS.concurrency]
+    assert max(in_flight) <= LIMITS.concurrency + (PROCESSES - 1) * SLAB
+    assert in_flight[LIMITS.concurrency]
 
 
 async def _leave(dsn: str, tokens: float) -> None:
     connection = await asyncpg.connect(dsn)
-    await destinations.visit(connection, "acme", lambda was, _now: (replace(was, tokens=tokens), 0))
+    await destinations.change(connection, "acme", lambda was, _now: (replace(was, tokens=tokens), 0))
     await connection.close()
 
 
@@ -115,7 +115,7 @@ async def test_a_process_that_stands_still_at_a_desk_stops_nobody_and_decides_an
         return replace(was, tokens=was.tokens - 1), 1
 
     async with pool.acquire() as connection:
-        await destinations.visit(connection, "acme", decide)
+        await destinations.change(connection, "acme", decide)
 
     assert seen == [5.0, 9.0]
     assert await pool.fetchval("SELECT tokens FROM destinations") == 8.0

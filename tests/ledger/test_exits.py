@@ -30,7 +30,7 @@ from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.seen import Position
 from gateway.ledger.queue.claims import Claim, claim
 from gateway.ledger.read import listing, stories
-from gateway.ledger.write.entries import Again, Applied, Attempt, Entry
+from gateway.ledger.write.entries import Applied, Attempt, Entry, Reschedule
 from gateway.ledger.write.plan import Plan
 from gateway.ledger.write.writer import Writer
 from gateway.settings.shapes import Brake
@@ -168,7 +168,7 @@ async def test_an_order_that_nobody_began_to_send_is_rerouted_and_its_call_is_go
 async def test_an_order_that_was_turned_away_counts_as_never_sent(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     call = await claimed(pool)
-    await writer.settle(call, TRY, Again(0.0, doubt=False, counts=True))
+    await writer.settle(call, TRY, Reschedule(0.0, doubt=False, counts=True))
 
     assert (await stored(pool)).owed[0].is_unsent
     await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False))
@@ -181,7 +181,7 @@ async def test_an_order_in_doubt_or_on_its_way_is_not_called_off(writer: Writer,
     await writer.apply(receive())
     call = await claimed(pool)
     if doubt:
-        await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+        await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
 
     applied = await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False))
 
@@ -252,7 +252,7 @@ async def test_what_was_decided_of_an_order_that_was_sent_meanwhile_is_not_writt
     before = await stored(pool)
     call = await claimed(pool)
     if how == "in doubt":
-        await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+        await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
     plan = Plan(900.0)
     plan.add(before, [Entry("r-1", Reroute(**by("r"), to="beta", can_withdraw=False))], {})
 
@@ -266,7 +266,7 @@ async def test_what_was_decided_of_an_order_that_was_sent_meanwhile_is_not_writt
 async def test_an_order_in_doubt_is_called_off_on_a_persons_word(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     call = await claimed(pool)
-    await writer.settle(call, TRY, Again(60.0, doubt=True, counts=True))
+    await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
 
     await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False, stopped="they deleted it"))
 
@@ -313,7 +313,7 @@ async def test_a_story_shows_who_did_what(writer: Writer, pool: Pool) -> None:
 async def test_a_call_that_comes_back_as_its_request_is_closed_is_owed_no_more(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     call = await claimed(pool)
-    returned = Entry("r-1", None, claim=call, attempt=TRY, again=Again(0.0, doubt=False, counts=True))
+    returned = Entry("r-1", None, claim=call, attempt=TRY, again=Reschedule(0.0, doubt=False, counts=True))
 
     await writer.run_once([returned, Entry("r-1", Close(**by("c")))])
 

@@ -131,7 +131,7 @@ async def test_owed_calls_are_told_by_destination(pool: Pool) -> None:
         "INSERT INTO dead_deliveries VALUES ('r-9', 'ship', 3, 'newstore', 'DC01', 2, now(), 'refused', '')"
     )
     await pool.execute(
-        "INSERT INTO destinations (name, tokens, long_tokens, shut, shut_at, probe_at) "
+        "INSERT INTO destinations (name, tokens, five_minute_tokens, is_open, opened_at, half_open_at) "
         "VALUES ('acme', 7, 90, true, now(), now())"
     )
     await look(pool)

@@ -19,7 +19,7 @@ SELECT 'r-' || n, CASE n % 3 WHEN 0 THEN 'ship' WHEN 1 THEN 'reject' ELSE 'ackno
     now() + CASE WHEN n % 8 = 4 AND n > 1000 THEN interval '1 hour' ELSE interval '-1 minute' END
 FROM generate_series($1::int, $2::int) n
 """
-SHUT = "INSERT INTO destinations (name, shut, shut_at, probe_at) VALUES ('down', true, now(), now())"
+OPEN = "INSERT INTO destinations (name, is_open, opened_at, half_open_at) VALUES ('down', true, now(), now())"
 FREE = "UPDATE deliveries SET owner = NULL, call_ends_at = NULL WHERE owner IS NOT NULL"
 
 
@@ -40,7 +40,7 @@ async def test_half_a_million_calls_that_are_held_not_due_or_shut_off_cost_a_cla
     database: str, pool: asyncpg.Pool
 ) -> None:
     await pool.execute("INSERT INTO processes (owner, key) VALUES ('me', 1)")
-    await pool.execute(SHUT)
+    await pool.execute(OPEN)
     for number in range(20):
         await place(pool, "location", f"HELD{number}", reason="strike", who="kim")
     await place(pool, "operation", "acknowledge", reason="410", who="gateway")

@@ -14,7 +14,7 @@ from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.servers import NoServer
 from gateway.ledger.queue.claims import Claim, claim, free_lost
 from gateway.ledger.read import stories
-from gateway.ledger.write.entries import Again, Attempt, LedgerUnavailable, Unstorable
+from gateway.ledger.write.entries import Attempt, LedgerUnavailable, Reschedule, Unstorable
 from gateway.ledger.write.writer import Writer
 from gateway.settings.shapes import Brake
 from tests.domain.steps import parcel_of
@@ -221,7 +221,7 @@ async def test_only_the_first_write_to_a_destination_may_be_claimed(writer: Writ
 async def test_a_call_to_be_tried_again_keeps_its_doubt_and_counts_its_try(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     call = await claimed(pool)
-    await writer.settle(call, TRY, Again(0.0, doubt=True, counts=True))
+    await writer.settle(call, TRY, Reschedule(0.0, doubt=True, counts=True))
 
     second = await claimed(pool)
     assert (second.attempt, second.tries, second.doubt) == (2, 1, True)
@@ -235,7 +235,7 @@ async def test_an_outcome_whose_call_another_process_is_looking_at_is_not_lost(w
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("SELECT FROM deliveries FOR UPDATE")
-        storing = asyncio.create_task(writer.settle(call, TRY, Again(60.0, doubt=False, counts=True)))
+        storing = asyncio.create_task(writer.settle(call, TRY, Reschedule(60.0, doubt=False, counts=True)))
         await writer.apply(receive("r-2"))
         assert not storing.done()
         await transaction.rollback()
@@ -384,7 +384,7 @@ async def test_a_read_back_that_failed_while_a_report_was_taken_breaks_no_batch(
     sizes: list[int] = []
     writer.on_batch = lambda size, _: sizes.append(size)
     await asyncio.gather(
-        writer.settle(look, TRY, Again(60.0, doubt=False, counts=True)),
+        writer.settle(look, TRY, Reschedule(60.0, doubt=False, counts=True)),
         writer.settle(call, TRY, taken(call)),
         *(writer.apply(receive(f"r-{n}")) for n in range(2, 12)),
     )
@@ -417,10 +417,10 @@ async def test_a_sender_waits_for_no_outcomes_of_calls(database: str, pool: Pool
     lost = Claim(
         "r-0", Operation.SHIP, 1, "newstore", "DC01", date(2026, 11, 1), 1, 0, doubt=False, owner="me", overdue=False
     )
-    outcomes = [asyncio.create_task(writer.settle(lost, TRY, Again(0.0, doubt=False, counts=True)))]
+    outcomes = [asyncio.create_task(writer.settle(lost, TRY, Reschedule(0.0, doubt=False, counts=True)))]
     await connecting.wait()
     outcomes += [
-        asyncio.create_task(writer.settle(lost, TRY, Again(0.0, doubt=False, counts=True))) for _ in range(600)
+        asyncio.create_task(writer.settle(lost, TRY, Reschedule(0.0, doubt=False, counts=True))) for _ in range(600)
     ]
     sender = asyncio.create_task(writer.apply(receive()))
     go.set()

@@ -1,7 +1,7 @@
 """Claim owed calls, lane by lane, so that a long queue of one DC costs its neighbours nothing.
 
 A lane is what waits at one destination for one location with one urgency. The lanes that exist are found by leaping
-through the index, so nobody has to list them, and held, shut or not yet due ones cost a leap each.
+through the index, so nobody has to list them, and held, open or not yet due ones cost a leap each.
 """
 
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ WITH RECURSIVE free AS MATERIALIZED (
         SELECT count(*) FROM deliveries WHERE destination = r.name AND owner IS NOT NULL)) AS room
     FROM unnest($1::text[], $2::int[], $11::int[]) AS r(name, room, concurrency)
 ), room AS (
-    SELECT free.name, CASE WHEN s.shut THEN least(free.room, 1) ELSE free.room END AS room
+    SELECT free.name, CASE WHEN s.is_open THEN least(free.room, 1) ELSE free.room END AS room
     FROM free LEFT JOIN destinations s USING (name)
-    WHERE free.room > 0 AND (s.name IS NULL OR NOT s.shut OR s.prober = $3)
+    WHERE free.room > 0 AND (s.name IS NULL OR NOT s.is_open OR s.half_open_owner = $3)
         AND (s.name IS NULL OR s.not_before <= clock_timestamp())
 ), hold AS (
     SELECT scope, name FROM holds

@@ -108,10 +108,10 @@ SELECT name, labels, value::float8 FROM (
     SELECT 'gateway_dead_deliveries', ARRAY[destination, operation], count(*)
     FROM dead_deliveries GROUP BY destination, operation
     UNION ALL
-    SELECT 'gateway_breaker_open', ARRAY[name], shut::int FROM destinations
+    SELECT 'gateway_breaker_open', ARRAY[name], is_open::int FROM destinations
     UNION ALL
     SELECT 'gateway_budget_left', ARRAY[name, each.budget], each.calls
-    FROM destinations CROSS JOIN LATERAL (VALUES ('second', tokens), ('five_minutes', long_tokens)
+    FROM destinations CROSS JOIN LATERAL (VALUES ('second', tokens), ('five_minutes', five_minute_tokens)
     ) AS each(budget, calls)
     UNION ALL
     SELECT 'gateway_holds_active', ARRAY[scope, name], count(*) FROM hold GROUP BY scope, name

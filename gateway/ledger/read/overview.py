@@ -39,7 +39,7 @@ WHERE taken_by IS NOT NULL AND (pending OR failure IS NOT NULL) GROUP BY taken_b
 _BESIDE = """
 SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
     (SELECT count(*) FROM dead_deliveries) AS dead_deliveries,
-    (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM destinations WHERE shut) AS shut
+    (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM destinations WHERE is_open) AS shut
 """
 _CAUSES = """
 SELECT r.failure, r.location, r.provider, d.operation, d.why, count(DISTINCT r.id) AS requests,

@@ -104,7 +104,7 @@ async def caused_by(pool: Pool, of: Request, command: ProviderSaid) -> list[Even
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class DeliveryContext:
     """What a call must know of its request: the body only to send it, the reports only to compare them."""
 
     request: Request
@@ -112,7 +112,7 @@ class Brief:
     reports: Sequence[Event]
 
 
-async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, Brief]:
+async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> dict[str, DeliveryContext]:
     """Load what a batch of claimed calls must know, by request."""
     sends_body = {claim.request_id: False for claim in claims}
     sends_body |= {claim.request_id: True for claim in claims if claim.operation is Operation.CREATE}
@@ -126,7 +126,7 @@ async def briefs(connection: Connection, claims: Sequence[Claim]) -> dict[str, B
         for row in await connection.fetch(_BRIEF_REPORTS, *asked):
             reports.setdefault(row["request_id"], []).append(decode_event(row))
     return {
-        request_id: Brief(
+        request_id: DeliveryContext(
             decode_request(owing[0], [decode_delivery(row) for row in owing]),
             owing[0]["body"] or b"",
             reports.get(request_id, ()),

@@ -32,7 +32,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Reschedule:
     """Try a claimed delivery again later; `counts` when it uses up a step of the schedule.
 
     `blocked`: it was turned away, and other calls may pass.
@@ -63,7 +63,7 @@ class Entry:
     body: bytes | None = None
     claim: Claim | None = None
     attempt: Attempt | None = None
-    again: Again | None = None
+    again: Reschedule | None = None
     trace: str | None = None  # of the work that this came from
     optimistic: bool = False  # written without a read, and read when that conflicts: a new id, or `known`
     next_look: float = 0.0  # seconds until a read-back that has not seen everything looks again

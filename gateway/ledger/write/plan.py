@@ -27,7 +27,7 @@ from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.urgency import urgency
 
 from .commit import Batch, Place, Row
-from .entries import Again, Applied, Attempt, Entry
+from .entries import Applied, Attempt, Entry, Reschedule
 
 Held = Mapping[Place, tuple[str | None, int, bool]]
 """Who has a delivery, in which attempt, and whether its time-box has passed."""
@@ -100,7 +100,7 @@ class Plan:
         if again is None and request is not None:
             delivery = Delivery(claim.destination, claim.operation, claim.seq)
             if delivery in request.owed:  # a read-back that has not seen everything yet
-                again = Again(entry.next_look, doubt=False, counts=True)
+                again = Reschedule(entry.next_look, doubt=False, counts=True)
         self.batch.fences.append(
             {
                 **_key(claim),

@@ -24,7 +24,7 @@ from gateway.telemetry import metrics, passing, trace
 from gateway.telemetry.logs import log
 
 from .commit import Batch, Place
-from .entries import Again, Applied, Attempt, Entry, LedgerUnavailable, Unstorable
+from .entries import Applied, Attempt, Entry, LedgerUnavailable, Reschedule, Unstorable
 from .plan import Held, Plan, place
 
 _MOST_COMMANDS = 500
@@ -121,7 +121,7 @@ class Writer:
         self,
         claim: Claim,
         attempt: Attempt,
-        then: Command | Again,
+        then: Command | Reschedule,
         known: Request | None = None,
         *,
         next_look: float = 0.0,
@@ -131,8 +131,8 @@ class Writer:
         `next_look` is in how many seconds a read-back looks again that has not seen everything.
         `known` is the state when it was claimed: where it still is the state, it need not be read again.
         """
-        again = then if isinstance(then, Again) else None
-        command = None if isinstance(then, Again) else then
+        again = then if isinstance(then, Reschedule) else None
+        command = None if isinstance(then, Reschedule) else then
         optimistic = known is not None and command is not None
         entry = Entry(
             claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,

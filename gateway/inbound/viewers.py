@@ -66,7 +66,7 @@ def proof(text: str) -> str:
 
 KINDS: Mapping[Kind, Reading] = {"id": identifier, "link": link, "word": word, "plain": str}
 """What is shown of a text in a provider's body."""
-_OTHERS: Mapping[str, Reading] = {
+OTHERS: Mapping[str, Reading] = {
     "provider_order": identifier,
     "request_id": identifier,  # of a message in quarantine: there may be no such request
     "tracking_url": link,
@@ -83,6 +83,7 @@ _OTHERS: Mapping[str, Reading] = {
     "unread": sentence,
     "word": sentence,
 }
+"""What is shown of the fields in which others may write what they like."""
 _NAMED_BY_OTHERS = frozenset({"items", "uncounted"})
 
 
@@ -94,7 +95,7 @@ def for_viewers(value: Any, field: str = "") -> Any:
         return {name: for_viewers(each, name) for name, each in value.items()}
     if isinstance(value, list):
         return [for_viewers(each, field) for each in value]
-    return _OTHERS[field](value) if isinstance(value, str) and field in _OTHERS else value
+    return OTHERS[field](value) if isinstance(value, str) and field in OTHERS else value
 
 
 def _named(product: str, number: int) -> str:

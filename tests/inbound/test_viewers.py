@@ -139,8 +139,8 @@ def test_a_proof_is_told_in_our_words_or_a_persons(proof: str, shown: str) -> No
 def test_every_text_of_an_answer_is_told_as_it_is_or_hidden_on_purpose() -> None:
     kinds = [kind for route in openapi.ROUTES if route.method == "get" for kind in route.good.values() if kind]
     named = {name for kind in [*kinds, *get_args(Fact), ProviderSaid] for name in texts_in(kind)}
-    assert named - viewers._OTHERS.keys() == TOLD_AS_THEY_ARE  # noqa: SLF001 - the one list of them
-    assert viewers._OTHERS.keys() - named == set()  # noqa: SLF001
+    assert named - viewers.OTHERS.keys() == TOLD_AS_THEY_ARE
+    assert viewers.OTHERS.keys() - named == set()
 
 
 def texts_in(hint: Any) -> Iterator[str]:

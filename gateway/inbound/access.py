@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Literal
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -15,6 +16,7 @@ from .bodies import read_body
 from .desk import DESK
 from .guessing import address_of
 from .problems import ECHO, Problem
+from .viewers import for_viewers
 
 Door = Literal["locations", "providers", "operators"]
 """Where the settings name who may come in."""
@@ -53,7 +55,7 @@ def count_use(door: Door, name: str, which: int) -> None:
 
 @web.middleware
 async def operators_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let named operators in; a viewer reads, an operator also acts, and an admin may see personal data."""
+    """Let named operators in; a viewer reads our words, an operator all and acts, an admin may see personal data."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
     desk, token = request.app[DESK], bearer(request)
@@ -68,15 +70,27 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         _check_may_act(request, operator)
         if request.method == "POST":
             await read_body(request, _BODY_LIMIT, desk.body_seconds)  # what is read once is read
-        return await handler(request)
+        answer = await handler(request)
+        return answer if may_act(operator) else _for_a_viewer(answer)
     except Problem as problem:
         if problem.status == HTTPStatus.FORBIDDEN:
             await _audit_refusal(request, operator, problem)
         raise
 
 
+def may_act(operator: Operator) -> bool:
+    """Tell whether somebody may do things, and so read whatever others wrote of them."""
+    return operator.role in _MAY_ACT
+
+
+def _for_a_viewer(answer: web.StreamResponse) -> web.Response:
+    assert isinstance(answer, web.Response) and isinstance(answer.body, bytes)  # noqa: S101, PT018 - all below /v1 is JSON
+    answer.body = msgspec.json.encode(for_viewers(msgspec.json.decode(answer.body)))
+    return answer
+
+
 def _check_may_act(request: web.Request, operator: Operator) -> None:
-    if request.method != "GET" and operator.role not in _MAY_ACT:
+    if request.method != "GET" and not may_act(operator):
         whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
 

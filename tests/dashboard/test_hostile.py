@@ -46,6 +46,9 @@ ON_PAGES = {
 }  # fmt: skip
 """The fields whose words must have been seen: what is on no page was not tested."""
 
+HIDDEN = {"vera": {"url", "event", "unknown-request"}, "ada": set[str]()}
+"""Those of them whose words the API hides from some."""
+
 IN_WHAT_OPENS = {"open", "failed", "body", "hold-request", "unknown-type", "note"}
 
 ELSEWHERE = """() => ["src", "href", "action", "data", "poster"].flatMap(name =>
@@ -188,7 +191,7 @@ async def test_no_word_of_others_is_more_than_a_word_on_any_page(sign_in: NewPag
         await look.around()
     await look.along()
     await look.at("request", id=hostile("unknown-address"))
-    assert look.missed(ON_PAGES) == set()
+    assert look.missed(ON_PAGES) == HIDDEN[name]
 
 
 @pytest.mark.timeout(240)

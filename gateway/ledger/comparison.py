@@ -31,14 +31,14 @@ WHERE hold.released_at IS NOT NULL AND first.compared < hold.id
 _ASKED = "UPDATE requests SET compared = $1 WHERE id = ANY($2::text[]) AND compared < $1"
 _PROGRESS = """
 WITH hold AS (
-    SELECT id, released_at FROM holds WHERE scope = 'everything' AND who = $1 ORDER BY id DESC LIMIT 1
+    SELECT id FROM holds WHERE scope = 'everything' AND who = $1 ORDER BY id DESC LIMIT 1
 )
 SELECT
     (SELECT count(*) FROM requests WHERE restored AND compared = hold.id) AS asked,
     (SELECT count(*) FROM requests WHERE restored AND pending AND compared < hold.id) AS unasked,
     (SELECT count(DISTINCT d.request_id) FROM deliveries d JOIN requests r ON r.id = d.request_id
         WHERE d.is_read AND d.seq > 0 AND r.restored AND r.compared = hold.id) AS under_way
-FROM hold WHERE released_at IS NOT NULL
+FROM hold
 """
 
 
@@ -66,7 +66,7 @@ async def asked(pool: Pool, hold: int, request_ids: Sequence[str]) -> None:
 
 
 async def progress(connection: Connection | Pool) -> Progress | None:
-    """Tell how far it is; None where no restore was released here, or it left nothing open."""
+    """Tell how far it is, also before it begins; None after no restore, or one that left nothing open."""
     row = await connection.fetchrow(_PROGRESS, WHO)
     of = row["asked"] + row["unasked"] if row else 0
     return Progress(row["asked"] - row["under_way"], of) if row and of else None

@@ -13,7 +13,7 @@ from gateway.settings import Settings
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
-from . import holds
+from . import holds, restored
 from .writer import DATABASE_AWAY
 
 _FRESH = 5.0  # seconds for which the numbers are not read again
@@ -78,6 +78,13 @@ WITH open AS MATERIALIZED (
 ), hold AS MATERIALIZED (
     SELECT scope, CASE scope WHEN 'request' THEN '' ELSE name END AS name, who, at, expires_at FROM holds
     WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+), comparison AS (
+    SELECT
+        (SELECT count(*) FROM requests WHERE restored AND compared = newest.id) AS asked,
+        (SELECT count(*) FROM requests WHERE restored AND pending AND compared < newest.id) AS unasked,
+        (SELECT count(DISTINCT d.request_id) FROM deliveries d JOIN requests r ON r.id = d.request_id
+            WHERE d.is_read AND d.seq > 0 AND r.restored AND r.compared = newest.id) AS under_way
+    FROM (SELECT id FROM holds WHERE scope = 'everything' AND who = $3 ORDER BY id DESC LIMIT 1) newest
 ), quarantined AS MATERIALIZED (
     SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source
 )
@@ -132,6 +139,10 @@ SELECT name, labels, value::float8 FROM (
         greatest(0, extract(epoch FROM clock_timestamp() - since))
     FROM quarantined
     UNION ALL
+    SELECT 'gateway_restored_requests', ARRAY[each.state], each.requests
+    FROM comparison CROSS JOIN LATERAL (VALUES ('compared', asked - under_way), ('uncompared', unasked + under_way)
+    ) AS each(state, requests)
+    UNION ALL
     SELECT 'gateway_default_partition_rows', ARRAY['events'], (
         SELECT count(*) FROM (SELECT FROM events_default LIMIT 1000) found)
     UNION ALL
@@ -165,7 +176,7 @@ async def read(
     """Read every series of the database; `providers` are those of the settings."""
     async with connection.transaction(readonly=True):
         await connection.execute(ALONG_INDEXES)
-        rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), timeout=_GIVE_UP)
+        rows = await connection.fetch(_NUMBERS, holds.BRAKE, list(providers), restored.WHO, timeout=_GIVE_UP)
     return {(row["name"], tuple(row["labels"])): row["value"] for row in rows}
 
 
@@ -253,3 +264,4 @@ def _always(settings: Settings) -> Iterator[Series]:
     for scope in holds.SCOPES:
         yield from (("gateway_holds_active", (scope, "")), ("gateway_oldest_hold_seconds", (scope, "")))
     yield from (("gateway_unverified", (operation,)) for operation in READ_BACK)
+    yield from (("gateway_restored_requests", (state,)) for state in ("compared", "uncompared"))

@@ -14,6 +14,7 @@ from gateway.domain.commands import (
     End,
     Key,
     OnProviderCancel,
+    ProviderSaid,
     ReadBack,
     Redrive,
     SameParcel,
@@ -245,7 +246,9 @@ def shown_shipped(*products: str, count: int = 1, parcel: Parcel = OTHER) -> Req
     return after(read(request, {key_of(parcel, "A"): count}), start=request)
 
 
-def tell(event: str, parcel: Parcel = OTHER, means: SameParcel = SameParcel.ANOTHER_PIECE, **items: int) -> Command:
+def tell(
+    event: str, parcel: Parcel = OTHER, means: SameParcel = SameParcel.ANOTHER_PIECE, **items: int
+) -> ProviderSaid:
     return said(Word.SHIPPED, event=event, items=items or None, parcel=parcel, same_parcel=means)
 
 

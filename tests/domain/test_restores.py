@@ -41,7 +41,7 @@ SAID = {Word.SHIPPED: Said.SHIPPED, Word.REJECTED: Said.REJECTED, Word.CANCELLED
 
 @dataclass
 class NewStore:
-    """What was reported there, counted as it shows it. It refuses nothing, so that whatever comes twice counts twice."""
+    """What was reported there, counted as it shows it. It refuses nothing: whatever comes twice counts twice."""
 
     shown: dict[Operation, Counter[Key]] = field(default_factory=lambda: {each: Counter() for each in READ_BACK})
 
@@ -102,9 +102,10 @@ class Gateway:
         self.apply(self.taken(owed))
 
     def read(self, operation: Operation, seq: int) -> ReadBack:
+        shown = Counter(self.newstore.shown[operation])
         return ReadBack(
-            request_id="r-1", at=self.now, operation=operation, attempt=1, taken=Counter(self.newstore.shown[operation]),
-            refused={}, parcels=parcels(self.story), overdue=False, seq=seq,
+            request_id="r-1", at=self.now, operation=operation, attempt=1, taken=shown, refused={},
+            parcels=parcels(self.story), overdue=False, seq=seq,
             spelled={key_of(product, parcel): parcel for product in PRODUCTS for parcel in PARCELS},
         )  # fmt: skip
 

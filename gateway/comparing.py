@@ -20,10 +20,11 @@ _TELL = 30.0  # seconds between two lines about how far it is
 class Comparing:
     """Have NewStore asked about a few requests at a time. Each process does, and finds asked what another has asked."""
 
-    def __init__(self, pool: asyncpg.Pool, writer: Writer, settings: Settings) -> None:
+    def __init__(self, pool: asyncpg.Pool, writer: Writer, settings: Settings, *, tell_every: float = _TELL) -> None:
         self._pool = pool
         self._writer = writer
         self._read_backs = offered(settings.newstore.read_back)
+        self._tell_every = tell_every
         self._is_begun = False
         self._tells_at = float("-inf")
 
@@ -47,5 +48,5 @@ class Comparing:
         if progress is None:
             return
         log("restore.compared", compared=progress.compared, of=progress.of)
-        self._tells_at = asyncio.get_running_loop().time() + _TELL
+        self._tells_at = asyncio.get_running_loop().time() + self._tell_every
         self._is_begun = not progress.is_over

@@ -16,6 +16,7 @@ from gateway.domain.commands import (
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
+    Recheck,
     Redrive,
     SameParcel,
     Word,
@@ -94,6 +95,14 @@ def test_a_report_that_failed_before_the_backup_is_read_back_and_nothing_else_wh
 )
 def test_nobody_asks_about_what_was_not_restored_or_is_closed(request_: Request) -> None:
     assert events(request_, COMPARE) == []
+
+
+def test_what_a_person_is_asking_already_is_not_asked_beside_it() -> None:
+    request = after(receive("r-1", "A", "A"), ship(A=1))
+    request = ended(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP, End.REFUSED)
+    request = after(Recheck(request_id="r-1", at=AT, who="ada", action_id="a", can_look_up=True), start=request)
+    asked = after(COMPARE, start=replace(request, restored=True))
+    assert operations(asked).count(Operation.READ_SHIPMENT) == 1
 
 
 def test_what_a_tenant_does_not_read_back_is_not_asked() -> None:
@@ -273,6 +282,15 @@ def test_the_total_of_a_parcel_counts_what_newstore_has_shown_of_it() -> None:
     whole = after(tell("e-2", means=SameParcel.TOTAL, A=3), start=half)
     assert (whole.untold, whole.open_units) == ((), ())
     assert sum(unit.confirmed is Confirmed.NOT_SENT for unit in whole.units) == 1
+
+
+def test_the_total_of_a_parcel_counts_what_was_told_of_it_before_the_backup() -> None:
+    first = tell("e-1", means=SameParcel.TOTAL, A=1)
+    request = restored(receive("r-1", "A", "A", "A", "A"), first)
+    request = after(read(request, {key_of(OTHER, "A"): 3}), start=request)
+    assert (request.untold, len(request.open_units)) == ((1, 2), 1)
+    two = after(tell("e-2", means=SameParcel.TOTAL, A=2), start=request)
+    assert (two.untold, len(two.open_units)) == ((2,), 1)
 
 
 def test_only_what_goes_beyond_what_newstore_has_shown_is_about_open_units() -> None:

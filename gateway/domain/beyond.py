@@ -33,14 +33,14 @@ def shown_beyond(
 ) -> Iterator[ShownBeyondLog | SurplusShown]:
     """Say what is shown beyond what we reported (`ours`) and what was refused of it, product by product."""
     beyond = Counter(shown.taken) - ours
-    unshown = {product for product, _, _ in ours - Counter(shown.taken)}
+    unshown = ours - Counter(shown.taken)
     for product in sorted({product for product, _, _ in (*beyond, *refused)}):
         found = _Found(
             product,
             {each: count for each, count in beyond.items() if each[0] == product},
             {each: count for each, count in refused.items() if each[0] == product},
         )
-        if product not in unshown:
+        if not _may_be_ours(found, unshown, shown):
             yield from _placed(request, shown, found)
         elif not _is_on_its_way(request, shown.operation, product):
             yield from _left_over(request, shown.operation, found, found.taken)
@@ -53,6 +53,14 @@ class _Found:
     product: str
     taken: dict[Key, int]
     refused: dict[Key, int]
+
+
+def _may_be_ours(found: _Found, unshown: Counter[Key], shown: ReadBack) -> bool:
+    """Tell whether it may be a report of ours in other words: its carrier was mapped anew, or it was refused before."""
+    ours = [each for each in unshown if each[0] == found.product]
+    codes = {code for _, _, code in found.taken}
+    was_refused = any(each[0] == found.product for each in shown.refused)
+    return bool(ours) and (was_refused or any(code in codes for _, _, code in ours))
 
 
 def _placed(request: Request, shown: ReadBack, found: _Found) -> Iterator[ShownBeyondLog | SurplusShown]:

@@ -23,6 +23,7 @@ from gateway.domain.commands import (
 )
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel, normal
 from gateway.domain.events import CallbackWithoutEffect, RecheckAsked, ShownBeyondLog, SurplusShown
+from gateway.domain.proof import missing
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed, Said
 from gateway.domain.waiting import waiting_for
@@ -183,9 +184,21 @@ def test_a_product_that_nobody_asked_for_is_a_surplus() -> None:
 
 def test_while_a_report_of_the_product_is_on_its_way_its_parcel_may_be_shown_in_other_words() -> None:
     request = restored(receive("r-1", "A", "A"), ship(A=1))
-    assert names(request, read(request, {key_of(OTHER, "A"): 1})) == ["Rechecked"]
-    both = {parcel_of("A"): 1, key_of(OTHER, "A"): 1}
+    mapped = key_of(replace(PARCEL, carrier="United Parcel"), "A")
+    assert names(request, read(request, {mapped: 1})) == ["Rechecked"]
+    refused = {parcel_of("A"): (1, "bad_code")}
+    assert names(request, read(request, {key_of(OTHER, "A"): 1}, refused=refused)) == ["Rechecked"]
+    both = {parcel_of("A"): 1, mapped: 1}
     assert names(request, read(request, both)) == ["ShownBeyondLog", "UnitsProved", "Rechecked"]
+
+
+def test_another_parcel_than_the_one_on_its_way_is_what_became_of_another_unit() -> None:
+    request = restored(receive("r-1", "A", "A"), ship(A=1))
+    look = read(request, {key_of(OTHER, "A"): 1})
+    assert names(request, look) == ["ShownBeyondLog", "UnitsProved", "Rechecked"]
+    after_all = after(look, start=request)
+    again = replace(look, seq=0, parcels={unit.by: after_all.parcels[i] for i, unit in enumerate(after_all.units)})
+    assert missing(after_all, after_all.units[0].by, again) == (0,)
 
 
 def test_what_a_regular_look_shows_beyond_a_restored_log_is_taken_over_too() -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from gateway.domain.commands import RejectionReason, Word
-from gateway.ledger import holds, numbers
+from gateway.ledger import holds, numbers, restored
 from gateway.ledger.connections import Connection
 from gateway.ledger.numbers import Numbers
 from gateway.ledger.writer import Writer
@@ -297,7 +297,7 @@ async def test_a_million_settled_requests_and_half_a_million_waiting_calls_cost_
     await connection.execute("VACUUM ANALYZE", timeout=100)
     async with connection.transaction():
         await connection.execute(numbers.ALONG_INDEXES)
-        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE, ["acme"])  # noqa: SLF001 - the SQL itself
+        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE, ["acme"], restored.WHO)  # noqa: SLF001 - the SQL itself
     plan = "\n".join(row[0] for row in rows)
     took = []
     for _ in range(5):

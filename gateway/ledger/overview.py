@@ -10,7 +10,7 @@ from asyncpg import Pool, Record
 
 from gateway.domain.destinations import Destination
 
-from . import destinations, holds
+from . import comparison, destinations, holds
 from .holds import Hold
 from .numbers import ALONG_INDEXES
 from .reading import reading
@@ -111,10 +111,12 @@ async def summary(pool: Pool, since: datetime) -> tuple[dict[str, Any], list[Hol
         taken = await connection.fetch(_TAKEN)
         (beside,) = await connection.fetch(_BESIDE)
         held = await holds.active(connection)
+        compared = await comparison.progress(connection)
     counts = {
         "locations": _by_place(rows),
         "newly_failed": sum(row["newly_failed"] for row in rows),
         "taken": {row["taken_by"]: row["requests"] for row in taken},
+        "comparison": compared,
         **beside,
     }
     return counts, held

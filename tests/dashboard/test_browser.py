@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HOSTILE = '<img src=x onerror="alert(1)">'
 MARKDOWN = "**bold** [click](javascript:alert(2)) :red[x] $y$ `z`"
 TURNED = "\u202eevil\u2066"
-FILLED = """() => !document.querySelector("[data-testid=stSkeleton]") &&
+FILLED = """() => !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
     [...document.querySelectorAll("[data-testid=stDataFrame]")].every(it =>
         it.offsetParent === null || it.querySelector("[role=gridcell]"))"""
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from .commands import ProviderSaid, SameParcel, Word
+from .commands import OnProviderCancel, ProviderSaid, SameParcel, Word
 from .deliveries import Parcel
 from .requests import Request
 from .units import Said
@@ -14,14 +14,20 @@ SAYS_THE_SAME = {
 }
 """What is said of units that will not be shipped may be said in either word."""
 
-_FINAL = {Word.SHIPPED: Said.SHIPPED, Word.REJECTED: Said.REJECTED, Word.CANCELLED: Said.CANCELLED}
+_FINAL = {Word.SHIPPED: {Said.SHIPPED}, Word.REJECTED: {Said.REJECTED}}
+_CANCELLED = {
+    OnProviderCancel.REJECT: {Said.REJECTED},
+    OnProviderCancel.CANCEL: {Said.CANCELLED},
+    OnProviderCancel.QUARANTINE: {Said.REJECTED, Said.CANCELLED},
+}
+"""What NewStore was told where a provider said "cancelled"."""
 
 
 def shown_before(request: Request, said: ProviderSaid) -> tuple[int, ...]:
     """Find the units of a message that NewStore showed before it, and of which the provider has told nothing yet."""
-    if not request.untold or said.word not in _FINAL:
+    if not request.untold or said.word is None:
         return ()
-    same = SAYS_THE_SAME[_FINAL[said.word]]
+    same = _CANCELLED[said.on_cancel] if said.word is Word.CANCELLED else _FINAL.get(said.word, set())
     candidates = [unit for unit in request.untold if request.units[unit].said in same and _fits(request, unit, said)]
     if said.items is None:
         return tuple(candidates)

@@ -336,13 +336,23 @@ def shown_rejected(*products: str) -> Request:
     return after(read(request, {("A", None, None): 1}, Operation.REJECT), start=request)
 
 
-@pytest.mark.parametrize("on_cancel", list(OnProviderCancel))
-@pytest.mark.parametrize("word", [Word.REJECTED, Word.CANCELLED])
+@pytest.mark.parametrize(
+    ("word", "on_cancel"),
+    [
+        *((Word.REJECTED, each) for each in OnProviderCancel),
+        (Word.CANCELLED, OnProviderCancel.REJECT), (Word.CANCELLED, OnProviderCancel.QUARANTINE),
+    ],
+)  # fmt: skip
 def test_a_rejection_told_again_in_either_word_rejects_no_other_unit(word: Word, on_cancel: OnProviderCancel) -> None:
     again = said(word, items={"A": 1}, reason=NO_STOCK, on_cancel=on_cancel)
     request = shown_rejected("A", "A")
     assert names(request, again) == ["CallbackWithoutEffect"]
     assert len(after(again, start=request).open_units) == 1
+
+
+def test_a_cancellation_is_not_what_newstore_shows_rejected_where_the_location_cancels() -> None:
+    cancelled = said(Word.CANCELLED, items={"A": 1}, on_cancel=OnProviderCancel.CANCEL)
+    assert names(shown_rejected("A", "A"), cancelled) == ["UnitsCancelled"]
 
 
 def test_a_shipment_of_what_newstore_shows_rejected_contradicts_and_alarms() -> None:

@@ -1,49 +1,52 @@
-"""What all viewers share: each answer is asked for once in a few seconds, whoever looks at it."""
+"""What all share who may see the same: each answer is asked for once in a few seconds, whoever looks at it."""
+
+from collections.abc import Callable
 
 import streamlit as st
 
 from dashboard import shapes
-from dashboard.api import Api
-from dashboard.person import here
+from dashboard.person import Person, here
 
 _FRESH = 2
 _SLOW = 15
+_BY_ROLE: dict[str | type[object], Callable[[Person], str]] = {Person: lambda who: who.role}
+"""All of one role share an answer: from viewers the API hides what it tells operators."""
 
 
 def summary() -> shapes.Summary:
-    return _summary(here().api)
+    return _summary(here())
 
 
 def failures() -> list[shapes.FailureCause]:
-    return _failures(here().api)
+    return _failures(here())
 
 
 def trends() -> shapes.Trends:
-    return _trends(here().api)
+    return _trends(here())
 
 
 def locations() -> list[shapes.Location]:
-    return _locations(here().api)
+    return _locations(here())
 
 
 def destinations() -> list[shapes.Destination]:
-    return _destinations(here().api)
+    return _destinations(here())
 
 
 def requests(**filters: str) -> shapes.RequestPage:
-    return _requests(here().api, tuple(sorted(filters.items())))
+    return _requests(here(), tuple(sorted(filters.items())))
 
 
 def request(request_id: str) -> shapes.RequestStory:
-    return _request(here().api, request_id)
+    return _request(here(), request_id)
 
 
 def quarantine(after: str = "") -> shapes.QuarantinePage:
-    return _quarantine(here().api, after)
+    return _quarantine(here(), after)
 
 
 def audit(**filters: str) -> shapes.AuditPage:
-    return _audit(here().api, tuple(sorted(filters.items())))
+    return _audit(here(), tuple(sorted(filters.items())))
 
 
 def zone(location: str) -> str:
@@ -57,46 +60,46 @@ def forget() -> None:
         each.clear()
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False)
-def _summary(_api: Api) -> shapes.Summary:
-    return _api.summary()
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)
+def _summary(who: Person) -> shapes.Summary:
+    return who.api.summary()
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False)
-def _failures(_api: Api) -> list[shapes.FailureCause]:
-    return _api.failures()
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)
+def _failures(who: Person) -> list[shapes.FailureCause]:
+    return who.api.failures()
 
 
-@st.cache_data(ttl=_SLOW, show_spinner=False)
-def _trends(_api: Api) -> shapes.Trends:
-    return _api.trends()
+@st.cache_data(ttl=_SLOW, show_spinner=False, hash_funcs=_BY_ROLE)
+def _trends(who: Person) -> shapes.Trends:
+    return who.api.trends()
 
 
-@st.cache_data(ttl=_SLOW, show_spinner=False)
-def _locations(_api: Api) -> list[shapes.Location]:
-    return _api.locations()
+@st.cache_data(ttl=_SLOW, show_spinner=False, hash_funcs=_BY_ROLE)
+def _locations(who: Person) -> list[shapes.Location]:
+    return who.api.locations()
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False)
-def _destinations(_api: Api) -> list[shapes.Destination]:
-    return _api.destinations()
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)
+def _destinations(who: Person) -> list[shapes.Destination]:
+    return who.api.destinations()
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False, max_entries=500)
-def _requests(_api: Api, filters: tuple[tuple[str, str], ...]) -> shapes.RequestPage:
-    return _api.requests(dict(filters))
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE, max_entries=500)
+def _requests(who: Person, filters: tuple[tuple[str, str], ...]) -> shapes.RequestPage:
+    return who.api.requests(dict(filters))
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False, max_entries=500)
-def _request(_api: Api, request_id: str) -> shapes.RequestStory:
-    return _api.request(request_id)
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE, max_entries=500)
+def _request(who: Person, request_id: str) -> shapes.RequestStory:
+    return who.api.request(request_id)
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False, max_entries=100)
-def _quarantine(_api: Api, after: str) -> shapes.QuarantinePage:
-    return _api.quarantine(after)
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE, max_entries=100)
+def _quarantine(who: Person, after: str) -> shapes.QuarantinePage:
+    return who.api.quarantine(after)
 
 
-@st.cache_data(ttl=_FRESH, show_spinner=False, max_entries=100)
-def _audit(_api: Api, filters: tuple[tuple[str, str], ...]) -> shapes.AuditPage:
-    return _api.audit(dict(filters))
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE, max_entries=100)
+def _audit(who: Person, filters: tuple[tuple[str, str], ...]) -> shapes.AuditPage:
+    return who.api.audit(dict(filters))

@@ -17,6 +17,7 @@ _NEXT = {
     "acknowledged": "provider", "units_shipped": "gateway", "units_rejected": "gateway", "units_withdrawn": "gateway",
     "units_cancelled": "gateway", "reported": "NewStore", "report_refused": "a person", "units_refused": "a person",
     "units_unverified": "a person", "surplus_shown": "a person", "delivery_died": "a person", "redriven": "gateway",
+    "shown_beyond_log": "provider",
     "recheck_asked": "gateway", "withdrawal_asked": "provider", "order_withdrawn": "gateway",
     "callback_quarantined": "a person", "conflicting_callback": "a person", "callback_refused": "a person",
 }  # fmt: skip

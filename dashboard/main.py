@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import frame, links, person
-from dashboard.plain import shown
+from dashboard.plain import HIDDEN, shown
 from dashboard.settings import settings
 from dashboard.views import audit, failures, now, places, request, shipments
 
@@ -66,6 +66,7 @@ def _who() -> None:
         st.text(f"{shown(who.name)} · {shown(who.role)}")
         if not who.may_act:
             st.caption("A viewer looks; an operator acts.")
+            st.caption(f"{HIDDEN} hides what others wrote. An operator may see it.")
         if person.has_oidc() and not settings().token:
             st.button("Sign out", on_click=st.logout)
         elif not settings().token:

@@ -7,6 +7,8 @@ _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 # What is read as a link, a name of an emoji or an arrow also where each of its signs is escaped.
 _READ_ANYWAY = re.compile(r"\\[:@]|www(?=\\\.)|(?<=[-<>~])(?=\\[-=>])", re.IGNORECASE)
 _FORMULA = frozenset("=+-@")
+HIDDEN = "•••"
+"""What the API writes in place of what somebody may not read."""
 _SKIPPED = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]*")
 
 

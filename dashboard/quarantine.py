@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import bodies, cached, frame, links, tables
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.plain import count, markdown, shown
+from dashboard.plain import HIDDEN, count, markdown, shown
 from dashboard.shapes import Quarantined
 
 _WAYS = {
@@ -59,7 +59,7 @@ def _buttons(chosen: list[Quarantined]) -> None:
 def _one(message: Quarantined) -> None:
     story = here().api.quarantined(message.id)
     st.text(f"{shown(message.reason, 60)}: {shown(message.detail, 1000)}")
-    if story.request_id:
+    if story.request_id and story.request_id != HIDDEN:
         links.to("request", f"Open {shown(story.request_id, 60)}", icon=":material/receipt_long:", id=story.request_id)
     st.caption(f"{count(story.bytes, 'byte')} came")
     bodies.offer(lambda reason: here().api.reveal_quarantined(message.id, reason), "UTC")

@@ -124,6 +124,11 @@ class Hold(msgspec.Struct, frozen=True):
     expires_at: datetime | None
 
 
+class Comparison(msgspec.Struct, frozen=True):
+    compared: int
+    of: int
+
+
 class LocationSummary(msgspec.Struct, frozen=True):
     location: str
     provider: str | None
@@ -144,6 +149,7 @@ class Summary(msgspec.Struct, frozen=True):
     taken: dict[str, int]
     shut: list[str]
     holds: list[Hold]
+    comparison: Comparison | None = None
 
 
 class FailureCause(msgspec.Struct, frozen=True):

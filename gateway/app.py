@@ -51,7 +51,7 @@ _CLOSE_TIME = 1.0  # seconds for each good-bye to a database that may not answer
 
 
 class Unreached(Exception):  # said of the world, not of the code
-    """A database does not answer as it should; the text says where, why, and what to do."""
+    """A database or a collector does not answer as it should; the text says where, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
 
 
 async def reach(settings: Settings) -> dict[str, str]:
-    """Look at the database, get a NewStore token and reach each provider.
+    """Look at the database, get a NewStore token, reach each provider and the collector of traces.
 
     What failed is said in words, an empty text means reached.
     """
@@ -261,6 +261,8 @@ async def reach(settings: Settings) -> dict[str, str]:
             checks["database"] = _check_database(settings, settings.database.url.reveal())
         checks["newstore"] = newstore.check()
         checks |= {name: adapter.check() for name, adapter in adapters.items()}
+        if settings.telemetry.otlp_endpoint is not None:
+            checks["otlp"] = _check_collector(settings.telemetry.otlp_endpoint)
         for name, check in checks.items():
             try:
                 await check
@@ -269,6 +271,13 @@ async def reach(settings: Settings) -> dict[str, str]:
             else:
                 found[name] = ""
     return found
+
+
+async def _check_collector(endpoint: str) -> None:
+    from gateway.telemetry.otlp import ask  # noqa: PLC0415 - an extra that nobody pays for who does not use it
+
+    if wrong := await ask(endpoint):
+        raise Unreached(wrong)
 
 
 async def _check_database(settings: Settings, dsn: str) -> None:

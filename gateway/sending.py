@@ -23,6 +23,8 @@ _EXPIRED = 10
 _ANOTHER_NAME = {62, 64}
 _UNKNOWN_ISSUER = {2, 18, 19, 20, 21}
 
+_MISSES_OURS = "TLSV13_ALERT_CERTIFICATE_REQUIRED"  # before TLS 1.3 the alert is any failed handshake's
+
 
 class NotLeft(Exception):
     """Whoever makes the call may not do so any more, and has not begun to."""
@@ -106,4 +108,6 @@ def _wrong_certificate(error: aiohttp.ClientConnectorCertificateError) -> str:
 
 def _turned_away(request: aiohttp.ClientRequest, error: OSError) -> str:
     reason = (isinstance(error, ssl.SSLError) and error.reason) or type(error).__name__
+    if reason == _MISSES_OURS:
+        return f"{request.url.host} wants to see a certificate of ours: name one as client_certificate and client_key"
     return f"no TLS with {request.url.host} ({reason}): check the URL, client_certificate and client_key"

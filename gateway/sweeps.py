@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from gateway.comparing import Comparing
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Assign
 from gateway.ledger.database import months
@@ -29,12 +30,14 @@ async def sweep(
     settings: Settings,
     join: Callable[[Sequence[str] | None], Awaitable[None]],
 ) -> None:
-    """Look after months, requests without a provider, messages that came early, and what steps aside."""
+    """Look after months, requests without a provider, messages that came early, what steps aside, and restored work."""
+    comparing = Comparing(pool, writer, settings)
     while True:
         await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
         await _quietly(aside.step_aside, pool)
+        await _quietly(comparing.run_once)
         await asyncio.sleep(_SWEEP)
 
 

@@ -135,6 +135,15 @@ HEALTH = Row(
             page=pages.PLACES,
         ),
         Panel(
+            "Restored requests",
+            "After a restore: what of the open requests is compared with NewStore, and what is not yet.",
+            "short",
+            (Query("max by (state) (gateway_restored_requests)", "{{state}}"),),
+            "DatabaseAway",
+            "stacked",
+            page=pages.NOW,
+        ),
+        Panel(
             "Held by the gateway itself",
             "1: an answer was one for a person (410, or a wait of more than a day), or the database was restored.",
             "short",

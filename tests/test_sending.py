@@ -186,6 +186,16 @@ async def test_who_misses_our_certificate_is_named_with_the_settings_that_show_i
             await Http(session, provider(url)).create(ORDER)
 
 
+async def test_who_misses_our_certificate_after_the_handshake_is_said_to_want_it(tmp_path: Path) -> None:
+    async with (
+        answered_by(tmp_path, misses_our_certificate_later) as (url, ca),
+        sending.session(provider(url, ca)) as session,
+    ):
+        told = "^localhost wants to see a certificate of ours: name one as client_certificate and client_key$"
+        with pytest.raises(Unknown, match=told):
+            await Http(session, provider(url)).create(ORDER)
+
+
 async def test_who_turns_our_tls_away_when_it_has_the_order_leaves_it_in_doubt(tmp_path: Path) -> None:
     async with answered_by(tmp_path, speaks_nonsense) as (url, ca), sending.session(provider(url, ca)) as session:
         with pytest.raises(Unknown, match=r"^no TLS with localhost .*: check the URL, client_certificate and"):
@@ -212,6 +222,17 @@ def misses_our_certificate(door: socket.socket, context: ssl.SSLContext) -> None
     connection, _ = door.accept()
     with connection, suppress(ssl.SSLError):
         context.wrap_socket(connection, server_side=True)
+
+
+def misses_our_certificate_later(door: socket.socket, context: ssl.SSLContext) -> None:
+    context.verify_mode, context.minimum_version = ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_3
+    connection, _ = door.accept()
+    with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as encrypted:
+        with suppress(ssl.SSLError):
+            encrypted.do_handshake()
+        with socket.socket(fileno=encrypted.detach()) as bare:
+            while bare.recv(65_536):  # what is left unread would reset the connection, and overtake the word
+                pass
 
 
 def speaks_nonsense(door: socket.socket, context: ssl.SSLContext) -> None:

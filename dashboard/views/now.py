@@ -29,7 +29,7 @@ def show() -> None:
 def _alarms() -> None:
     summary = cached.summary()
     now = datetime.now(UTC)
-    lines = [*_failures(summary), *_stuck(summary), *_aged(summary, now), *_held(summary, now)]
+    lines = [*_failures(summary), *_stuck(summary), *_aged(summary, now), *_held(summary, now), *_restored(summary)]
     broken = sum(is_alarm for is_alarm, *_ in lines)
     if broken:
         st.error(f"**{count(broken, 'thing')} to act on.** The worst comes first.", icon=":material/warning:")
@@ -104,6 +104,15 @@ def _held(summary: Summary, now: datetime) -> list[_Line]:
         why = f"{ends}; by {shown(hold.who, 30)}: {shown(hold.reason, 120)}"
         lines.append((ends_soon or by_brake, f"Hold on {holding.name_of(hold)}", why, "places", {}))
     return lines
+
+
+def _restored(summary: Summary) -> list[_Line]:
+    done = summary.comparison
+    if done is None or done.compared == done.of:
+        return []
+    label = f"{done.compared:,} of {done.of:,} restored requests compared with NewStore"
+    why = "what it shows beyond the log is taken over; it begins when the hold on everything is released"
+    return [(False, label, why, "shipments", {"status": "pending"})]
 
 
 def _places() -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import acts, bodies, cached, charts, frame, holding, links, tables, words
 from dashboard.person import here
-from dashboard.plain import count, markdown, shown
+from dashboard.plain import HIDDEN, count, markdown, shown
 from dashboard.settings import settings
 from dashboard.shapes import Owed, Parcel, RequestStory
 from dashboard.times import age, both, clock, lasted
@@ -143,8 +143,8 @@ def _said(parcel: Parcel) -> dict[str, str]:
 
 
 def _address(url: str) -> dict[str, str]:
-    """Link to what a browser may follow; anything else is a text."""
-    is_web = url.lower().startswith(_WEB) and url.isprintable()
+    """Link to what a browser may follow; anything else is a text, as is a link of which a part is hidden."""
+    is_web = url.lower().startswith(_WEB) and url.isprintable() and HIDDEN not in url
     return {"link": url} if is_web else {"no link": shown(url, 120)} if url else {}
 
 

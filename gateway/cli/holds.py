@@ -61,3 +61,5 @@ def holds(url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
         say(f"  {each['reason']}")
     if not found["holds"]:
         say("Nothing is held back.")
+    if (restored := found["comparison"]) and restored["compared"] < restored["of"]:
+        say(f"{restored['compared']} of {restored['of']} requests that a restore left open are compared with NewStore.")

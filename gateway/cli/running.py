@@ -136,7 +136,10 @@ def migrate(
 def check_config(
     config: Config = _HERE,
     online: Annotated[
-        bool, typer.Option("--online", help="Look at the database, get a NewStore token and reach each provider.")
+        bool,
+        typer.Option(
+            "--online", help="Look at the database, get a NewStore token, reach each provider and the traces."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

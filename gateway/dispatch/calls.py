@@ -23,6 +23,7 @@ from gateway.providers.contract import Adapter, Order, Taken
 from .outcomes import Undecidable
 
 _NO_READ_BACK = "the report may be at NewStore, and there is no read-back that could tell, or it is off"
+_ASKED_FIRST = "NewStore is asked first what became of it in the part of the log that a restore has lost"
 _YOUNG = timedelta(minutes=5)
 """Of a request: its webhook may come before NewStore's other programs have heard of it."""
 _READS = {read: report for report, read in READ_BACK.items()}
@@ -50,6 +51,8 @@ async def _create(clients: OutboundClients, claim: Claim, context: DeliveryConte
     adapter = clients.adapters[claim.destination]
     order = _order(claim, context)
     if claim.doubt:
+        if context.is_comparing:
+            raise NotYet(_ASKED_FIRST)
         if adapter.can_look_up and (found := await _found(adapter, order)):
             return _taken(claim, provider_order=found.provider_order, found=True)
         if not adapter.can_look_up and not adapter.is_idempotent:
@@ -121,7 +124,7 @@ async def _report(clients: OutboundClients, claim: Claim, context: DeliveryConte
         if shown is NOWHERE:
             raise Undecidable(_NO_READ_BACK)
         absent = missing(request, claim.seq, _read(claim, request.id, claim.operation, shown, story, overdue=False))
-        if absent is Unclear.NOT_YET:
+        if absent is Unclear.NOT_YET or (absent is Unclear.NEVER and context.is_comparing):
             raise NotYet(absent.value)
         if absent is Unclear.NEVER:
             raise Undecidable(absent.value)
@@ -178,6 +181,7 @@ def _read(
         taken=shown.taken if shown else Counter(),
         refused=shown.refused if shown else {},
         refusals=shown.refusals if shown else b"",
+        spelled=shown.spelled if shown else {},
         parcels=parcels(story),
         overdue=overdue,
         seq=claim.seq if claim.operation in _READS else 0,

@@ -163,9 +163,9 @@ class ReadBack:
     """What NewStore shows for one kind of report: units taken and units refused (with the reason), by key.
 
     `parcels` gives the parcel of each shipment report by its seq. `overdue`: the time-box for a proof has passed.
-    `seq` is 0 for the regular read-back and else the recheck that a person asked for; `answered` is False where
-    NewStore gave no answer that can be read, `exists` where it shows such reports nowhere. `refusals` is what was said
-    of refused units, kept with the try.
+    `seq` is 0 for the regular read-back and else the recheck that was asked for; `answered` is False where NewStore
+    gave no answer that can be read, `exists` where it shows such reports nowhere. `refusals` is what was said of
+    refused units, kept with the try; `spelled` gives the parcel of a key as NewStore writes it.
     """
 
     request_id: str
@@ -180,11 +180,27 @@ class ReadBack:
     answered: bool = True
     exists: bool = True
     refusals: bytes = b""
+    spelled: Mapping[Key, Parcel] = field(default_factory=dict)
     fingerprint: str = ""
 
     @property
     def cause(self) -> str:
         return f"read:{self.operation}:{self.at.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compare:
+    """Find out what NewStore shows of a restored request beyond its log, once for each hold that was released."""
+
+    request_id: str
+    at: datetime
+    hold: int
+    read_backs: frozenset[Operation] = frozenset(READ_BACK)  # the reports that this tenant reads back
+    fingerprint: str = ""
+
+    @property
+    def cause(self) -> str:
+        return f"gateway:released:{self.hold}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +319,7 @@ Command = (
     | CallTaken
     | CallEnded
     | ReadBack
+    | Compare
     | Redrive
     | Recheck
     | Close

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .beyond import ask
 from .commands import (
     Assign,
     CallEnded,
     CallTaken,
     Close,
     Command,
+    Compare,
     Discard,
     DiscardReports,
     Note,
@@ -49,6 +51,7 @@ from .outcomes import ended, taken
 from .proof import compare
 from .references import reference
 from .requests import Request
+from .retold import SAYS_THE_SAME, shown_before, told_of
 from .units import Said
 from .withdrawal import leave, reject, reroute
 
@@ -114,8 +117,30 @@ def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
         return [CallbackQuarantined("not_understood", said.unread)]
     if refusal := _impossible(request, said):
         return [refusal]
-    meant = _meant(request, said)
-    return _SAY[said.word](request, meant) if isinstance(meant, ProviderSaid) else [meant]
+    meant = _counted(request, said)
+    return _beside_shown(request, meant, said.word) if isinstance(meant, ProviderSaid) else [meant]
+
+
+def _beside_shown(request: Request, said: ProviderSaid, word: Word) -> list[Fact]:
+    """Take a message first for what NewStore showed before the provider told it; only the rest is about open units."""
+    known = shown_before(request, said)
+    if not known:
+        return _say(request, said, word)
+    repeated = CallbackWithoutEffect(word, known, f"NewStore had shown {len(known)} of these units before")
+    left = _shortage(request, said, known)
+    if not (left if said.items is not None else request.open_units):
+        return [repeated]
+    facts = _say(request, said if said.items is None else replace(said, items=left), word)
+    if isinstance(facts[0], CallbackRefused):
+        return _SAY[word](request, said)  # applied whole or not at all, and judged as a whole
+    if isinstance(facts[0], CallbackWithoutEffect):
+        return [repeated]
+    return facts if isinstance(facts[0], CallbackQuarantined) else [repeated, *facts]
+
+
+def _say(request: Request, said: ProviderSaid, word: Word) -> list[Fact]:
+    meant = _told_again(request, said) if word is Word.SHIPPED and said.items and said.parcel else said
+    return _SAY[word](request, meant) if isinstance(meant, ProviderSaid) else [meant]
 
 
 def _impossible(request: Request, said: ProviderSaid) -> CallbackRefused | None:
@@ -145,25 +170,24 @@ def _cut(product: str) -> str:
     return product[:200]
 
 
-def _meant(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
+def _counted(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
     """Find the counts that a message means, or leave it to a person where it may mean several."""
-    if said.uncounted:
-        named = _named_units(said)
-        still_open = Counter(request.units[index].product for index in _candidates(request, said))
-        for product in said.uncounted:
-            if still_open[product] > named[product]:
-                detail = f"a line of {_cut(product)!r} gives no quantity, and {still_open[product]} are open"
-                return CallbackQuarantined("not_understood", detail)
-        said = replace(said, items=named, uncounted={})
-    return _told_again(request, said) if said.word is Word.SHIPPED and said.items and said.parcel else said
+    if not said.uncounted:
+        return said
+    named = _named_units(said)
+    still_open = Counter(request.units[index].product for index in _candidates(request, said))
+    shown = Counter(request.units[index].product for index in shown_before(request, replace(said, items=None)))
+    for product in said.uncounted:
+        if still_open[product] and still_open[product] + shown[product] > named[product]:
+            detail = f"a line of {_cut(product)!r} gives no quantity, and {still_open[product]} are open"
+            return CallbackQuarantined("not_understood", detail)
+    return replace(said, items=named, uncounted={})
 
 
 def _told_again(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
     """Find how many more pieces a second message about the same parcel and product means; the settings say it."""
     items, parcel = said.items or {}, said.parcel
-    told = Counter(
-        request.units[unit].product for unit, known in request.parcels.items() if parcel and known.is_same(parcel)
-    )
+    told = told_of(request, parcel) if parcel else Counter()
     if not any(told[product] for product in items):
         return said
     still_open = {request.units[index].product for index in request.open_units}
@@ -277,14 +301,6 @@ def _shortage(request: Request, said: ProviderSaid, units: Iterable[int]) -> Cou
     return Counter(said.items or {}) - Counter(request.units[index].product for index in units)
 
 
-_SAYS_THE_SAME = {
-    Said.SHIPPED: {Said.SHIPPED},
-    Said.REJECTED: {Said.REJECTED, Said.CANCELLED},
-    Said.CANCELLED: {Said.REJECTED, Said.CANCELLED},
-}
-"""What is said of units that will not be shipped may be said in either word."""
-
-
 def _not_applicable(
     request: Request, said: ProviderSaid, units: tuple[int, ...], meant: Said
 ) -> CallbackRefused | CallbackWithoutEffect | None:
@@ -293,7 +309,7 @@ def _not_applicable(
         detail = "it was rejected or cancelled" if meant is Said.SHIPPED else "it was shipped"
         twice = ": it may ship twice" if meant is Said.SHIPPED else ""
         return CallbackRefused(said.word or "", "contradiction", f"{detail}, and now {meant}{twice}")
-    so = Counter(unit.product for unit in request.units if unit.said in _SAYS_THE_SAME[meant])
+    so = Counter(unit.product for unit in request.units if unit.said in SAYS_THE_SAME[meant])
     if short and not units and meant is not Said.SHIPPED and not Counter(said.items) - so:
         return CallbackWithoutEffect(said.word or "")
     if short:
@@ -341,6 +357,7 @@ _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     CallTaken: taken,
     CallEnded: ended,
     ReadBack: compare,
+    Compare: ask,
     Redrive: redrive,
     Recheck: recheck,
     Close: close,

@@ -107,9 +107,14 @@ class CallbackRefused:
 
 @dataclass(frozen=True, slots=True)
 class CallbackWithoutEffect:
-    """The provider said again, in another message, what was already so."""
+    """The provider said again, in another message, what was already so.
+
+    `units` are those that NewStore had shown before the provider told them, after a restore.
+    """
 
     word: str
+    units: tuple[int, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +179,26 @@ class UnitsUnverifiable:
 
 @dataclass(frozen=True, slots=True)
 class SurplusShown:
-    """NewStore shows more units taken than we ever sent for this key."""
+    """NewStore shows more units taken than we ever sent for this key; `detail` says what a restored log can't place."""
 
     operation: Operation
     product: str
     surplus: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBeyondLog:
+    """NewStore shows what the log of a restored request lacks: it is what became of these units of one product.
+
+    `parcel` is that of a shipment, in NewStore's spelling; `refusals` is how often NewStore had refused them before.
+    """
+
+    operation: Operation
+    units: tuple[int, ...]
+    parcel: Parcel | None
+    refusals: int
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +227,7 @@ class Redriven:
 
 @dataclass(frozen=True, slots=True)
 class RecheckAsked:
-    """A person wants to know what became of a kind of call; `operation` is the read that tells."""
+    """A person, or the gateway after a restore, wants to know what became of a kind of call; `operation` tells it."""
 
     operation: Operation
     who: str
@@ -312,6 +332,7 @@ Fact = (
     | UnitsUnverified
     | UnitsUnverifiable
     | SurplusShown
+    | ShownBeyondLog
     | DeliveryDied
     | Redriven
     | RecheckAsked

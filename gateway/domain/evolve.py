@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from .commands import Word
-from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, READS, REPORT, Delivery, Operation
+from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, READS, REPORT, SAID, Delivery, Operation
 from .events import (
     Acknowledged,
     CallbackQuarantined,
@@ -26,6 +26,7 @@ from .events import (
     Reported,
     ReportRefused,
     RequestReceived,
+    ShownBeyondLog,
     Submitted,
     SurplusShown,
     TakenOver,
@@ -120,7 +121,7 @@ def _owes_read_back(_: Request | None, __: Request, event: Event) -> Delivery | 
 
 def _owes_again(_: Request | None, request: Request, event: Event) -> Delivery:
     fact: Any = event.fact
-    seq = 0 if fact.operation in READS else event.version
+    seq = 0 if fact.operation in READS and not fact.was_seq else event.version
     return Delivery(_destination(request, fact.operation), fact.operation, seq, in_doubt=fact.in_doubt)
 
 
@@ -153,6 +154,8 @@ _OWES: dict[type[Any], Callable[[Request | None, Request, Event], Delivery | Non
 def _settles(fact: Any, delivery: Delivery) -> bool:
     if isinstance(fact, UnitsReopened):
         return delivery.seq in fact.reports
+    if isinstance(fact, ShownBeyondLog):  # somebody had the order: sent now, it would be worked a second time
+        return delivery.operation is Operation.CREATE
     operation = _SETTLES.get(type(fact)) or getattr(fact, "operation", None)
     return getattr(fact, "seq", None) == delivery.seq and operation is delivery.operation
 
@@ -253,6 +256,30 @@ def _unverifiable(request: Request, fact: UnitsUnverifiable, _: Event) -> Reques
     return _confirm_all(request, fact.units, Confirmed.UNVERIFIABLE)
 
 
+def _shown_beyond(request: Request, fact: ShownBeyondLog, event: Event) -> Request:
+    """NewStore is the only other witness of what a restore has lost, so its word stands for the provider's."""
+    is_shipment = fact.operation is Operation.SHIP
+
+    def over(unit: Unit) -> Unit:
+        told = say(unit, SAID[fact.operation], 0) if unit.said is Said.OPEN else unit
+        accepted = unit.accepted or (event.version if is_shipment else 0)
+        return confirm(replace(told, accepted=accepted, by=event.version), Confirmed.SENT)
+
+    after = request.with_each(fact.units, over).without_dead(Operation.CREATE)
+    after = after.with_each(fact.units[:1], lambda unit: replace(unit, refusals=unit.refusals + fact.refusals))
+    untold = tuple(index for index in fact.units if request.units[index].said is Said.OPEN)
+    return replace(
+        after,
+        shipped_at=request.shipped_at or (event.at if is_shipment else None),
+        parcels={**request.parcels, **dict.fromkeys(fact.units, fact.parcel)} if fact.parcel else request.parcels,
+        untold=(*request.untold, *untold),
+    )
+
+
+def _told_at_last(request: Request, fact: CallbackWithoutEffect, _: Event) -> Request:
+    return replace(request, untold=tuple(unit for unit in request.untold if unit not in fact.units))
+
+
 def _surplus(request: Request, _: SurplusShown, __: Event) -> Request:
     return replace(request, surplus=True)
 
@@ -317,6 +344,8 @@ _APPLY: dict[type[Any], Callable[[Request, Any, Event], Request]] = {
     UnitsUnverified: _unverified,
     UnitsUnverifiable: _unverifiable,
     SurplusShown: _surplus,
+    ShownBeyondLog: _shown_beyond,
+    CallbackWithoutEffect: _told_at_last,
     DeliveryDied: _died,
     **EXITS,
 }

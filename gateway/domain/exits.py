@@ -86,7 +86,7 @@ def recheck(request: Request, act: Recheck) -> list[Fact]:
     """Look at what became of the failed calls, each kind once; nothing is sent."""
     if request.closed:
         return declined(act, CLOSED)
-    concerned = set(_reads(request, act.read_backs))
+    concerned = set(reads_of_failures(request, act.read_backs))
     if act.can_look_up and any(dead.operation is Operation.CREATE for dead in request.dead):
         concerned.add(Operation.LOOK_UP)
     if not concerned:
@@ -96,7 +96,8 @@ def recheck(request: Request, act: Recheck) -> list[Fact]:
     return asked or declined(act, "a recheck is under way: wait for what it shows")
 
 
-def _reads(request: Request, read_backs: Collection[Operation]) -> Iterator[Operation]:
+def reads_of_failures(request: Request, read_backs: Collection[Operation]) -> Iterator[Operation]:
+    """Name the reads that tell what became of reports that failed."""
     dead = {each.seq for each in request.dead}
     for unit in request.units:
         is_dead = unit.confirmed is Confirmed.NOT_SENT and unit.by in dead

@@ -18,7 +18,7 @@ def taken(request: Request, call: CallTaken) -> list[Fact]:
 def ended(request: Request, call: CallEnded) -> list[Fact]:
     if not request.owes(call.operation, call.seq):
         return []
-    if call.operation is Operation.LOOK_UP or (call.operation in READS and call.seq):
+    if call.operation is Operation.LOOK_UP or (call.operation in READS and call.seq and not request.is_cut_off):
         return [Rechecked(call.operation, call.seq, f"no answer: {call.detail}")]
     if call.end is End.REFUSED and call.operation in READ_BACK:
         return [ReportRefused(call.operation, call.seq, call.detail)]

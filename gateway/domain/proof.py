@@ -5,12 +5,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from .beyond import shown_beyond
 from .commands import Key, ReadBack
 from .deliveries import READ_BACK, REPORT, Operation, Parcel, normal
 from .events import (
     Fact,
     Rechecked,
     Reported,
+    ShownBeyondLog,
     SurplusShown,
     UnitsProved,
     UnitsRefused,
@@ -58,6 +60,8 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
     """
     if request.closed or (shown.seq and not request.owes(READ_BACK[shown.operation], shown.seq)):
         return []
+    if shown.seq and not shown.answered and request.is_cut_off:
+        return []  # asked again until there is an answer: what it waits for may be there
     if not shown.exists:
         return [*_unverifiable(request, shown), *_rechecked(shown, {})]
     if not shown.taken and not shown.refused:  # also of a read-back that failed, whose parcels nobody looked up
@@ -73,13 +77,23 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
     arrived = _died_and_arrived(request, shown, left, found) if shown.seq else []
 
     facts: list[Fact] = [Reported(shown.operation, seq, found=True, verifiable=True) for seq in arrived]
+    beyond = _beyond(request, shown, left) if _knows_all(request, shown) else []
+    taken_over = [fact for fact in beyond if isinstance(fact, ShownBeyondLog)]
+    found |= {index: Confirmed.PROVED for fact in taken_over for index in fact.units}
+    facts += taken_over
     facts += _told(request, shown, found)
     facts += _silent(request, shown, heard=found)
-    if not request.surplus and _knows_all(request, shown):
-        # What is refused or not sent, as far as we know, may be at NewStore all the same.
-        surplus = Counter(shown.taken) - _count(request, shown, frozenset(Confirmed))
-        facts += [SurplusShown(shown.operation, each[0], count) for each, count in surplus.items()]
+    facts += [fact for fact in beyond if isinstance(fact, SurplusShown)]
     return [*facts, *_rechecked(shown, found)]
+
+
+def _beyond(request: Request, shown: ReadBack, left: _Unexplained) -> list[ShownBeyondLog | SurplusShown]:
+    """What is shown and was not reported; what is refused or not sent, as far as we know, may be there all the same."""
+    ours = _count(request, shown, frozenset(Confirmed))
+    if request.restored:
+        return list(shown_beyond(request, shown, ours, left.refused - _count(request, shown, {Confirmed.NOT_SENT})))
+    surplus = Counter(shown.taken) - ours if not request.surplus else {}
+    return [SurplusShown(shown.operation, each[0], count) for each, count in surplus.items()]
 
 
 def _died_and_arrived(request: Request, shown: ReadBack, left: _Unexplained, found: dict[int, Confirmed]) -> list[int]:

@@ -92,6 +92,8 @@ class Request:
     """The providers that it was taken from."""
     restored: bool = field(default=False, compare=False)
     """Its story may lack what happened after the backup that it comes from."""
+    untold: tuple[int, ...] = ()
+    """The units that NewStore showed beyond a restored log, and of which the provider has told nothing yet."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """Message -> fingerprint: all that were applied in a fold; from the ledger only those asked about."""
     parcels: Mapping[int, Parcel] = field(default_factory=dict, compare=False)
@@ -144,6 +146,16 @@ class Request:
     def unproved_rejections(self) -> tuple[int, ...]:
         """The rejected units of which nothing proves yet that the provider will not ship them."""
         return tuple(index for index, unit in enumerate(self.units) if unit.said is Said.REJECTED and not unit.by)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """It waits for a provider who may have told everything in the part of the log that a restore has lost."""
+        return self.restored and self.is_pending and bool(self.open_units or self.unproved_rejections)
+
+    @property
+    def is_asking(self) -> bool:
+        """NewStore is being asked what it shows of this, beside the regular read-backs."""
+        return any(owed.is_read and owed.seq for owed in self.owed)
 
     @property
     def is_known_to_provider(self) -> bool:

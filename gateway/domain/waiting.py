@@ -39,6 +39,11 @@ _FAILED = {
     "`gateway close ID` where you saw them there",
 }
 
+_CANT_PLACE = (
+    "its log comes from a backup, and NewStore shows more than it can place: its story says what; find out with the "
+    "provider and at NewStore what happened, then `gateway close ID` once the rest is settled"
+)
+
 FAILURES = tuple(_FAILED)
 """Every word that a failure can be."""
 
@@ -60,8 +65,7 @@ def waiting_for(request: Request, providers: Collection[str] | None = None) -> W
 
 def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[str, str]:
     if request.failure:
-        said = f"{_refused(request)}: " if request.failure == "callback_refused" else ""
-        return "operations", said + _FAILED[request.failure]
+        return "operations", _failed(request, request.failure)
     if not request.is_pending:
         return "", ""
     if request.provider is None:
@@ -73,7 +77,14 @@ def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[
     if request.quarantined:
         lie = f"{request.quarantined} message(s) of {request.provider} lie in quarantine"
         return "operations", f"{lie}: replay or discard them"
-    return _owed(request) or _outside(request, request.provider)
+    return _asking(request) or _owed(request) or _outside(request, request.provider)
+
+
+def _failed(request: Request, failure: str) -> str:
+    if failure == "surplus" and request.restored:
+        return _CANT_PLACE
+    said = f"{_refused(request)}: " if failure == "callback_refused" else ""
+    return said + _FAILED[failure]
 
 
 def _refused(request: Request) -> str:
@@ -85,6 +96,16 @@ def _refused(request: Request) -> str:
 
 def _needs_provider(request: Request) -> bool:
     return bool(request.open_units) or any(owed.operation in AT_PROVIDER for owed in request.owed)
+
+
+def _asking(request: Request) -> tuple[str, str] | None:
+    """After a restore nothing else counts until NewStore has said what it shows beyond the log."""
+    asked = next((owed for owed in request.owed if owed.is_read and owed.seq), None)
+    if asked is None or not request.is_cut_off:
+        return None
+    if asked.hold:
+        return "operations", f"hold {asked.hold} keeps the gateway from asking NewStore what a restore has lost of it"
+    return "gateway", "the gateway has to ask NewStore what it shows of the request that its restored log lacks"
 
 
 def _owed(request: Request) -> tuple[str, str] | None:
@@ -116,10 +137,11 @@ def _outside(request: Request, provider: str) -> tuple[str, str]:
         return "operations", f"{confirm}, then `gateway reject ID --provider-stopped WHO_AND_HOW`"
     said = [unit.said for unit in request.units]
     still_open = said.count(Said.OPEN)
+    lost = f"; what it told after the backup is lost, so {provider} has to tell it again" if request.restored else ""
     if still_open == len(said) and not request.is_known_to_provider:
-        return provider, f"{provider} has not accepted the request yet"
+        return provider, f"{provider} has not accepted the request yet{lost}"
     if still_open:
         waits = " (rejected units wait for them at NewStore)" if Said.REJECTED in said else ""
-        return provider, f"{provider} has {still_open} of {len(said)} units to ship or reject{waits}"
+        return provider, f"{provider} has {still_open} of {len(said)} units to ship or reject{waits}{lost}"
     sent = sum(unit.confirmed is Confirmed.SENT for unit in request.units)
     return NEWSTORE, f"NewStore has not shown {sent} of {len(said)} reported units yet"

@@ -91,6 +91,7 @@ def changing(request: Request) -> dict[str, Any]:
         "withdrawn": request.withdrawn,
         "refused": request.refused,
         "former": request.former,
+        "untold": request.untold,
     }
 
 
@@ -144,6 +145,7 @@ def decode_request(
         refused=msgspec.json.decode(row["refused"], type=tuple[Refusal, ...]),
         former=tuple(row["former"]),
         restored=row["restored"],
+        untold=tuple(row["untold"]),
         causes=causes or {},
         parcels=parcels or {},
     )

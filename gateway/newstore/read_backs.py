@@ -10,7 +10,7 @@ import orjson
 
 from gateway.calls import MOST_BYTES, as_code
 from gateway.domain.commands import Key
-from gateway.domain.deliveries import Operation, normal
+from gateway.domain.deliveries import Operation, Parcel, normal
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 
@@ -62,16 +62,23 @@ READ_BACKS: dict[Operation, ReadBacks] = {
 }  # fmt: skip
 
 
+def offered(settings: Mapping[str, str]) -> frozenset[Operation]:
+    """Give the reports that are read back, by the settings of `newstore.read_back`."""
+    return frozenset(each for each, resource in READ_BACKS.items() if settings[resource.setting] != "off")
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a read-back shows: units taken and units refused with the reason, by what NewStore counts them by.
 
-    `refusals` is all that was said of the refused ones. `exists` is False where this tenant shows them nowhere.
+    `refusals` is all that was said of the refused ones, `spelled` the parcels as NewStore writes them. `exists` is
+    False where this tenant shows them nowhere.
     """
 
     taken: Counter[Key] = field(default_factory=Counter)
     refused: dict[Key, tuple[int, str]] = field(default_factory=dict)
     refusals: bytes = b""
+    spelled: dict[Key, Parcel] = field(default_factory=dict)
     exists: bool = True
 
     @property
@@ -91,6 +98,7 @@ def read_shown(operation: Operation, place: Place, status: int, body: bytes) -> 
             Counter(_key(entry, operation) for entry in taken),
             _refused(refused, operation),
             orjson.dumps({place.refused: refused})[:MOST_BYTES] if refused else b"",
+            {_key(entry, operation): _parcel(entry) for entry in taken} if operation is Operation.SHIP else {},
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"the read-back of {operation} has a shape we do not know", status, body) from error
@@ -123,6 +131,13 @@ def _key(entry: Mapping[str, Any], operation: Operation) -> Key:
     if operation is Operation.SHIP:
         return (product, _code(entry.get("carrier")), _code(entry.get("tracking_code")))
     return (product, None, None)
+
+
+def _parcel(entry: Mapping[str, Any]) -> Parcel:
+    words = [str(entry.get(name) or "").strip() for name in ("carrier", "tracking_code")]
+    if any("\0" in word for word in words):
+        raise TypeError("a carrier and a tracking code are texts that can be stored")
+    return Parcel(*words)
 
 
 def _code(told: str | float | None) -> str:

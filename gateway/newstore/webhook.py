@@ -105,7 +105,7 @@ def _fingerprint(body: bytes) -> str:
     except (ValueError, RecursionError):
         return canonical.fingerprint(body)
     if ambiguous:
-        keys = ", ".join(sorted(ambiguous))[:200]
+        keys = ", ".join(map(repr, sorted(ambiguous)))[:200]
         raise Malformed("$", f"{keys} stands twice in one object and says two things: send each key once")
     return canonical.fingerprint(spelled)
 

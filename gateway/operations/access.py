@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -14,6 +15,7 @@ from gateway.web.guessing import address_of
 from gateway.web.keys import bearer, count_use, key_among
 
 from .context import DESK
+from .viewers import for_viewers
 
 OPERATOR = web.RequestKey("operator", Operator)
 _BODY_LIMIT = 1_048_576
@@ -33,7 +35,7 @@ def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
 
 @web.middleware
 async def operators_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let named operators in; a viewer reads, an operator also acts, and an admin may see personal data."""
+    """Let named operators in; a viewer reads our words, an operator all and acts, an admin may see personal data."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
     desk, token = request.app[DESK], bearer(request)
@@ -48,15 +50,27 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         _check_may_act(request, operator)
         if request.method == "POST":
             await read_body(request, _BODY_LIMIT, desk.body_seconds)  # what is read once is read
-        return await handler(request)
+        answer = await handler(request)
+        return answer if may_act(operator) else _for_a_viewer(answer)
     except Problem as problem:
         if problem.status == HTTPStatus.FORBIDDEN:
             await _audit_refusal(request, operator, problem)
         raise
 
 
+def may_act(operator: Operator) -> bool:
+    """Tell whether somebody may do things, and so read whatever others wrote of them."""
+    return operator.role in _MAY_ACT
+
+
+def _for_a_viewer(answer: web.StreamResponse) -> web.Response:
+    assert isinstance(answer, web.Response) and isinstance(answer.body, bytes)  # noqa: S101, PT018 - all below /v1 is JSON
+    answer.body = msgspec.json.encode(for_viewers(msgspec.json.decode(answer.body)))
+    return answer
+
+
 def _check_may_act(request: web.Request, operator: Operator) -> None:
-    if request.method != "GET" and operator.role not in _MAY_ACT:
+    if request.method != "GET" and not may_act(operator):
         whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
 

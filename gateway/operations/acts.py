@@ -26,7 +26,7 @@ from gateway.domain.events import Declined, Event
 from gateway.domain.requests import Request
 from gateway.ledger import codec
 from gateway.ledger.read import listing, stories
-from gateway.newstore.read_backs import READ_BACKS
+from gateway.newstore.read_backs import offered
 from gateway.telemetry import trace
 from gateway.web.answers import Problem, json_answer
 
@@ -184,9 +184,8 @@ def _redrive(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]
 
 def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) -> Command:
     adapter = desk.adapters.get(before.provider or "")
-    offered = desk.settings.newstore.read_back
-    read_backs = frozenset(each for each, resource in READ_BACKS.items() if offered[resource.setting] != "off")
-    return Recheck(**given, can_look_up=adapter is not None and adapter.can_look_up, read_backs=read_backs)
+    can_look_up = adapter is not None and adapter.can_look_up
+    return Recheck(**given, can_look_up=can_look_up, read_backs=offered(desk.settings.newstore.read_back))
 
 
 def _reroute(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:

@@ -1,6 +1,6 @@
 """Bodies as they came: masked for everybody, whole for an admin who says why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiohttp import web
@@ -11,21 +11,23 @@ from gateway.ledger.read import bodies
 from gateway.ledger.read.bodies import Body
 from gateway.newstore import errors, webhook
 from gateway.providers import READABLE
-from gateway.settings import Settings
+from gateway.settings import Operator, Settings
 from gateway.web.answers import json_answer
 
-from .access import may_see_people
+from .access import OPERATOR, may_act, may_see_people
 from .context import DESK
-from .masking import masked
+from .masking import Reading, masked
 from .queries import id_of, no_such_request, reason_in
+from .viewers import KINDS
 
 _MOST = 10_000  # bytes that are shown of what is no JSON
 
 
 async def show_bodies(request: web.Request) -> web.Response:
     """Show every body without what it says of a person."""
-    settings, found = request.app[DESK].settings, await _kept(request)
-    return unkept({"masked": True, "bodies": [_shown(each, without_people(each, settings)) for each in found]})
+    settings, operator = request.app[DESK].settings, request[OPERATOR]
+    found = [_shown(each, without_people(each, settings, operator)) for each in await _kept(request)]
+    return unkept({"masked": True, "bodies": found})
 
 
 async def reveal(request: web.Request) -> web.Response:
@@ -43,9 +45,9 @@ async def revealed(request: web.Request, subject: str, found: Sequence[Body]) ->
     return unkept({"masked": False, "bodies": [_shown(each, _whole(each.body)) for each in found]})
 
 
-def without_people(body: Body, settings: Settings) -> str | None:
-    """Write a body without what it says of a person; None for what is no JSON."""
-    return masked(body.body, _readable(body, settings))
+def without_people(body: Body, settings: Settings, operator: Operator) -> str | None:
+    """Write a body without what it says of a person, as far as this one may read it; None for what is no JSON."""
+    return masked(body.body, _readable(body, settings, operator))
 
 
 def unkept(document: object) -> web.Response:
@@ -81,9 +83,10 @@ def _shown(body: Body, text: str | None) -> dict[str, object]:
     }
 
 
-def _readable(body: Body, settings: Settings) -> frozenset[str]:
+def _readable(body: Body, settings: Settings, operator: Operator) -> Mapping[str, Reading]:
     """Find what is no personal data in a body; of a sender that the settings do not name, nothing is known."""
     if body.sender == NEWSTORE:
-        return errors.READABLE if body.is_answer else webhook.READABLE
+        return dict.fromkeys(errors.READABLE if body.is_answer else webhook.READABLE, str)
     provider = settings.providers.get(body.sender)
-    return READABLE.get(provider.adapter, frozenset()) if provider else frozenset()
+    kinds = READABLE.get(provider.adapter, {}) if provider else {}
+    return {path: str if may_act(operator) else KINDS[kind] for path, kind in kinds.items()}

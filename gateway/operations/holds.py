@@ -7,7 +7,7 @@ from aiohttp import web
 from asyncpg import Pool
 
 from gateway.domain.deliveries import NEWSTORE, WRITES
-from gateway.ledger.queue import holds
+from gateway.ledger.queue import comparison, holds
 from gateway.ledger.read import stories
 from gateway.telemetry import trace
 from gateway.web.answers import ECHO, Problem, json_answer
@@ -29,8 +29,10 @@ class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def list_holds(request: web.Request) -> web.Response:
-    """List what is held back now."""
-    return json_answer({"holds": [shown(each) for each in await holds.active(request.app[DESK].pool)]})
+    """List what is held back now, and how far the comparison is that the release of a paused start begins."""
+    pool = request.app[DESK].pool
+    active = [shown(each) for each in await holds.active(pool)]
+    return json_answer({"holds": active, "comparison": await comparison.progress(pool)})
 
 
 async def place_hold(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from gateway.web.receipts import CallbackReceipt, Receipt
 
 from .acts import ACTIONS, BULK, ActResult, BulkOrder, BulkResult, Order
 from .holds import HoldOrder
+from .masking import MASK
 from .queries import Decision
 from .shapes import (
     AuditPage,
@@ -33,6 +34,10 @@ from .shapes import (
 )
 
 _TEXT = "text/plain"
+_WHO_READS = (
+    f"Where a viewer reads {MASK}, somebody else wrote a text that an operator may read: the query of a tracking link, "
+    "a name that looks like no id, a word that is quoted. In bodies it may also be personal data, which admins may see."
+)
 _ANSWERS = {
     200: "Done: what it says is committed",
     201: "Done: it holds from now on",
@@ -166,7 +171,7 @@ def document() -> dict[str, Any]:
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Fulfillment gateway", "version": _version()},
+        "info": {"title": "Fulfillment gateway", "version": _version(), "description": _WHO_READS},
         "paths": paths,
         "components": {
             "schemas": schemas,

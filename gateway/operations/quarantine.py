@@ -56,7 +56,7 @@ async def show_quarantine(request: web.Request) -> web.Response:
     said: ProviderSaid | None = kept["command"]
     words = msgspec.to_builtins(said) if said else None
     shown = {name: kept[name] for name in _SHOWN}
-    text = without_people(_body(kept), request.app[DESK].settings)
+    text = without_people(_body(kept), request.app[DESK].settings, request[OPERATOR])
     return unkept({**shown, "bytes": len(kept["body"]), "said": words, "text": text})
 
 

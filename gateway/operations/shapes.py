@@ -149,6 +149,13 @@ class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
     expires_at: datetime | None
 
 
+class Comparison(msgspec.Struct, forbid_unknown_fields=True):
+    """How many requests that a restore left open are compared with NewStore, of how many; the release begins that."""
+
+    compared: int
+    of: int
+
+
 class LocationSummary(msgspec.Struct, forbid_unknown_fields=True):
     """What is open at one location with one provider; `failures` counts the failed ones by cause."""
 
@@ -173,6 +180,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     taken: dict[str, int]
     shut: list[str]
     holds: list[HoldStory]
+    comparison: Comparison | None
 
 
 class Reloaded(msgspec.Struct):
@@ -295,6 +303,7 @@ class HoldList(msgspec.Struct, forbid_unknown_fields=True):
     """All that is held back now."""
 
     holds: list[HoldStory]
+    comparison: Comparison | None
 
 
 class QuarantineEntry(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """The adapters, one module each, and which of them a provider's settings name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import aiohttp
@@ -9,10 +9,10 @@ from gateway.domain.commands import ProviderSaid
 from gateway.settings import Provider
 
 from . import http
-from .contract import Adapter
+from .contract import Adapter, Kind
 
 ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": http.Http}
 CALLBACKS: dict[str, Callable[[bytes, Provider, datetime, str], ProviderSaid]] = {"http": http.read_callback}
 """Each reads a body, with the name that its sender's signature gives it, or an empty one."""
-READABLE: dict[str, frozenset[str]] = {"http": http.READABLE}
-"""What of its messages and answers is shown to everybody who may look: the rest may be personal data."""
+READABLE: dict[str, Mapping[str, Kind]] = {"http": http.READABLE}
+"""What of its messages and answers is shown to everybody who may look, and as what: the rest may be personal data."""

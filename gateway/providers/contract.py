@@ -1,7 +1,10 @@
 """What the gateway asks of a provider's adapter; its calls fail as `gateway/calls.py` says."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+Kind = Literal["id", "link", "word", "plain"]
+"""What a readable text of a provider is. Viewers read ids that look like some, known words, and of links the place."""
 
 
 class Malformed(Exception):

@@ -5,7 +5,7 @@ will not ship. Orders go to the provider's URL; `GET {url}/{reference}` looks on
 promises that nothing more of it ships, 404 that there is no such order, 409 says that it is shipping.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -33,7 +33,7 @@ from gateway.settings import Provider
 from gateway.telemetry import trace
 
 from . import answers, meaning
-from .contract import Malformed, Order, Taken
+from .contract import Kind, Malformed, Order, Taken
 
 WORDS = {
     "accepted": Word.ACCEPTED,
@@ -45,12 +45,18 @@ REASONS = {
     "no_inventory": RejectionReason.NO_INVENTORY,
     "cannot_fulfill": RejectionReason.CANNOT_FULFILL,
 }
-READABLE = frozenset(
-    {
-        "id", "type", "event_id", "occurred_at", "fulfillment_request_id", "items.product_id", "items.quantity",
-        "shipment.carrier", "shipment.tracking_number", "shipment.tracking_url",
-    }
-)  # fmt: skip
+READABLE: Mapping[str, Kind] = {
+    "id": "id",
+    "type": "word",
+    "event_id": "id",
+    "occurred_at": "id",
+    "fulfillment_request_id": "id",
+    "items.product_id": "id",
+    "items.quantity": "id",
+    "shipment.carrier": "plain",
+    "shipment.tracking_number": "plain",
+    "shipment.tracking_url": "link",
+}
 _NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
 _THROTTLED = {429, 503}
 _LONGEST_LINK = 2_000  # characters; a longer one is left out, as nobody needs it to know of the shipment

@@ -33,7 +33,7 @@ _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
 _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
-_OURS: Final = frozenset({"newstore", "gateway", "database", "call", "read", "person", "discard"})
+_OURS: Final = frozenset({"newstore", "gateway", "database", "call", "read", "person", "discard", "otlp"})
 """What else may cause an event, be a destination, or be reached."""
 _DAY: Final = 86_400.0
 _TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")

@@ -47,6 +47,7 @@ Event = Literal[
     "commit.interrupted",  # the database is away
     "dispatch.interrupted",  # likewise
     "sweep.interrupted",  # likewise
+    "restore.compared",  # so many requests that a restore left open have been compared with NewStore
     "numbers.unread",  # likewise, at a scrape
     "collector.refused",  # its name leads where no destination can be: spans are lost
     "library.spoke",  # of a library only the fixed part of what it says
@@ -54,7 +55,7 @@ Event = Literal[
 _INFO = frozenset(
     {
         "gateway.started", "gateway.draining", "gateway.stopped", "settings.reloaded", "breaker.closed",
-        "read_back.found",
+        "read_back.found", "restore.compared",
     }
 )  # fmt: skip
 _ERRORS = frozenset({"process.broke", "postgres.ended", "request.crashed", "call.broke", "command.unstorable"})

@@ -89,6 +89,11 @@ _number(
     "Open requests without a provider, or of one that the settings do not name",
     "location",
 )
+_number(
+    "gateway_restored_requests",
+    "Requests that the last restore left open, by whether they are compared with NewStore",
+    "state",
+)
 _number("gateway_oldest_pending_seconds", "Since the oldest pending request was received", "location")
 _number(
     "gateway_oldest_failed_seconds", "Since the last change of the request that waits longest for a person", "location"

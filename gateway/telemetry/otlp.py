@@ -35,6 +35,7 @@ _EVERY = 2_000  # milliseconds
 _MOST_WAITING = 4_096
 LAST_EXPORT = "last export"
 """The name of a thread that outlives a stop when the collector is slow."""
+_REFUSALS = {401, 403, 404}
 _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 
 
@@ -125,7 +126,7 @@ async def exporter(endpoint: str) -> AsyncIterator[Callable[[Span], None]]:
     """Give what exports a span; a collector that is down loses spans and holds up nobody."""
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a line for each retry; the metric tells as well
     processor = BatchSpanProcessor(
-        _Counted(f"{endpoint.rstrip('/')}/v1/traces"),
+        _Counted(_of_traces(endpoint)),
         max_queue_size=_MOST_WAITING,
         schedule_delay_millis=_EVERY,
     )
@@ -136,6 +137,31 @@ async def exporter(endpoint: str) -> AsyncIterator[Callable[[Span], None]]:
         yield lambda span: processor.on_end(_readable(span, resource))
     finally:
         await _shut(processor)
+
+
+async def ask(endpoint: str) -> str:
+    """Export nothing, and tell what would keep a collector from taking spans; empty where nothing does."""
+    return await asyncio.to_thread(_asked, _of_traces(endpoint))
+
+
+def _asked(url: str) -> str:
+    headers = {"Content-Type": "application/x-protobuf"}  # in which a message without fields has no bytes
+    try:
+        with _session() as session, session.post(url, b"", headers=headers, timeout=_ONE_EXPORT) as answer:
+            status = answer.status_code
+    except Forbidden as error:
+        return f"{url} {error}"
+    except requests.TooManyRedirects:
+        return f"{url} sends elsewhere, where no span follows: correct telemetry.otlp_endpoint"
+    except requests.RequestException as error:
+        return f"{url} can't be reached ({type(error).__name__}): check telemetry.otlp_endpoint, and that it runs"
+    if status in _REFUSALS or status >= 500:
+        return f"{url} answered {status}: check telemetry.otlp_endpoint, which takes OTLP over HTTP"
+    return ""
+
+
+def _of_traces(endpoint: str) -> str:
+    return f"{endpoint.rstrip('/')}/v1/traces"
 
 
 async def _shut(processor: BatchSpanProcessor) -> None:

@@ -13,6 +13,8 @@ import pytest
 from gateway.domain.commands import RejectionReason, Word
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.cli import typed as a_person
+from tests.inbound import serve
+from tests.inbound.test_viewers import plant
 from tests.requests import receive, said
 from tests.test_road import QUICK, order, until
 from tests.world import Road, running
@@ -216,6 +218,23 @@ async def test_bodies_are_printed_masked_and_whole_for_a_reason(road: Road, pool
     code, whole = await typed(road, "show", "r-1", "--unmasked", "--reason", "it came back")
     assert (code, "Ada" in whole) == (0, True)
     assert [each["reason"] for each in (await read(road, "audit"))["audit"]] == ["it came back"]
+
+
+async def test_a_viewer_is_printed_nothing_that_others_wrote_and_an_operator_is(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    async with serve(pool, lambda: asyncpg.connect(database)) as gateway:
+        await plant(gateway)
+        url = f"http://{gateway.internal.host}:{gateway.internal.port}"
+        for words in (
+            ("list",), ("show", "r-1"), ("show", "r-1", "--json"), ("show", "r-1", "--body"), ("quarantine", "list"),
+            ("quarantine", "show", "2"),
+        ):  # fmt: skip
+            for name, is_told in (("vera", False), ("otto", True)):
+                code, output = await a_person.typed(*words, GATEWAY_URL=url, GATEWAY_TOKEN=f"the-token-of-{name}")
+                assert (code, "marked" in output, "•••" in output) == (0, is_told, not is_told or "--body" in words), (
+                    words
+                )
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_check_config_names_every_fault_and_fails(config: Path) -> None:
 async def test_online_says_what_could_not_be_reached(config: Path) -> None:
     loaded = settings.load(config, KEYS)
     found = await app.reach(loaded)
+    assert "otlp" not in found
     assert all("can't be reached" in found[name] for name in ("newstore", "wms"))
 
 
@@ -126,6 +127,48 @@ async def test_online_says_that_a_certificate_is_the_reason(config: Path, tmp_pa
         found = await app.reach(settings.load(config, KEYS))
     told = f"the certificate of {host} is of an issuer unknown here (unable to get local issuer certificate)"
     assert found == dict.fromkeys(("newstore", "wms"), f"{told}: name its CA in the settings as ca")
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"),
+    [
+        (200, ""),
+        (400, ""),
+        (302, "sends elsewhere"),
+        (401, "answered 401"),
+        (404, "answered 404"),
+        (503, "answered 503"),
+    ],
+)
+async def test_online_exports_no_span_to_see_whether_the_collector_would_take_one(
+    config: Path, status: int, wrong: str
+) -> None:
+    bodies: list[bytes] = []
+
+    async def take(http: web.Request) -> web.Response:
+        bodies.append(await http.read())
+        return web.Response(status=status, headers={"Location": "/v1/traces"})
+
+    async with listening(web.post("/v1/traces", take)) as url:
+        found = (await reached_with_traces(config, f"{url}/"))["otlp"]
+        assert found.startswith(wrong and f"{url}/v1/traces {wrong}")
+    assert (bool(found), bodies) == (bool(wrong), [b""])
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9", "can't be reached (ConnectionError): check telemetry.otlp_endpoint, and that it runs"),
+        ("https://0xA9FEA9FE:4318", "leads to 169.254.169.254, where a cloud keeps a machine's own keys: correct the"),
+    ],
+)
+async def test_online_says_why_a_collector_is_not_reached(config: Path, url: str, why: str) -> None:
+    assert (await reached_with_traces(config, url))["otlp"].startswith(f"{url}/v1/traces {why}")
+
+
+async def reached_with_traces(config: Path, url: str) -> dict[str, str]:
+    config.write_text(f'{CONFIG}\n[telemetry]\notlp_endpoint = "{url}"\n')
+    return await app.reach(settings.load(config, KEYS))
 
 
 def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -21,9 +21,10 @@ _ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-_WIDE = {"width": 1440, "height": 1000}
+_CONTEXT: dict[str, Any] = {"viewport": {"width": 1440, "height": 1000}, "reduced_motion": "reduce"}
+"""What moves is painted anew sixty times a second, by no graphics card."""
 
-NewPage = Callable[[str], Awaitable["Page"]]
+NewPage = Callable[..., Awaitable["Page"]]
 
 
 @pytest.fixture(scope="session")
@@ -80,13 +81,13 @@ def profiles() -> dict[str, "BrowserContext"]:
 
 @pytest.fixture
 async def sign_in(browser: "Browser", profiles: dict[str, "BrowserContext"], site: str) -> AsyncIterator[NewPage]:
-    """Opens a browser in which somebody has signed in; what it complains of, or asks others for, is a fault."""
+    """Opens a page to somebody who signs in on the way; what it complains of, or asks others for, is a fault."""
     faults: list[str] = []
     pages = []
 
-    async def open_as(name: str) -> "Page":
+    async def open_as(name: str, path: str = "") -> "Page":
         if name not in profiles:
-            profiles[name] = await browser.new_context(viewport=_WIDE)  # type: ignore[arg-type]
+            profiles[name] = await browser.new_context(**_CONTEXT)
         await profiles[name].clear_cookies()
         page = await profiles[name].new_page()
         pages.append(page)
@@ -95,16 +96,34 @@ async def sign_in(browser: "Browser", profiles: dict[str, "BrowserContext"], sit
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"a script ran: {dialog.message}"))
         page.on("request", lambda asked: faults.append(asked.url) if is_outside(asked.url, site) else None)
-        await page.goto(site)
+        await page.goto(f"{site}/{path}")
         await page.get_by_label("Your operator token").fill(stand.TOKENS[name])
         await page.get_by_role("button", name="Sign in").click()
-        await page.get_by_role("heading", name="Now", exact=True).wait_for()
+        await page.get_by_role("link", name="Sign out").wait_for()
         return page
 
     yield open_as
     for page in pages:
         await page.close()
     assert faults == []
+
+
+@pytest.fixture(scope="module")
+async def profile(browser: "Browser") -> AsyncIterator["BrowserContext"]:
+    """The browser of all tests of a file which sign in at another door."""
+    context = await browser.new_context(**_CONTEXT)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+async def strangers_page(profile: "BrowserContext") -> AsyncIterator["Page"]:
+    """A page to somebody who is signed in nowhere."""
+    await profile.clear_cookies()
+    page = await profile.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    await page.close()
 
 
 def is_outside(url: str, site: str) -> bool:

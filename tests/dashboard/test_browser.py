@@ -20,11 +20,21 @@ if TYPE_CHECKING:
 HOSTILE = '<img src=x onerror="alert(1)">'
 MARKDOWN = "**bold** [click](javascript:alert(2)) :red[x] $y$ `z`"
 TURNED = "\u202eevil\u2066"
+FILLED = """() => !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+    [...document.querySelectorAll("[data-testid=stDataFrame]")].every(it =>
+        it.offsetParent === null || it.querySelector("[role=gridcell]"))"""
 
 
 async def choose(page: "Page", row: int) -> None:
     """Tick the box of a row of the last table: it is drawn, so that only its place is known."""
     await page.get_by_test_id("stDataFrame").last.click(position={"x": 16, "y": 35 + 66 * row + 33})
+
+
+async def whole(page: "Page") -> None:
+    """Wait until a page has all that it will show."""
+    await page.locator("h1").first.wait_for(state="attached")
+    await page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    await page.wait_for_function(FILLED)
 
 
 def dialog(page: "Page") -> "Locator":
@@ -59,9 +69,8 @@ async def test_a_failed_shipment_appears_is_understood_redriven_and_gone(sign_in
 
 
 async def test_a_refused_shipment_is_told_with_the_carrier_that_a_person_writes(sign_in: NewPage, stage: World) -> None:
-    page = await sign_in("otto")
     await stand.refused(stage, "r-carrier")
-    await page.goto(f"{site_of(page)}/request?id=r-carrier")
+    page = await sign_in("otto", "request?id=r-carrier")
     await page.get_by_role("button", name="Redrive").click()
     await dialog(page).get_by_text("Did NewStore refuse the carrier").click()
     await dialog(page).get_by_label("Carrier, as NewStore calls it").fill("DHL Express")
@@ -91,8 +100,7 @@ async def choose_as(page: "Page", row: int, link: str) -> None:
 async def test_failures_are_chosen_by_their_rows_and_closed_together(sign_in: NewPage, stage: World) -> None:
     for request_id in ("r-closed-1", "r-closed-2"):
         await stand.refused(stage, request_id)
-    page = await sign_in("otto")
-    await page.get_by_role("link", name="Failures").click()
+    page = await sign_in("otto", "failures")
     await page.get_by_text("Choose rows by the boxes").wait_for()
     await choose_as(page, 0, "Open r-closed-2")
     await choose(page, 1)
@@ -114,8 +122,7 @@ async def test_a_dialog_counts_and_says_what_follows_before_anything_is_done(sig
     await stage.newstore.place(stand.order("r-silent", "TEE"), "DC01")
     await stand.until(stage, lambda rows: any(row["id"] == "r-silent" and row["submitted_at"] for row in rows))
     warehouse.temperament = was
-    page = await sign_in("otto")
-    await page.goto(f"{site_of(page)}/request?id=r-silent")
+    page = await sign_in("otto", "request?id=r-silent")
     await page.get_by_role("button", name="Reject upstream").click()
     for choice, follows in (
         ("No inventory", "stock of them to zero"),
@@ -136,8 +143,7 @@ async def test_a_dialog_counts_and_says_what_follows_before_anything_is_done(sig
 
 
 async def test_a_dc_is_held_and_released(sign_in: NewPage, stage: World) -> None:
-    page = await sign_in("otto")
-    await page.get_by_role("link", name="DCs and providers").click()
+    page = await sign_in("otto", "places")
     await page.get_by_text("Nothing is held back").wait_for()
     await page.get_by_role("button", name="Hold back …").click()
     await dialog(page).get_by_role("combobox", name="Which?").click()
@@ -164,8 +170,7 @@ async def test_a_filtered_page_is_shared_by_its_address(sign_in: NewPage, stage:
         )
     )
     await stand.until(stage, lambda rows: sum(row["service_level"] == "BOAT" for row in rows) == 53)
-    page = await sign_in("vera")
-    await page.get_by_role("link", name="Shipments").click()
+    page = await sign_in("vera", "shipments")
     await page.get_by_role("radio", name="all").click()
     await page.get_by_role("button", name="More filters").click()
     await page.get_by_label("Service level").fill("BOAT")
@@ -175,8 +180,7 @@ async def test_a_filtered_page_is_shared_by_its_address(sign_in: NewPage, stage:
     await rows_are(page, 50)
     await page.get_by_role("button", name="Next page").click()
     await rows_are(page, 3)
-    other = await sign_in("otto")
-    await other.goto(page.url)
+    other = await sign_in("otto", page.url.removeprefix(f"{site_of(page)}/"))
     await rows_are(other, 3)
     await other.get_by_role("button", name="Page 1").click()
     await rows_are(other, 50)
@@ -188,8 +192,7 @@ async def rows_are(page: "Page", number: int) -> None:
 
 async def test_a_viewer_finds_no_acts_and_the_api_refuses_them_too(sign_in: NewPage, stage: World) -> None:
     await stand.refused(stage, "r-viewed")
-    page = await sign_in("vera")
-    await page.goto(f"{site_of(page)}/request?id=r-viewed")
+    page = await sign_in("vera", "request?id=r-viewed")
     await page.get_by_text("✕ failed").wait_for()
     assert await page.get_by_role("button", name="Redrive").count() == 0
     headers = {"Authorization": f"Bearer {stand.TOKENS['vera']}"}
@@ -201,13 +204,11 @@ async def test_a_viewer_finds_no_acts_and_the_api_refuses_them_too(sign_in: NewP
 
 async def test_personal_data_is_masked_until_an_admin_says_why(sign_in: NewPage, stage: World) -> None:
     await stage.newstore.place({**stand.order("r-personal", "TEE"), "note": f"for Ada {HOSTILE}"}, "DC01")
-    page = await sign_in("otto")
-    await page.goto(f"{site_of(page)}/request?id=r-personal")
+    page = await sign_in("otto", "request?id=r-personal")
     await page.get_by_text("Bodies: what was sent").click()
     await page.get_by_text('"note": "•••"').wait_for()
     assert await page.get_by_role("button", name="Show personal data").count() == 0
-    page = await sign_in("ada")
-    await page.goto(f"{site_of(page)}/request?id=r-personal")
+    page = await sign_in("ada", "request?id=r-personal")
     await page.get_by_text("Bodies: what was sent").click()
     await page.get_by_role("button", name="Show personal data").click()
     await dialog(page).get_by_role("button", name="Show personal data").click()
@@ -229,8 +230,7 @@ async def test_personal_data_is_masked_until_an_admin_says_why(sign_in: NewPage,
 async def test_a_quarantined_message_is_read_masked_then_whole_and_discarded(sign_in: NewPage, stage: World) -> None:
     said = {"type": "accepted", "event_id": "e-ada", "fulfillment_request_id": "r-never", "note": f"for Ada {HOSTILE}"}
     assert await stand.say(stage, **said) == 202
-    page = await sign_in("ada")
-    await page.goto(f"{site_of(page)}/failures?show=Quarantine")
+    page = await sign_in("ada", "failures?show=Quarantine")
     await page.get_by_test_id("stDataFrame").last.wait_for()
     await choose_as(page, 0, "Open r-never")
     await page.get_by_text('"note": "•••"').wait_for()
@@ -270,8 +270,7 @@ async def test_strangers_text_is_shown_as_text(sign_in: NewPage, stage: World) -
     products = (HOSTILE, MARKDOWN, TURNED, "P" * 10_000)
     await stage.newstore.place(stand.order(request_id, *products, order_id=f"{MARKDOWN}{TURNED}"), "DC01")
     await stand.until(stage, lambda rows: any(row["id"] == request_id and row["settled_at"] for row in rows))
-    page = await sign_in("otto")
-    await page.goto(f"{site_of(page)}/request?{urlencode({'id': request_id})}")
+    page = await sign_in("otto", f"request?{urlencode({'id': request_id})}")
     await page.get_by_text("✓ settled").wait_for()
     await page.get_by_text("A product id of 10,000 characters").click()
     await page.get_by_text("P" * 10_000).wait_for()
@@ -280,9 +279,10 @@ async def test_strangers_text_is_shown_as_text(sign_in: NewPage, stage: World) -
     await confirm_note(page, f"{HOSTILE} {MARKDOWN}")
     await page.get_by_role("link", name="Now", exact=True).click()
     await page.get_by_role("heading", name="This shift").wait_for()
-    for path in ("shipments?status=all", "audit"):
-        await page.goto(f"{site_of(page)}/{path}")
-        await page.get_by_test_id("stDataFrame").first.wait_for()
+    await page.get_by_role("link", name="Audit").click()
+    await page.get_by_test_id("stDataFrame").first.wait_for()
+    await page.goto(f"{site_of(page)}/shipments?status=all")
+    await page.get_by_test_id("stDataFrame").first.wait_for()
     assert await page.locator("img[src=x], a[href^=javascript]").count() == 0
 
 

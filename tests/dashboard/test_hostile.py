@@ -16,7 +16,7 @@ from gateway.demo.world import World
 from gateway.ledger.database.migrations import migrate
 from tests.dashboard import stand
 from tests.dashboard.conftest import NewPage
-from tests.dashboard.test_browser import dialog, site_of
+from tests.dashboard.test_browser import dialog, site_of, whole
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, ViewportSize
@@ -46,17 +46,26 @@ ON_PAGES = {
 }  # fmt: skip
 """The fields whose words must have been seen: what is on no page was not tested."""
 
+HIDDEN = {"vera": {"url", "event", "unknown-request"}, "ada": set[str]()}
+"""Those of them whose words the API hides from some."""
+
 IN_WHAT_OPENS = {"open", "failed", "body", "hold-request", "unknown-type", "note"}
 
-ELSEWHERE = """() => ["src", "href", "action", "data", "poster"].flatMap(name =>
-    [...document.querySelectorAll(`[${name}]`)].map(it => it.getAttribute(name))
-        .filter(to => !/^(data|blob):/.test(to) && new URL(to, location.href).origin !== location.origin))"""
+DRAWN = ".katex, [data-testid=stMarkdownContainer] img, [data-testid=stMarkdownContainer] [style*='color: red']"
+SHOWN = f"""() => {{
+    const all = selector => [...document.querySelectorAll(selector)];
+    const elsewhere = to => !/^(data|blob):/.test(to) && new URL(to, location.href).origin !== location.origin;
+    return {{
+        text: document.body.textContent,
+        elsewhere: ["src", "href", "action", "data", "poster"].flatMap(name =>
+            all(`[${{name}}]`).map(it => it.getAttribute(name)).filter(elsewhere)),
+        drawn: all("{DRAWN}").length,
+        icons: all("[data-testid=stIconMaterial]").map(it => it.textContent),
+    }}
+}}"""
+"""What a page says, where it leads, and what was drawn of it."""
 WALL: "ViewportSize" = {"width": 4000, "height": 2000}
 """A table has as text only those cells that there is room for."""
-FILLED = """() => !document.querySelector("[data-testid=stSkeleton]") &&
-    [...document.querySelectorAll("[data-testid=stDataFrame]")].every(it =>
-        it.offsetParent === null || it.querySelector("[role=gridcell]"))"""
-DRAWN = ".katex, [data-testid=stMarkdownContainer] img, [data-testid=stMarkdownContainer] [style*='color: red']"
 
 
 @pytest.fixture(scope="module")
@@ -135,21 +144,28 @@ class Look:
 
     async def at(self, path: str, **query: str) -> None:
         await self.page.goto(f"{site_of(self.page)}/{path}?{urlencode(query)}")
-        await self.page.get_by_role("heading", level=1).first.wait_for()
+        await self.around()
+
+    async def on(self, name: str) -> None:
+        """Go to another page by its link, which is quicker than by its address."""
+        await self.page.get_by_role("link", name=name, exact=True).click()
+        await self.page.locator("h1", has_text=name).wait_for()
+        await self.around()
+
+    async def in_quarantine(self) -> None:
+        await self.on("Failures")
+        await self.page.get_by_role("radio", name="Quarantine").click()
+        await self.page.locator("h2", has_text="By cause").wait_for(state="detached")
         await self.around()
 
     async def around(self) -> None:
         """Wait until the page is whole, and see whether any word of it was taken for more than a word."""
-        page = self.page
-        await page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-        await page.wait_for_function(FILLED)
-        text = await page.evaluate("document.body.textContent")
-        self.seen.append(text)
-        assert await page.evaluate(ELSEWHERE) == []
-        assert await page.locator(DRAWN).count() == 0
-        assert [each for each in ("\u202e", "\u2066", "🎉") if each in text] == []
-        icons = await page.get_by_test_id("stIconMaterial").all_text_contents()
-        assert "home" not in icons
+        await whole(self.page)
+        shown = await self.page.evaluate(SHOWN)
+        self.seen.append(shown["text"])
+        assert (shown["elsewhere"], shown["drawn"]) == ([], 0)
+        assert [each for each in ("\u202e", "\u2066", "🎉") if each in shown["text"]] == []
+        assert "home" not in shown["icons"]
 
     async def along(self) -> None:
         """Move over a chart, which tells what it draws."""
@@ -173,11 +189,11 @@ async def test_no_word_of_others_is_more_than_a_word_on_any_page(sign_in: NewPag
     look = Look(await sign_in(name))
     await look.page.set_viewport_size(WALL)
     await look.around()
+    for page in ("DCs and providers", "Audit"):
+        await look.on(page)
+    await look.in_quarantine()
     await look.at("shipments", status="all")
     await look.at("shipments", status="all", find=hostile("order"), taken=ADA, service=hostile("service"))
-    for path in ("failures", "places", "audit"):
-        await look.at(path)
-    await look.at("failures", show="Quarantine")
     for request_id in (OPEN, REDRIVEN, SIBLING):
         await look.at("request", id=request_id)
         for tab in ("Calls", "Events", "Same order", "Units and parcels"):
@@ -188,21 +204,16 @@ async def test_no_word_of_others_is_more_than_a_word_on_any_page(sign_in: NewPag
         await look.around()
     await look.along()
     await look.at("request", id=hostile("unknown-address"))
-    assert look.missed(ON_PAGES) == set()
+    assert look.missed(ON_PAGES) == HIDDEN[name]
 
 
 @pytest.mark.timeout(240)
 async def test_no_word_of_others_is_more_than_a_word_in_what_opens(sign_in: NewPage, stage: World) -> None:
-    look = Look(await sign_in("ada"))
+    look = Look(await sign_in("ada", f"request?{urlencode({'id': FAILED})}"))
     page = look.page
-    for request_id in (FAILED, OPEN):
-        await look.at("request", id=request_id)
-        for act in (*ACTS, "Release" if request_id == OPEN else "Hold back"):
-            await page.get_by_role("button", name=act, exact=True).click()
-            await dialog(page).wait_for()
-            await look.around()
-            await page.keyboard.press("Escape")
-            await dialog(page).wait_for(state="detached")
+    await opened(look, *ACTS, "Hold back")
+    await look.at("request", id=OPEN)
+    await opened(look, *ACTS, "Release")
     await page.get_by_role("button", name="Note").click()
     await dialog(page).get_by_label("The note").fill(hostile("typed"))
     await dialog(page).get_by_role("button", name="Note 1 request").click()
@@ -210,14 +221,12 @@ async def test_no_word_of_others_is_more_than_a_word_in_what_opens(sign_in: NewP
     await look.around()
     await page.get_by_text("Bodies: what was sent").click()
     await revealed(look)
-    await look.at("failures")
+    await look.on("Failures")
     await chosen(look, tall=True)
-    await page.get_by_role("button", name="Close", exact=True).click()
-    await dialog(page).wait_for()
-    await look.around()
-    await look.at("audit")
+    await opened(look, "Close")
+    await look.on("Audit")
     await chosen(look)
-    await look.at("failures", show="Quarantine")
+    await look.in_quarantine()
     await chosen(look)
     await revealed(look)
     await page.get_by_role("button", name="Replay").click()
@@ -230,17 +239,28 @@ async def test_no_word_of_others_is_more_than_a_word_in_what_opens(sign_in: NewP
     await page.get_by_role("button", name="Discard").click()
     await dialog(page).get_by_label("Reason").fill(hostile("discarded"))
     await dialog(page).get_by_role("button", name="Discard 1 message").click()
-    await page.get_by_test_id("stToast").first.wait_for()
+    await page.get_by_test_id("stToast").filter(has_text="Discard").wait_for()
     await look.around()
-    await look.at("places")
+    await look.on("DCs and providers")
     await page.get_by_role("button", name="Release").last.click()
     await dialog(page).wait_for()
     await look.around()
     await dialog(page).get_by_label("Reason").fill(hostile("released"))
     await dialog(page).get_by_role("button", name="Release").click()
-    await page.get_by_test_id("stToast").first.wait_for()
+    await page.get_by_test_id("stToast").filter(has_text="Release").wait_for()
     await look.around()
     assert look.missed(IN_WHAT_OPENS) == set()
+
+
+async def opened(look: Look, *acts: str) -> None:
+    """Look into the dialog of each of these acts; a toast has a button to close it too."""
+    page = look.page
+    for act in acts:
+        await page.get_by_test_id("stMainBlockContainer").get_by_role("button", name=act, exact=True).click()
+        await dialog(page).wait_for()
+        await look.around()
+        await page.keyboard.press("Escape")
+        await dialog(page).wait_for(state="detached")
 
 
 async def chosen(look: Look, *, tall: bool = False) -> None:

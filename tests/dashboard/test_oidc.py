@@ -12,10 +12,11 @@ import pytest
 from gateway.demo.world import World
 from tests.dashboard import stand
 from tests.dashboard.test_browser import confirm_note
+from tests.dashboard.test_policy import cookies_of, saved, status
 from tests.processes import free_port, running
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Page
 
 SECRETS = """
 [auth]
@@ -56,14 +57,10 @@ async def site(stage: World, provider: str, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-async def page(browser: "Browser", site: str) -> AsyncIterator["Page"]:
-    context = await browser.new_context(viewport={"width": 1440, "height": 1000})
-    page = await context.new_page()
-    page.set_default_timeout(15_000)
-    await page.goto(site)
-    await page.get_by_role("button", name="Sign in").click()
-    yield page
-    await context.close()
+async def page(strangers_page: "Page", site: str) -> "Page":
+    await strangers_page.goto(site)
+    await strangers_page.get_by_role("button", name="Sign in").click()
+    return strangers_page
 
 
 async def test_a_person_signs_in_acts_under_their_name_and_signs_out(page: "Page", site: str, stage: World) -> None:
@@ -109,3 +106,18 @@ async def test_a_person_without_a_token_and_one_with_anothers_unproved_address_s
     await page.get_by_role("button", name=stranger, exact=True).click()
     await page.get_by_text("has no token here").wait_for()
     assert await page.get_by_role("heading", name="Now", exact=True).count() == 0
+
+
+async def test_a_file_is_given_to_whom_the_identity_provider_and_we_know(page: "Page", site: str, stage: World) -> None:
+    await stand.refused(stage, "r-listed")
+    await page.get_by_role("button", name="vera", exact=True).click()
+    await page.get_by_text("vera · viewer").wait_for()
+    await page.goto(f"{site}/shipments?status=all")
+    url = await saved(page)
+    assert [await status(url, await cookies_of(page)), await status(url)] == [200, 403]
+    await page.context.clear_cookies()
+    await page.goto(site)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="nora", exact=True).click()
+    await page.get_by_text("has no token here").wait_for()
+    assert await status(url, await cookies_of(page)) == 403

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +185,68 @@ async def test_a_tracking_url_that_is_no_link_is_a_text(person: None, stage: Wor
     shown = await look("request", id=request_id)
     (parcels,) = [table.value for table in shown.dataframe if "carrier" in table.value]
     assert parcels.to_dict("records") == [{"carrier": "UPS", "tracking code": "1Z", "no link": "javascript:alert(1)"}]
+
+
+async def shipped(stage: World, name: str) -> str:
+    """Place a request whose parcel has a link that asks for something, and of which a callback was refused."""
+    request_id = f"{stand.SILENT}-{name}"
+    about = {"fulfillment_request_id": request_id}
+    warehouse = stage.warehouses["DC01"]
+    was, warehouse.temperament = warehouse.temperament, replace(warehouse.temperament, pause=(60, 60))
+    await stage.newstore.place(stand.order(request_id, "TEE", "CAP"), "DC01")
+    await stand.until(stage, lambda rows: any(row["id"] == request_id and row["submitted_at"] for row in rows))
+    warehouse.temperament = was
+    parcel = {"carrier": "UPS", "tracking_number": "1Z", "tracking_url": "https://ups.example/1Z?to=marked"}
+    items = [{"product_id": "TEE"}]
+    assert await stand.say(stage, type="shipped", event_id=f"{name}-1", items=items, shipment=parcel, **about) == 200
+    marked = [{"product_id": "marked"}]
+    assert await stand.say(stage, type="accepted", event_id=f"{name}-2", items=marked, **about) == 422
+    return request_id
+
+
+async def test_a_viewer_sees_where_a_link_leads_and_an_operator_follows_it(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await shipped(stage, "linked")
+    shown = await look("request", id=request_id)
+    (parcels,) = [table.value for table in shown.dataframe if "carrier" in table.value]
+    assert list(parcels["link"]) == ["https://ups.example/1Z?to=marked"]
+    assert "hides what others wrote" not in said(shown)
+
+    monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["vera"])
+    shown = await look("request", id=request_id)
+    (parcels,) = [table.value for table in shown.dataframe if "carrier" in table.value]
+    shown_link = {"carrier": "UPS", "tracking code": "1Z", "no link": "https://ups.example/1Z?•••"}
+    assert parcels.to_dict("records") == [shown_link]
+    assert "••• hides what others wrote. An operator may see it." in said(shown)
+    assert "marked" not in said(shown) + "".join(each.value.to_csv() for each in shown.dataframe)
+
+
+async def test_answers_are_shared_by_those_alone_who_may_see_the_same(
+    person: None, stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard import cached, tables  # noqa: PLC0415 - they need streamlit
+    from dashboard.api import Api, client  # noqa: PLC0415
+    from dashboard.person import Person  # noqa: PLC0415
+
+    request_id = await shipped(stage, "shared")
+
+    def read(name: str, role: str) -> str:
+        who = Person(name, role, Api(http, stand.TOKENS[name]))
+        monkeypatch.setattr(cached, "here", lambda: who)
+        (parcel,) = cached.request(request_id).parcels
+        return f"{parcel.tracking_url} {tables.as_csv(tables.of_requests(cached.requests(text=request_id).requests))}"
+
+    def read_all() -> list[str]:
+        return [read(*who) for who in (("otto", "operator"), ("vera", "viewer"), ("ada", "admin"))]
+
+    with client(stage.internal_url) as http:
+        ottos, veras, adas = await asyncio.to_thread(read_all)
+    assert ["marked" in told for told in (ottos, veras, adas)] == [True, False, True]
+    assert ("https://ups.example/1Z?••• " in veras, "which was refused: ••• is not in the request" in veras) == (
+        True,
+        True,
+    )
 
 
 def test_the_acts_and_their_paths_are_those_of_the_api() -> None:

@@ -1,7 +1,5 @@
 """What a browser may do with the dashboard's answers, and to whom its files are given."""
 
-import re
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -10,12 +8,9 @@ import pytest
 from gateway.demo.world import World
 from tests.dashboard import stand
 from tests.dashboard.conftest import NewPage
-from tests.dashboard.test_oidc import SECRETS, provider
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
-
-__all__ = ["provider"]
 
 ANSWERS = {
     "/": 303, "/sign-in": 200, "/sign-out": 303, "/_stcore/health": 200, "/_stcore/host-config": 200,
@@ -54,43 +49,11 @@ async def test_a_browser_fetches_nothing_from_elsewhere_for_a_page(browser: "Bro
 
 async def test_a_file_is_given_to_nobody_without_a_session(sign_in: NewPage, stage: World, site: str) -> None:
     await stand.refused(stage, "r-saved")
-    page = await sign_in("vera")
-    await page.goto(f"{site}/shipments?status=all")
+    page = await sign_in("vera", "shipments?status=all")
     url, cookies = await saved(page), await cookies_of(page)
     assert [await status(url, cookies), await status(url)] == [200, 403]
     await page.goto(f"{site}/sign-out")
     assert await status(url, cookies) == 403
-
-
-@pytest.fixture
-async def page(browser: "Browser") -> AsyncIterator["Page"]:
-    context = await browser.new_context(viewport={"width": 1440, "height": 1000})
-    page = await context.new_page()
-    page.set_default_timeout(15_000)
-    yield page
-    await context.close()
-
-
-async def test_a_file_is_given_to_whom_the_identity_provider_and_we_know(
-    page: "Page", stage: World, provider: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    await stand.refused(stage, "r-listed")
-    secrets = SECRETS.format(provider=provider, **stand.TOKENS)
-    folder = tmp_path_factory.mktemp("oidc")
-    async with stand.dashboard(stage.internal_url, folder / "log", secrets) as site:
-        await log_in(page, f"{site}/shipments?status=all", "vera")
-        url = await saved(page)
-        assert [await status(url, await cookies_of(page)), await status(url)] == [200, 403]
-        await page.context.clear_cookies()
-        await log_in(page, site, "nora")
-        await page.get_by_text("has no token here").wait_for()
-        assert await status(url, await cookies_of(page)) == 403
-
-
-async def log_in(page: "Page", url: str, name: str) -> None:
-    await page.goto(url)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.get_by_role("button", name=re.compile(f"^{name}$")).click()
 
 
 async def saved(page: "Page") -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import asyncpg
@@ -9,13 +10,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.calls import Disputed, Inconclusive, NotSent, Refused
+from gateway.calls import Disputed, Inconclusive, NotSent, NotYet, Refused
 from gateway.dispatch.calls import OutboundClients, make
 from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Declined, Rechecked
 from gateway.domain.units import Confirmed
+from gateway.ledger.queue import holds, restored
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read.stories import delivery_contexts
 from gateway.ledger.write.entries import Attempt, Reschedule
@@ -357,3 +359,44 @@ async def test_a_look_up_that_a_person_asked_for_and_that_tells_nothing_is_over_
     (event,) = (await writer.settle(call, TRY, ended)).events
     assert isinstance(event.fact, Rechecked)
     assert event.fact.outcome.startswith("no answer: the look-up answered 200")
+
+
+async def restore(pool: Pool) -> None:
+    """Restore, and release the hold; nobody has asked NewStore yet."""
+    await restored.pause(pool)
+    for hold in await holds.active(pool):
+        await holds.release(pool, hold.id, "kim", "compared")
+
+
+async def test_an_order_in_doubt_is_neither_looked_up_nor_sent_before_newstore_was_asked(
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive(), b"{}")
+    await restore(pool)
+    call = await claimed(pool)
+    with pytest.raises(NotYet):
+        await made(clients, pool, call)
+    assert not outside.calls
+
+    await pool.execute("UPDATE requests SET compared = (SELECT max(id) FROM holds)")
+    assert isinstance(await made(clients, pool, call), CallTaken)
+    assert outside.calls == {"GET": 1, "POST": 1}
+
+
+async def test_a_shipment_that_only_a_person_could_decide_on_waits_until_newstore_was_asked(
+    clients: OutboundClients, outside: World, writer: Writer, pool: Pool
+) -> None:
+    await writer.apply(receive("r-1", "TEE", "TEE"), b"{}")
+    await writer.settle(call := await claimed(pool), TRY, taken(call))
+    await restore(pool)
+    other = replace(PARCEL, tracking_code="1Z2")
+    await writer.apply(said(Word.SHIPPED, items={"TEE": 1}, parcel=other))
+    await writer.settle(call := await claimed(pool, "newstore"), TRY, taken(call))
+    outside.shown = ["TEE"]
+    call = await claimed(pool, "newstore")
+    with pytest.raises(NotYet):
+        await made(clients, pool, call)
+
+    await pool.execute("UPDATE requests SET compared = (SELECT max(id) FROM holds)")
+    with pytest.raises(Undecidable):
+        await made(clients, pool, call)

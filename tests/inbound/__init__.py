@@ -89,8 +89,8 @@ class Served:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.public.post(f"/providers/{provider}/callbacks", data=data, headers=headers)
 
-    async def ask(self, path: str) -> ClientResponse:
-        return await self.internal.get(path, headers=VIEWER)
+    async def ask(self, path: str, who: str = "vera") -> ClientResponse:
+        return await self.internal.get(path, headers={"Authorization": f"Bearer the-token-of-{who}"})
 
     async def do(self, path: str, body: object, token: str = "the-token-of-otto") -> ClientResponse:
         return await self.internal.post(path, json=body, headers={"Authorization": f"Bearer {token}"})

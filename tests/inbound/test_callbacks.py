@@ -85,7 +85,7 @@ async def test_a_shipment_is_not_refused_for_its_link_which_stays_a_text(gateway
     said = event("shipped", "e1", items=TEE, shipment={**SHIPMENT, "tracking_url": "javascript:alert(1)"})
     assert await told(gateway, said) == (200, "applied", "")
     assert json.dumps(said).encode() in await gateway.stored_bodies()
-    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    story = await (await gateway.ask("/v1/requests/r-1", who="otto")).json()
     assert [each["tracking_url"] for each in story["parcels"]] == ["javascript:alert(1)"]
 
 
@@ -228,7 +228,7 @@ async def test_a_message_that_was_turned_away_is_applied_when_it_comes_corrected
     await gateway.receive(order())
     wrong = event("shipped", "e1", items=[{"product_id": "TEE-1", "quantity": 1}], shipment=SHIPMENT)
     assert await told(gateway, wrong) == (422, "callback_refused", "unknown_product")
-    story = await (await gateway.ask("/v1/requests/r-1")).json()
+    story = await (await gateway.ask("/v1/requests/r-1", who="otto")).json()
     assert (story["failure"], story["waiting_for"]["who"]) == ("callback_refused", "operations")
     assert "acme said shipped, which was refused: 'TEE-1' is not in the request" in story["waiting_for"]["next"]
     listed = await (await gateway.ask("/v1/requests?status=failed")).json()

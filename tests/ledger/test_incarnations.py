@@ -8,10 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.ledger.database.seen import UnusableStateDir
+from gateway.ledger.database.seen import Position, UnusableStateDir
 from gateway.ledger.queue import holds
+from gateway.ledger.queue.claims import claim
+from gateway.ledger.queue.processes import Membership
 from gateway.ledger.queue.restored import RestoreDetector
 from gateway.ledger.write.writer import Writer
+from gateway.settings.shapes import Brake
 from tests.requests import receive
 
 from .test_writer import rows
@@ -101,6 +104,39 @@ async def test_a_commit_that_was_told_and_is_missing_is_noticed_at_the_next_conn
 
     (reason,) = await reasons(pool)
     assert " 1 commits were seen and the database has 0" in reason
+
+
+async def test_a_claim_counts_itself_and_a_look_that_finds_none_does_not(pool: Pool, writer: Writer) -> None:
+    position = (await begun(pool)).seen.claims
+    counted = "SELECT number FROM positions WHERE name = $1"
+    await claim_as(pool, position)
+    assert (position.number, await pool.fetchval(counted, position.name)) == (0, 0)
+    await writer.apply(receive())
+    await claim_as(pool, position)
+    assert (position.number, await pool.fetchval(counted, position.name)) == (1, 1)
+
+
+async def claim_as(pool: Pool, position: Position) -> None:
+    await pool.execute("INSERT INTO processes (owner, key) VALUES ('me', 1) ON CONFLICT DO NOTHING")
+    async with pool.acquire() as connection:
+        await claim(connection, {"acme": 1}, owner="me", seconds=15.0, brake=Brake(), position=position)
+
+
+async def test_a_timeline_that_rose_long_after_the_last_gateway_left_pauses(database: str, pool: Pool) -> None:
+    await begun(pool)
+    membership = Membership(lambda: asyncpg.connect(database))
+    await membership.join()
+    await membership.leave()
+    await pool.execute("UPDATE incarnations SET timeline = 0, alive_at = alive_at - interval '1 hour'")
+    await begun(pool)
+    (reason,) = await reasons(pool)
+    assert reason.startswith("the timeline rose from 0 to 1, and no gateway was there in the 60 minutes before: ")
+
+
+async def test_what_others_left_goes_once_a_newer_file_knows_more(pool: Pool, tmp_path: Path) -> None:
+    left(tmp_path / "state", 0)
+    detector = await begun(pool, tmp_path / "state")
+    assert [each.stem for each in (tmp_path / "state").iterdir()] == [detector.seen.process]
 
 
 @pytest.mark.parametrize("text", ["half a fi", "{}", '{"incarnation": "x", "alive_at": null, "positions": {}}', "[]"])

@@ -302,7 +302,7 @@ async def test_a_million_settled_requests_and_half_a_million_waiting_calls_cost_
     await connection.execute("VACUUM ANALYZE", timeout=100)
     async with connection.transaction():
         await connection.execute(numbers.ALONG_INDEXES)
-        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE, ["acme"])  # noqa: SLF001 - the SQL itself
+        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE, ["acme"], holds.RESTORE)  # noqa: SLF001 - the SQL itself
     plan = "\n".join(row[0] for row in rows)
     took = []
     for _ in range(5):

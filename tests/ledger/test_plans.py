@@ -58,7 +58,7 @@ async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.P
         await pool.execute("ANALYZE deliveries")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(numbers.ALONG_INDEXES)
-        for question, arguments in ((numbers._NUMBERS, (holds.BRAKE, ())), (overview._WAITING, ())):
+        for question, arguments in ((numbers._NUMBERS, (holds.BRAKE, (), holds.RESTORE)), (overview._WAITING, ())):
             plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {question}", *arguments)
             assert most_read(json.loads(plan)[0]["Plan"]) <= MOST, question
         told = await numbers.read(connection, ())
@@ -80,7 +80,10 @@ async def test_what_is_open_is_counted_without_reading_it(database: str, pool: a
         await filling.execute("VACUUM requests")
     async with filling.transaction():
         await filling.execute(numbers.ALONG_INDEXES)
-        scrape, arguments = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {numbers._NUMBERS}", (holds.BRAKE, SERVED)
+        scrape, arguments = (
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {numbers._NUMBERS}",
+            (holds.BRAKE, SERVED, holds.RESTORE),
+        )
         plan = json.loads(await filling.fetchval(scrape, *arguments))[0]["Plan"]
         told = await numbers.read(filling, SERVED)
     await filling.close()

@@ -129,7 +129,7 @@ def test_a_request_that_says_anything_else_is_another(old: str, new: str) -> Non
 
 @pytest.mark.parametrize("key", ["id", "product_id", "city", "order_id"])
 def test_a_request_whose_reader_could_take_either_of_two_values_is_turned_away(key: str) -> None:
-    with pytest.raises(Malformed, match=f"{key} stands twice"):
+    with pytest.raises(Malformed, match=f"{key!r} stands twice"):
         fingerprint(json.dumps(SENT).replace(f'"{key}"', f'"{key}": "other", "{key}"', 1).encode())
 
 

@@ -89,6 +89,9 @@ def place(cursor: str | None) -> tuple[datetime | None, str]:
     return datetime.fromtimestamp(int(micros) / 1_000_000, UTC), request_id
 
 
+_ABOUT_PARCELS = frozenset({"units_shipped", "redriven", "shown_beyond_log"})
+
+
 async def requests(
     pool: Pool,
     filters: Mapping[str, str],
@@ -154,7 +157,7 @@ async def story(pool: Pool, request_id: str, providers: Collection[str] | None =
 def _parcels(request: Request, events: list[Record]) -> list[dict[str, Any]]:
     """Show each parcel as NewStore was last told of it."""
     last = {unit.by for unit in request.units}
-    told = parcels([decode_event(event) for event in events if event["kind"] in {"units_shipped", "redriven"}])
+    told = parcels([decode_event(event) for event in events if event["kind"] in _ABOUT_PARCELS])
     return [{"reported_by": seq, **asdict(parcel)} for seq, parcel in told.items() if seq in last]
 
 

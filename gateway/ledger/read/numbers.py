@@ -77,6 +77,13 @@ WITH open AS MATERIALIZED (
 ), hold AS MATERIALIZED (
     SELECT scope, CASE scope WHEN 'request' THEN '' ELSE name END AS name, who, at, expires_at FROM holds
     WHERE released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+), comparison AS (
+    SELECT
+        (SELECT count(*) FROM requests WHERE restored AND compared = newest.id) AS asked,
+        (SELECT count(*) FROM requests WHERE restored AND pending AND compared < newest.id) AS unasked,
+        (SELECT count(DISTINCT d.request_id) FROM deliveries d JOIN requests r ON r.id = d.request_id
+            WHERE d.is_read AND d.seq > 0 AND r.restored AND r.compared = newest.id) AS under_way
+    FROM (SELECT id FROM holds WHERE scope = 'everything' AND who = $3 ORDER BY id DESC LIMIT 1) newest
 ), quarantined AS MATERIALIZED (
     SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source
 )
@@ -130,6 +137,10 @@ SELECT name, labels, value::float8 FROM (
     SELECT 'gateway_oldest_quarantined_seconds', ARRAY[source],
         greatest(0, extract(epoch FROM clock_timestamp() - since))
     FROM quarantined
+    UNION ALL
+    SELECT 'gateway_restored_requests', ARRAY[each.state], each.requests
+    FROM comparison CROSS JOIN LATERAL (VALUES ('compared', asked - under_way), ('uncompared', unasked + under_way)
+    ) AS each(state, requests)
     UNION ALL
     SELECT 'gateway_default_partition_rows', ARRAY['events'], (
         SELECT count(*) FROM (SELECT FROM events_default LIMIT 1000) found)
@@ -253,3 +264,4 @@ def _always(settings: Settings) -> Iterator[Series]:
     for scope in holds.SCOPES:
         yield from (("gateway_holds_active", (scope, "")), ("gateway_oldest_hold_seconds", (scope, "")))
     yield from (("gateway_unverified", (operation,)) for operation in READ_BACK)
+    yield from (("gateway_restored_requests", (state,)) for state in ("compared", "uncompared"))

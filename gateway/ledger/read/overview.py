@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg import Pool, Record
 
-from gateway.ledger.queue import destinations, holds
+from gateway.ledger.queue import comparison, destinations, holds
 from gateway.ledger.queue.destinations import Destination
 from gateway.ledger.queue.holds import Hold
 
@@ -111,10 +111,12 @@ async def summary(pool: Pool, since: datetime) -> tuple[dict[str, Any], list[Hol
         taken = await connection.fetch(_TAKEN)
         (beside,) = await connection.fetch(_BESIDE)
         held = await holds.active(connection)
+        compared = await comparison.progress(connection)
     counts = {
         "locations": _by_place(rows),
         "newly_failed": sum(row["newly_failed"] for row in rows),
         "taken": {row["taken_by"]: row["requests"] for row in taken},
+        "comparison": compared,
         **beside,
     }
     return counts, held

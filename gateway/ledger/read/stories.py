@@ -8,11 +8,12 @@ from asyncpg import Pool, Record
 
 from gateway.domain.commands import ProviderSaid
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel
-from gateway.domain.events import Event, Redriven, UnitsShipped
+from gateway.domain.events import Event, Redriven, ShownBeyondLog, UnitsShipped
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.ledger.codec import decode_delivery, decode_event, decode_fact, decode_request
 from gateway.ledger.database.connections import Connection
+from gateway.ledger.queue import holds
 from gateway.ledger.queue.claims import Claim
 
 _REQUEST = "SELECT * FROM requests WHERE id = $1"
@@ -30,7 +31,8 @@ WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND 
 ORDER BY version
 """
 _BRIEFS = """
-SELECT r.*, p.body, d.operation, d.seq, d.destination, d.owner, d.doubt
+SELECT r.*, p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
+    r.restored AND r.compared < (SELECT max(id) FROM holds WHERE scope = 'everything' AND who = $3) AS uncompared
 FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
 JOIN deliveries d ON d.request_id = r.id
@@ -42,14 +44,14 @@ _BRIEF_REPORTS = """
 SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
-WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven')
+WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven', 'shown_beyond_log')
 ORDER BY e.request_id, e.version
 """
 _PARCELS = """
 SELECT e.request_id, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
-WHERE e.kind IN ('units_shipped', 'redriven')
+WHERE e.kind IN ('units_shipped', 'redriven', 'shown_beyond_log')
 ORDER BY e.request_id, e.version
 """
 _REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
@@ -80,7 +82,7 @@ async def parcels(connection: Connection, months: Mapping[str, date]) -> dict[st
     found: dict[str, dict[int, Parcel]] = {}
     for row in await connection.fetch(_PARCELS, list(months), list(months.values())):
         fact = decode_fact(row["kind"], row["fact"])
-        if isinstance(fact, UnitsShipped | Redriven) and fact.parcel:
+        if isinstance(fact, UnitsShipped | Redriven | ShownBeyondLog) and fact.parcel:
             found.setdefault(row["request_id"], {}).update(dict.fromkeys(fact.units, fact.parcel))
     return found
 
@@ -110,6 +112,12 @@ class DeliveryContext:
     request: Request
     body: bytes
     reports: Sequence[Event]
+    is_unasked: bool = False  # NewStore is yet to be asked what it shows of it beyond a restored log
+
+    @property
+    def is_comparing(self) -> bool:
+        """What NewStore shows of it beyond a restored log is not known yet."""
+        return self.request.is_cut_off and (self.is_unasked or self.request.is_asking)
 
 
 async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> dict[str, DeliveryContext]:
@@ -117,7 +125,7 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
     sends_body = {claim.request_id: False for claim in claims}
     sends_body |= {claim.request_id: True for claim in claims if claim.operation is Operation.CREATE}
     rows: dict[str, list[Record]] = {}  # one for each delivery that a request owes
-    for row in await connection.fetch(_BRIEFS, list(sends_body), list(sends_body.values())):
+    for row in await connection.fetch(_BRIEFS, list(sends_body), list(sends_body.values()), holds.RESTORE):
         rows.setdefault(row["id"], []).append(row)
     reporting = [claim for claim in claims if claim.operation in _REPORTING]
     reports: dict[str, list[Event]] = {}
@@ -130,6 +138,7 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
             decode_request(owing[0], [decode_delivery(row) for row in owing]),
             owing[0]["body"] or b"",
             reports.get(request_id, ()),
+            bool(owing[0]["uncompared"]),
         )
         for request_id, owing in rows.items()
     }

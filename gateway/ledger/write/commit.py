@@ -26,12 +26,13 @@ WITH incoming AS (
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
         quarantined int, dead text,
-        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], trace text)
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[],
+        trace text)
 ), inserted AS (
     INSERT INTO requests (id, month, location, order_id, service_level, reference, fingerprint, products, received_at,
         version, provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at,
         pending, failure, rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by,
-        withdrawal, withdrawn, refused, former, trace, restored)
+        withdrawal, withdrawn, refused, former, untold, trace, restored)
     SELECT incoming.*, EXISTS (
         SELECT FROM holds WHERE scope = 'everything' AND who = 'serve --paused' AND released_at IS NULL)
     FROM incoming ORDER BY id
@@ -43,7 +44,7 @@ WITH incoming AS (
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
         quarantined int, dead text,
-        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[])
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[])
 ), fences AS (
     SELECT * FROM json_to_recordset($3::json) AS f(request_id text, operation text, seq int, owner text, attempt int,
         guards bool, again bool, delay float8, doubt bool, counts bool, blocked bool)
@@ -81,7 +82,7 @@ WITH incoming AS (
         rejected = w.rejected, shipped = w.shipped, cancelled = w.cancelled, surplus = w.surplus,
         conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead,
         closed = w.closed, taken_by = w.taken_by, withdrawal = w.withdrawal, withdrawn = w.withdrawn,
-        refused = w.refused, former = w.former
+        refused = w.refused, former = w.former, untold = w.untold
     FROM wanted w JOIN locked l USING (id)
     WHERE r.id = w.id
     RETURNING r.id, r.restored

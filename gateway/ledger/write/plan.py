@@ -14,6 +14,7 @@ from gateway.domain.events import (
     QuarantineLeft,
     Redriven,
     Reported,
+    ShownBeyondLog,
     Submitted,
     UnitsCancelled,
     UnitsRejected,
@@ -149,7 +150,7 @@ class Plan:
             if said := _FINAL.get(type(event.fact)):
                 units = len(getattr(event.fact, "units", ()))
                 batch.finals.append({"request_id": after.id, "location": after.location, "said": said, "units": units})
-            if isinstance(event.fact, UnitsShipped | Redriven) and event.fact.parcel:
+            if isinstance(event.fact, UnitsShipped | Redriven | ShownBeyondLog) and event.fact.parcel:
                 code = event.fact.parcel.tracking_code
                 batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
             elif isinstance(event.fact, Submitted) and event.fact.provider_order:

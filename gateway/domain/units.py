@@ -25,7 +25,7 @@ class Confirmed(StrEnum):
     UNVERIFIABLE = "unverifiable"  # sent, and this tenant offers no read-back of the operation
 
 
-# The two state machines: state -> states allowed next. README draws them; a test compares.
+# The two state machines: state -> states allowed next. `gateway/README.md` draws them; a test compares.
 SAID_NEXT: dict[Said, frozenset[Said]] = {
     Said.OPEN: frozenset({Said.SHIPPED, Said.REJECTED, Said.CANCELLED}),
     Said.SHIPPED: frozenset(),

@@ -30,7 +30,7 @@ T = TypeVar("T", bound=MetricWrapperBase)
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One metric as the README lists it."""
+    """One metric as `grafana/README.md` lists it."""
 
     name: str
     kind: str

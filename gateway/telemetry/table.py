@@ -1,4 +1,4 @@
-"""The README's table of metrics: `python -m gateway.telemetry.table` prints it."""
+"""The table of metrics in `grafana/README.md`: `python -m gateway.telemetry.table` prints it."""
 
 from .metrics import DECLARED
 

@@ -150,7 +150,7 @@ async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> No
         await road.newstore.until(lambda: road.newstore.fate.met["refuse"], 30)
         refused_at = monotonic()
     alert, at = await alerting.until("tickets", "ShipmentsFailed", "firing", 60)
-    print(f"told {at - refused_at:.1f} s after the refusal")  # noqa: T201 - a figure for the README
+    print(f"told {at - refused_at:.1f} s after the refusal")  # noqa: T201 - a figure for grafana/README.md
     assert alert["labels"]["reason"] == "refused"
     assert alert["annotations"]["runbook_url"].startswith("http://localhost:3000/d/gateway-runbooks?viewPanel=")
     assert "error" not in str(alert["annotations"])
@@ -162,7 +162,7 @@ async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> No
     await watched.do(f"/v1/holds/{placed['id']}/release", {"reason": "counted"})
     redriven_at = monotonic()
     _, at = await alerting.until("tickets", "ShipmentsFailed", "resolved", 60)
-    print(f"taken back {at - redriven_at:.1f} s after the redrive")  # noqa: T201 - a figure for the README
+    print(f"taken back {at - redriven_at:.1f} s after the redrive")  # noqa: T201 - a figure for grafana/README.md
     await road.newstore.resend()
     await settled(road)
 

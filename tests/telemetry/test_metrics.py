@@ -9,7 +9,7 @@ from gateway.telemetry.metrics import DECLARED
 from gateway.telemetry.table import table
 from tests.inbound import KEY, Served, event, order
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "grafana" / "README.md").read_text()
 
 
 PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
@@ -19,8 +19,8 @@ async def scraped(gateway: Served, **headers: str) -> str:
     return await (await gateway.internal.get("/metrics", headers=headers)).text()
 
 
-def test_the_readme_lists_every_metric() -> None:
-    assert f"\n\n{table()}\n\n" in README
+def test_the_page_on_watching_lists_every_metric() -> None:
+    assert f"\n\n{table()}\n\n" in PAGE
 
 
 async def test_what_is_shown_is_what_is_declared(gateway: Served) -> None:

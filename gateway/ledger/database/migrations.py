@@ -45,8 +45,8 @@ class Migration:
 
 def sql_folder() -> Path:
     """In an installed package the files lie inside it, in a checkout beside it."""
-    installed = Path(__file__).parent / "sql"
-    return installed if installed.is_dir() else Path(__file__).parents[1] / "sql"
+    package = Path(__file__).parents[2]
+    return package / "sql" if (package / "sql").is_dir() else package.parent / "sql"
 
 
 def read(folder: Path) -> list[Migration]:

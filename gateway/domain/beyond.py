@@ -4,16 +4,27 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from .commands import Compare, Key, ReadBack
+from .commands import Compare, Key, ReadBack, RejectionReason
 from .deliveries import READ_BACK, REPORT, Operation, Parcel
-from .events import Fact, RecheckAsked, ShownBeyondLog, SurplusShown
+from .events import (
+    Fact,
+    RecheckAsked,
+    Reported,
+    ShownBeyondLog,
+    SurplusShown,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+    UnitsWithdrawn,
+)
 from .exits import reads_of_failures
 from .requests import Request
-from .units import Confirmed
+from .units import Confirmed, Said
 
 _WHO = "gateway"
 _WHY = "released after a restore: what does NewStore show that this log lacks?"
 _WORDS = {Operation.SHIP: "shipped", Operation.REJECT: "rejected", Operation.CANCEL: "cancelled"}
+_REASON = RejectionReason.CANNOT_FULFILL  # which one it was, only the lost part of the log said
 _ON_ITS_WAY = frozenset({Confirmed.NOT_SENT, Confirmed.SENT})
 
 
@@ -28,9 +39,37 @@ def ask(request: Request, command: Compare) -> list[Fact]:
     return [RecheckAsked(each, _WHO, _WHY) for each in sorted(concerned - under_way)]
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What is shown beyond the log is what became of these units of one product; of a shipment in this parcel."""
+
+    operation: Operation
+    units: tuple[int, ...]
+    parcel: Parcel | None
+    refusals: int
+    detail: str
+
+    def facts(self, request: Request, version: int) -> list[Fact]:
+        """Say it as the provider and the report would have, after `version`: NewStore is the only other witness."""
+        facts: list[Fact] = [
+            ShownBeyondLog(self.operation, self.units, self.refusals, self.detail),
+            *self._said(request),
+        ]
+        return [*facts, Reported(self.operation, version + len(facts), found=True, verifiable=True)]
+
+    def _said(self, request: Request) -> list[Fact]:
+        if self.parcel is not None:
+            return [UnitsShipped(self.units, self.parcel)]
+        if self.operation is Operation.CANCEL:
+            return [UnitsCancelled(self.units)]
+        still_open = tuple(index for index in self.units if request.units[index].said is Said.OPEN)
+        rejected = [UnitsRejected(still_open, _REASON)] if still_open else []
+        return [*rejected, UnitsWithdrawn(self.units, _REASON, "NewStore shows the rejection")]
+
+
 def shown_beyond(
     request: Request, shown: ReadBack, ours: Counter[Key], refused: Counter[Key]
-) -> Iterator[ShownBeyondLog | SurplusShown]:
+) -> Iterator[Explained | SurplusShown]:
     """Say what is shown beyond what we reported (`ours`) and what was refused of it, product by product."""
     beyond = Counter(shown.taken) - ours
     unshown = ours - Counter(shown.taken)
@@ -63,7 +102,7 @@ def _may_be_ours(found: _Found, unshown: Counter[Key], shown: ReadBack) -> bool:
     return bool(ours) and (was_refused or any(code in codes for _, _, code in ours))
 
 
-def _placed(request: Request, shown: ReadBack, found: _Found) -> Iterator[ShownBeyondLog | SurplusShown]:
+def _placed(request: Request, shown: ReadBack, found: _Found) -> Iterator[Explained | SurplusShown]:
     units, count = _open(request, shown.operation, found.product), sum(found.taken.values())
     if count > len(units):
         yield from _left_over(request, shown.operation, found, found.taken)
@@ -76,7 +115,7 @@ def _placed(request: Request, shown: ReadBack, found: _Found) -> Iterator[ShownB
             shown.spelled.get(key, Parcel(key[1] or "", key[2] or "")) if shown.operation is Operation.SHIP else None
         )
         told = _sentence(number, found.product, shown.operation, parcel)
-        yield ShownBeyondLog(
+        yield Explained(
             shown.operation, ours, parcel, found.refused.get(key, 0),
             f"NewStore showed {told}, which this log did not know: taken over after the restore",
         )  # fmt: skip

@@ -158,6 +158,10 @@ Key = tuple[str, str | None, str | None]
 """What NewStore counts units by: product, and for shipments carrier and tracking code in their normal form."""
 
 
+SHOWN = "read:"
+"""How the causes begin of what NewStore shows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
     """What NewStore shows for one kind of report: units taken and units refused (with the reason), by key.
@@ -185,7 +189,7 @@ class ReadBack:
 
     @property
     def cause(self) -> str:
-        return f"read:{self.operation}:{self.at.isoformat()}"
+        return f"{SHOWN}{self.operation}:{self.at.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,6 @@ HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDR
 REPORT = {Said.SHIPPED: Operation.SHIP, Said.REJECTED: Operation.REJECT, Said.CANCELLED: Operation.CANCEL}
 """Which report tells NewStore what was said of a unit."""
 
-SAID = {report: said for said, report in REPORT.items()}
-"""What was said of a unit that NewStore was told of so."""
-
 
 REVERSALS = frozenset({Operation.REJECT, Operation.CANCEL})
 """The reports that a brake may hold back."""

@@ -191,12 +191,12 @@ class SurplusShown:
 class ShownBeyondLog:
     """NewStore shows what the log of a restored request lacks: it is what became of these units of one product.
 
-    `parcel` is that of a shipment, in NewStore's spelling; `refusals` is how often NewStore had refused them before.
+    The facts that follow say it as the provider and the report would have. `refusals` is how often NewStore had refused
+    them before.
     """
 
     operation: Operation
     units: tuple[int, ...]
-    parcel: Parcel | None
     refusals: int
     detail: str
 

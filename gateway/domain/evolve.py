@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from .commands import Word
-from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, READS, REPORT, SAID, Delivery, Operation
+from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACK, READS, REPORT, Delivery, Operation
 from .events import (
     Acknowledged,
     CallbackQuarantined,
@@ -257,23 +257,13 @@ def _unverifiable(request: Request, fact: UnitsUnverifiable, _: Event) -> Reques
 
 
 def _shown_beyond(request: Request, fact: ShownBeyondLog, event: Event) -> Request:
-    """NewStore is the only other witness of what a restore has lost, so its word stands for the provider's."""
-    is_shipment = fact.operation is Operation.SHIP
-
-    def over(unit: Unit) -> Unit:
-        told = say(unit, SAID[fact.operation], 0) if unit.said is Said.OPEN else unit
-        accepted = unit.accepted or (event.version if is_shipment else 0)
-        return confirm(replace(told, accepted=accepted, by=event.version), Confirmed.SENT)
-
-    after = request.with_each(fact.units, over).without_dead(Operation.CREATE)
+    """Await that the provider tells it again; who ships has accepted, and NewStore need not be told so any more."""
+    after = request.without_dead(Operation.CREATE)
     after = after.with_each(fact.units[:1], lambda unit: replace(unit, refusals=unit.refusals + fact.refusals))
+    if fact.operation is Operation.SHIP:
+        after = after.with_each(fact.units, lambda unit: replace(unit, accepted=unit.accepted or event.version))
     untold = tuple(index for index in fact.units if request.units[index].said is Said.OPEN)
-    return replace(
-        after,
-        shipped_at=request.shipped_at or (event.at if is_shipment else None),
-        parcels={**request.parcels, **dict.fromkeys(fact.units, fact.parcel)} if fact.parcel else request.parcels,
-        untold=(*request.untold, *untold),
-    )
+    return replace(after, untold=(*request.untold, *untold))
 
 
 def _told_at_last(request: Request, fact: CallbackWithoutEffect, _: Event) -> Request:

@@ -5,14 +5,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from .beyond import shown_beyond
+from .beyond import Explained, shown_beyond
 from .commands import Key, ReadBack
 from .deliveries import READ_BACK, REPORT, Operation, Parcel, normal
 from .events import (
     Fact,
     Rechecked,
     Reported,
-    ShownBeyondLog,
     SurplusShown,
     UnitsProved,
     UnitsRefused,
@@ -78,16 +77,17 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
 
     facts: list[Fact] = [Reported(shown.operation, seq, found=True, verifiable=True) for seq in arrived]
     beyond = _beyond(request, shown, left) if _knows_all(request, shown) else []
-    taken_over = [fact for fact in beyond if isinstance(fact, ShownBeyondLog)]
-    found |= {index: Confirmed.PROVED for fact in taken_over for index in fact.units}
-    facts += taken_over
+    for fact in beyond:
+        if isinstance(fact, Explained):
+            found |= dict.fromkeys(fact.units, Confirmed.PROVED)
+            facts += fact.facts(request, request.version + len(facts))
     facts += _told(request, shown, found)
     facts += _silent(request, shown, heard=found)
     facts += [fact for fact in beyond if isinstance(fact, SurplusShown)]
     return [*facts, *_rechecked(shown, found)]
 
 
-def _beyond(request: Request, shown: ReadBack, left: _Unexplained) -> list[ShownBeyondLog | SurplusShown]:
+def _beyond(request: Request, shown: ReadBack, left: _Unexplained) -> list[Explained | SurplusShown]:
     """What is shown and was not reported; what is refused or not sent, as far as we know, may be there all the same."""
     ours = _count(request, shown, frozenset(Confirmed))
     if request.restored:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .deliveries import Parcel
-from .events import Event, Redriven, ShownBeyondLog, UnitsCancelled, UnitsShipped, UnitsWithdrawn
+from .events import Event, Redriven, UnitsCancelled, UnitsShipped, UnitsWithdrawn
 
 Report = UnitsShipped | UnitsWithdrawn | UnitsCancelled
 
@@ -25,7 +25,5 @@ def reports(story: Sequence[Event]) -> dict[int, Report]:
 
 
 def parcels(story: Sequence[Event]) -> dict[int, Parcel]:
-    """Give the parcel of each report of a shipment, also of those that only NewStore still knows."""
-    beyond = {event.version: event.fact.parcel for event in story if isinstance(event.fact, ShownBeyondLog)}
-    ours = {seq: fact.parcel for seq, fact in reports(story).items() if isinstance(fact, UnitsShipped)}
-    return {**{seq: parcel for seq, parcel in beyond.items() if parcel}, **ours}
+    """Give the parcel of each report of a shipment."""
+    return {seq: fact.parcel for seq, fact in reports(story).items() if isinstance(fact, UnitsShipped)}

@@ -89,7 +89,7 @@ def place(cursor: str | None) -> tuple[datetime | None, str]:
     return datetime.fromtimestamp(int(micros) / 1_000_000, UTC), request_id
 
 
-_ABOUT_PARCELS = frozenset({"units_shipped", "redriven", "shown_beyond_log"})
+_ABOUT_PARCELS = frozenset({"units_shipped", "redriven"})
 
 
 async def requests(

@@ -8,7 +8,7 @@ from asyncpg import Pool, Record
 
 from gateway.domain.commands import ProviderSaid
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel
-from gateway.domain.events import Event, Redriven, ShownBeyondLog, UnitsShipped
+from gateway.domain.events import Event, Redriven, UnitsShipped
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.ledger.codec import decode_delivery, decode_event, decode_fact, decode_request
@@ -44,14 +44,14 @@ _BRIEF_REPORTS = """
 SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
-WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven', 'shown_beyond_log')
+WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven')
 ORDER BY e.request_id, e.version
 """
 _PARCELS = """
 SELECT e.request_id, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
-WHERE e.kind IN ('units_shipped', 'redriven', 'shown_beyond_log')
+WHERE e.kind IN ('units_shipped', 'redriven')
 ORDER BY e.request_id, e.version
 """
 _REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
@@ -82,7 +82,7 @@ async def parcels(connection: Connection, months: Mapping[str, date]) -> dict[st
     found: dict[str, dict[int, Parcel]] = {}
     for row in await connection.fetch(_PARCELS, list(months), list(months.values())):
         fact = decode_fact(row["kind"], row["fact"])
-        if isinstance(fact, UnitsShipped | Redriven | ShownBeyondLog) and fact.parcel:
+        if isinstance(fact, UnitsShipped | Redriven) and fact.parcel:
             found.setdefault(row["request_id"], {}).update(dict.fromkeys(fact.units, fact.parcel))
     return found
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 
-from gateway.domain.commands import Act, ProviderSaid, ReadBack, Receive
+from gateway.domain.commands import SHOWN, Act, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events import (
     CallbackQuarantined,
@@ -14,7 +14,6 @@ from gateway.domain.events import (
     QuarantineLeft,
     Redriven,
     Reported,
-    ShownBeyondLog,
     Submitted,
     UnitsCancelled,
     UnitsRejected,
@@ -147,10 +146,11 @@ class Plan:
             batch.wanted.append({"id": after.id, "was": before.version, **codec.changing(after)})
         for event in events:
             batch.events.append(codec.encode_event(after.id, month, event))
-            if said := _FINAL.get(type(event.fact)):
+            said = _FINAL.get(type(event.fact))
+            if said and not event.cause.startswith(SHOWN):  # what NewStore shows after a restore was said long ago
                 units = len(getattr(event.fact, "units", ()))
                 batch.finals.append({"request_id": after.id, "location": after.location, "said": said, "units": units})
-            if isinstance(event.fact, UnitsShipped | Redriven | ShownBeyondLog) and event.fact.parcel:
+            if isinstance(event.fact, UnitsShipped | Redriven) and event.fact.parcel:
                 code = event.fact.parcel.tracking_code
                 batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
             elif isinstance(event.fact, Submitted) and event.fact.provider_order:

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from gateway import postgres
 from gateway.ledger.database.migrations import migrate
-from tests.inbound import Served, serve
 from tests.ledger.many import fill
+from tests.served import Served, serve
 
 _MOST = 1.5
 _UNJUDGED = {"/v1/requests?product=SKU-47"}  # a hundred times as many requests hold it, and all are looked at

@@ -13,9 +13,9 @@ import pytest
 from gateway.domain.commands import RejectionReason, Word
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.cli import typed as a_person
-from tests.inbound import serve
-from tests.inbound.test_viewers import plant
+from tests.operations.test_viewers import plant
 from tests.requests import receive, said
+from tests.served import serve
 from tests.test_road import QUICK, order, until
 from tests.world import Road, running
 

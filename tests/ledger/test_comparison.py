@@ -19,8 +19,8 @@ from gateway.ledger.queue.comparison import Progress
 from gateway.ledger.read import listing, stories
 from gateway.ledger.write.writer import Writer
 from tests.domain.steps import parcel_of
-from tests.inbound import SETTINGS
 from tests.requests import AT, PARCEL, receive, said
+from tests.served import SETTINGS
 
 from .test_restored import let_go
 from .test_writer import TRY, claimed, folded, rows, stored, taken

@@ -16,8 +16,8 @@ from gateway.ledger.read import numbers
 from gateway.ledger.read.numbers import Numbers
 from gateway.ledger.write.writer import Writer
 from gateway.settings import Database, Secret
-from tests.inbound import SETTINGS
 from tests.requests import receive, said
+from tests.served import SETTINGS
 from tests.telemetry.counted import value
 
 from .owed import owe

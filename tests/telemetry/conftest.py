@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.inbound import Served, serve
+from tests.served import Served, serve
 
 
 @pytest.fixture

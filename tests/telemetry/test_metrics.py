@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.telemetry.metrics import DECLARED
 from gateway.telemetry.table import table
-from tests.inbound import KEY, Served, event, order
+from tests.served import KEY, Served, event, order
 
 PAGE = (Path(__file__).parents[2] / "grafana" / "README.md").read_text()
 

@@ -22,8 +22,8 @@ from gateway.settings import Telemetry
 from gateway.telemetry import trace
 from gateway.telemetry.logs import log
 from gateway.telemetry.otlp import LAST_EXPORT
-from tests.inbound import event, order
 from tests.listening import listening
+from tests.served import event, order
 
 from .collector import Collector, collecting
 from .counted import growth

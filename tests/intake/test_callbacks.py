@@ -11,8 +11,7 @@ from standardwebhooks import Webhook
 from gateway.providers.http import read_callback
 from gateway.telemetry.metrics import REGISTRY
 from tests.requests import AT
-
-from . import ACME, SETTINGS, SIGNING_SECRET, ZEN, Served, event, order
+from tests.served import ACME, SETTINGS, SIGNING_SECRET, ZEN, Served, event, order
 
 SHIPMENT = {"carrier": "UPS", "tracking_number": "1Z"}
 TEE = [{"product_id": "TEE", "quantity": 1}]

@@ -11,8 +11,7 @@ from gateway.ledger.write.entries import Attempt
 from gateway.operations import shapes
 from gateway.operations.masking import masked
 from tests.requests import AT
-
-from . import Served, event, order
+from tests.served import Served, event, order
 
 EMPTY = {"address_line_2": "", "notes": None}
 ADA = {"first_name": "Ada", "last_name": "Lovelace", "phone": "+15550100", **EMPTY}

@@ -6,8 +6,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from gateway.telemetry import metrics
-
-from . import NEXT_SECRET, SIGNING_SECRET, Served, event, order
+from tests.served import NEXT_SECRET, SIGNING_SECRET, Served, event, order
 
 
 def used(door: str, name: str, key: int) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -153,3 +154,9 @@ def order(request_id: str = "r-1", *products: str, **more: Any) -> dict[str, Any
 
 def event(kind: str, event_id: str, request_id: str = "r-1", **more: Any) -> dict[str, Any]:
     return {"type": kind, "event_id": event_id, "fulfillment_request_id": request_id, **more}
+
+
+@pytest.fixture
+async def gateway(database: str, pool: asyncpg.Pool) -> AsyncIterator[Served]:
+    async with serve(pool, lambda: asyncpg.connect(database)) as served:
+        yield served

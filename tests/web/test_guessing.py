@@ -13,8 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from gateway.telemetry import metrics
 from gateway.web.guessing import Guesses, address_of
-
-from . import ACME, KEY, SETTINGS, SIGNING_SECRET, Served, event, order, serve
+from tests.served import ACME, KEY, SETTINGS, SIGNING_SECRET, Served, event, order, serve
 
 WRONG = {"Authorization": "Bearer a-guess-at-somebody"}
 

@@ -19,8 +19,7 @@ from gateway.newstore.errors import code_of
 from gateway.operations import openapi, viewers
 from gateway.operations.masking import MASK
 from tests.requests import AT
-
-from . import Served, event, order
+from tests.served import Served, event, order
 
 PREFIXES = st.sampled_from(["https://ups.example", "https://ups.example/track/1Z", "HTTP://h:81/a b", "mailto:", ""])
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -21,8 +21,7 @@ from gateway.settings import Listener
 from gateway.telemetry import metrics
 from gateway.web.listening import MOST, listen
 from tests.processes import Gateway, gateway
-
-from . import ACME, SETTINGS, SIGNING_SECRET, Served
+from tests.served import ACME, SETTINGS, SIGNING_SECRET, Served
 
 KEYS = {name: name.ljust(24, "k") for name in ("KEY", "SECRET", "DC")} | {"SIGNS": SIGNING_SECRET}
 CONFIG = """

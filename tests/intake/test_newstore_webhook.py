@@ -7,8 +7,7 @@ import asyncpg
 import pytest
 
 from gateway.telemetry.metrics import REGISTRY
-
-from . import KEY, Served, order, serve
+from tests.served import KEY, Served, order, serve
 
 ITEMS = b'"items": [{"product_id": "TEE"}]'
 

@@ -8,8 +8,7 @@ from gateway.domain.commands import CallEnded, End
 from gateway.ledger.read import stories
 from gateway.operations.shapes import QuarantineResult
 from tests.requests import AT
-
-from . import Served, event, order
+from tests.served import Served, event, order
 
 SHIPPED = {"shipment": {"carrier": "UPS", "tracking_number": "1Z"}}
 

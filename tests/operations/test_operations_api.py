@@ -12,8 +12,7 @@ from gateway.ledger.read import reading
 from gateway.ledger.write.writer import Writer
 from gateway.operations import openapi, shapes
 from gateway.operations.app import internal_app
-
-from . import SETTINGS, VIEWER, Served, event, order
+from tests.served import SETTINGS, VIEWER, Served, event, order
 
 T = TypeVar("T")
 SHIPMENT = {"carrier": "UPS", "tracking_number": "1Z"}

@@ -1,0 +1,3 @@
+from tests.served import gateway
+
+__all__ = ["gateway"]

@@ -7,9 +7,10 @@ import streamlit as st
 from dashboard import frame
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.plain import count, lines, shown
 from dashboard.shapes import Body, BodyList, RequestStory
 from dashboard.times import clock
+
+from .escaping import count, lines, shown
 
 _MOST = 20_000
 

@@ -7,9 +7,10 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from dashboard.plain import shown
 from dashboard.shapes import Event, RequestStory, Trends
 from dashboard.times import lasted
+
+from .escaping import shown
 
 # What has happened -> who has to move then.
 _NEXT = {

@@ -7,9 +7,10 @@ import streamlit as st
 from dashboard import cached, frame, words
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.plain import markdown, shown
 from dashboard.shapes import Hold
 from dashboard.times import age
+
+from .escaping import markdown, shown
 
 _SPANS = {30: "30 minutes", 120: "2 hours", 480: "8 hours", 1440: "1 day", 0: "until somebody releases it"}
 

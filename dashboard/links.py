@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.plain import markdown
+from .escaping import markdown
 
 _PAGES = "pages"
 

@@ -5,8 +5,9 @@ import streamlit as st
 from dashboard import bodies, cached, frame, links, tables
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.plain import HIDDEN, count, markdown, shown
 from dashboard.shapes import Quarantined
+
+from .escaping import HIDDEN, count, markdown, shown
 
 _WAYS = {
     "replay": (":material/replay:", "It is read again, as the settings and adapters are now, and applied."),

@@ -14,11 +14,11 @@ import asyncpg
 from aiohttp import web
 
 from gateway import postgres, sending, sweeps
-from gateway.calls import CallError
+from gateway.call_errors import CallError
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.intake.app import public_app
-from gateway.intake.early import rejoin
+from gateway.intake.early import apply_early_callbacks
 from gateway.ledger.database import grants, migrations, months
 from gateway.ledger.database.readiness import Readiness
 from gateway.ledger.database.seen import UnusableStateDir
@@ -27,7 +27,7 @@ from gateway.ledger.database.sessions import SharedSessions, refuse_shared
 from gateway.ledger.queue import holds
 from gateway.ledger.queue.processes import Membership
 from gateway.ledger.queue.restored import RestoreDetector
-from gateway.ledger.read import stories
+from gateway.ledger.read import request_reads
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.operations.app import internal_app
@@ -151,7 +151,7 @@ async def running(
         writer.on_commit = partial(readiness.note, "writer")
         membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
-        join = partial(rejoin, pool, writer, settings)
+        join = partial(apply_early_callbacks, pool, writer, settings)
         writer.on_received = sweeps.gathered(join)
         _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
@@ -245,7 +245,7 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
     if settings.database.url is None:
         return {}
     async with _asking(settings, settings.database.url.reveal()) as connection:
-        return await stories.open_elsewhere(connection, list(settings.providers))
+        return await request_reads.open_elsewhere(connection, list(settings.providers))
 
 
 async def reach(settings: Settings) -> dict[str, str]:

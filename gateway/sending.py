@@ -13,7 +13,7 @@ from aiohttp.connector import Connection
 
 from gateway import tls
 from gateway.addresses import Forbidden, refuse
-from gateway.calls import NotSent, Unknown
+from gateway.call_errors import NotSent, Unknown
 
 may_leave: ContextVar[Callable[[], bool]] = ContextVar("may_leave", default=lambda: True)
 """Set by whoever makes a call, for the task that makes it."""
@@ -26,7 +26,7 @@ _UNKNOWN_ISSUER = {2, 18, 19, 20, 21}
 _MISSES_OURS = "TLSV13_ALERT_CERTIFICATE_REQUIRED"  # before TLS 1.3 the alert is any failed handshake's
 
 
-class NotLeft(Exception):
+class NotDispatched(Exception):
     """Whoever makes the call may not do so any more, and has not begun to."""
 
 
@@ -35,7 +35,7 @@ class Checked(aiohttp.ClientRequest):
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         if not may_leave.get()():
-            raise NotLeft("this process stops, or may have lost the call, before it left")
+            raise NotDispatched("this process stops, or may have lost the call, before it left")
         return await super().send(conn)
 
 

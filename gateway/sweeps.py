@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from gateway.comparing import Comparing
+from gateway.comparison import Comparing
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Assign
 from gateway.ledger.database import months
 from gateway.ledger.database.connections import DATABASE_AWAY
-from gateway.ledger.queue import aside, claims, holds, processes
+from gateway.ledger.queue import claims, holds, overtake, processes
 from gateway.ledger.queue.processes import Membership
-from gateway.ledger.read import stories
-from gateway.ledger.write.entries import LedgerUnavailable
+from gateway.ledger.read import request_reads
+from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.ledger.write.writer import Writer
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
@@ -36,7 +36,7 @@ async def sweep(
         await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
-        await _quietly(aside.step_aside, pool)
+        await _quietly(overtake.overtake_held, pool)
         await _quietly(comparing.run_once)
         await asyncio.sleep(_SWEEP)
 
@@ -70,7 +70,7 @@ async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Setti
     for location in settings.locations.values():
         if location.provider is None:
             continue
-        for request_id in await stories.unroutable(pool, location.id):
+        for request_id in await request_reads.unroutable(pool, location.id):
             await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
 
 

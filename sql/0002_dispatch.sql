@@ -49,15 +49,15 @@ CREATE UNIQUE INDEX holds_one_per_brake ON holds (name)
     WHERE scope = 'rejections' AND who = 'gateway' AND released_at IS NULL;
 
 -- What providers said of units, for the brake: a look over one location and the last minutes.
-CREATE TABLE finals (
+CREATE TABLE recent_outcomes (
     location text NOT NULL,
     at       timestamptz NOT NULL,
     said     text NOT NULL,
     units    int NOT NULL
 );
-CREATE INDEX finals_by_location ON finals (location, at);
-CREATE INDEX finals_by_age ON finals (at);
-CREATE INDEX finals_undone ON finals (location, at) INCLUDE (units) WHERE said <> 'shipped';
+CREATE INDEX recent_outcomes_by_location ON recent_outcomes (location, at);
+CREATE INDEX recent_outcomes_by_age ON recent_outcomes (at);
+CREATE INDEX recent_outcomes_undone ON recent_outcomes (location, at) INCLUDE (units) WHERE said <> 'shipped';
 
 -- More than so many units of a location, and more than such a share of them, were rejected or cancelled within so many
 -- seconds, since a person last released its brake.
@@ -67,10 +67,10 @@ CREATE FUNCTION is_braked(place text, most int, share float8, seconds float8) RE
         FROM holds WHERE scope = 'rejections' AND name = place
     ), undone AS MATERIALIZED (
         SELECT coalesce(sum(units), 0) AS units
-        FROM finals WHERE location = place AND said <> 'shipped' AND at > (SELECT at FROM since)
+        FROM recent_outcomes WHERE location = place AND said <> 'shipped' AND at > (SELECT at FROM since)
     )
     SELECT CASE WHEN undone.units > most THEN undone.units > share * (
-        SELECT sum(units) FROM finals WHERE location = place AND at > (SELECT at FROM since))
+        SELECT sum(units) FROM recent_outcomes WHERE location = place AND at > (SELECT at FROM since))
     ELSE false END
     FROM undone
 $$;

@@ -8,7 +8,7 @@
 -- What was given before and is not below.
 REVOKE ALL ON
     migrations, requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, quarantine, processes,
-    destinations, holds, finals, audit, read_backs, lanes, incarnations, positions, events_default, attempts_default,
+    destinations, holds, recent_outcomes, audit, read_backs, lanes, incarnations, positions, events_default, attempts_default,
     payloads_default
 FROM :"role";
 
@@ -24,7 +24,7 @@ GRANT SELECT, INSERT, UPDATE ON requests, quarantine, destinations, holds, read_
 
 -- What is over goes.
 GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries, processes, positions TO :"role";
-GRANT SELECT, INSERT, DELETE ON dead_deliveries, finals TO :"role";
+GRANT SELECT, INSERT, DELETE ON dead_deliveries, recent_outcomes TO :"role";
 
 GRANT EXECUTE ON FUNCTION ensure_partitions(date) TO :"role";
 GRANT EXECUTE ON FUNCTION is_braked(text, int, float8, float8) TO :"role";

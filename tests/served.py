@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.intake.app import public_app
-from gateway.intake.early import rejoin
+from gateway.intake.early import apply_early_callbacks
 from gateway.ledger.write.writer import Writer
 from gateway.operations.app import internal_app
 from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
@@ -129,10 +129,12 @@ async def serve(
 ) -> AsyncIterator[Served]:
     writer = Writer(connect)
     rejoined: set[asyncio.Task[None]] = set()
-    writer.on_received = lambda ids: rejoined.add(asyncio.create_task(rejoin(pool, writer, SETTINGS, ids)))
+    writer.on_received = lambda ids: rejoined.add(
+        asyncio.create_task(apply_early_callbacks(pool, writer, SETTINGS, ids))
+    )
 
     async def look_again(ids: list[str]) -> None:
-        await rejoin(pool, writer, SETTINGS, ids)
+        await apply_early_callbacks(pool, writer, SETTINGS, ids)
 
     running = asyncio.create_task(writer.run())
     try:

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from gateway.calls import as_code, retry_after
+from gateway.call_errors import as_code, retry_after
 
 
 @pytest.mark.parametrize("code", ["already_shipped", "dc-17.full", "OUT_OF_STOCK", "E_1", "a" * 60])

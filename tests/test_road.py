@@ -13,7 +13,7 @@ from gateway.demo.proof import faults_found, is_settled
 from gateway.demo.run import place
 from gateway.domain.commands import DiscardReports, Recheck, Redrive, RejectByHand, RejectionReason, Reroute, Word
 from gateway.ledger.queue import holds
-from gateway.ledger.read import stories
+from gateway.ledger.read import request_reads
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.requests import said
 from tests.world import Road, running
@@ -129,7 +129,7 @@ async def test_a_request_is_withdrawn_at_its_provider_and_shipped_by_another(roa
     assert quick.calls["withdraw"] == 1
     shipped = {"shipped": {"A": 1, "B": 1}}
     assert other.record()["orders"]["r-1"]["counts"] == road.newstore.requests["r-1"].counts() == shipped
-    request = await stories.request(pool, "r-1")
+    request = await request_reads.request(pool, "r-1")
     assert request is not None
     assert other.orders["r-1"].references == [f"{request.reference}-2"]
     assert request.failure is None

@@ -16,12 +16,12 @@ from aiohttp.test_utils import TestServer
 
 from gateway import sending
 from gateway.addresses import forbidden
-from gateway.calls import NotSent, Unknown
+from gateway.call_errors import NotSent, Unknown
 from gateway.dispatch.outcomes import is_failure
 from gateway.newstore.client import Client
 from gateway.providers.contract import Order
 from gateway.providers.http import Http
-from gateway.sending import Checked, NotLeft, may_leave
+from gateway.sending import Checked, NotDispatched, may_leave
 from gateway.settings import NewStore, Provider, Secret
 from tests.certificates import Authority, Issued
 
@@ -53,7 +53,7 @@ async def test_the_last_look_comes_after_the_connection_stands() -> None:
     ):
         async with session.post(server.make_url("/"), data=b"one"):
             pass
-        with pytest.raises(NotLeft):
+        with pytest.raises(NotDispatched):
             await session.post(server.make_url("/"), data=b"two")
     may_leave.reset(ours)
     assert seen == ["one"]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import cached, frame, links, tables
-from dashboard.plain import shown
+from dashboard.escaping import shown
 from dashboard.shapes import AuditEntry
 from dashboard.times import age, clock
 

@@ -5,8 +5,8 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard import acts, cached, frame, links, quarantine, tables, words
+from dashboard.escaping import count, shown
 from dashboard.person import here
-from dashboard.plain import count, shown
 from dashboard.shapes import FailureCause, RequestPage
 from dashboard.times import age, clock
 

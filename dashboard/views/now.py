@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from dashboard import cached, charts, frame, holding, links, tables, words
-from dashboard.plain import count, markdown, shown
+from dashboard.escaping import count, markdown, shown
 from dashboard.shapes import LocationSummary, Speed, Summary
 from dashboard.times import age, clock, lasted
 

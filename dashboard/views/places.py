@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard import cached, frame, holding, links, tables
+from dashboard.escaping import shown
 from dashboard.person import here
-from dashboard.plain import shown
 from dashboard.shapes import Destination, Hold, Location
 from dashboard.times import age, clock
 

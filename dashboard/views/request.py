@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from dashboard import acts, bodies, cached, charts, frame, holding, links, tables, words
+from dashboard.escaping import HIDDEN, count, markdown, shown
 from dashboard.person import here
-from dashboard.plain import HIDDEN, count, markdown, shown
 from dashboard.settings import settings
 from dashboard.shapes import Owed, Parcel, RequestStory
 from dashboard.times import age, both, clock, lasted

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import typer
 
-from gateway.settings.kinds import SecretKinds, Unfit
+from gateway.settings.kinds import InvalidValue, SecretKinds
 
 T = TypeVar("T")
 OR_MADE = "env:NAME or file:PATH; without it one is made and printed."
@@ -41,5 +41,5 @@ def fit(option: str, kind: Callable[[object], T], value: object) -> T:
     """Read an option as gateway.toml would."""
     try:
         return kind(value)
-    except Unfit as unfit:
+    except InvalidValue as unfit:
         raise typer.BadParameter(f"{option}: {unfit}") from None

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gateway.settings.kinds import NAME, tenant, web_url
-from gateway.settings.table import place
+from gateway.settings.table import key_path
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS
 from gateway.simulator.served import Served
@@ -104,7 +104,7 @@ client_secret = {json.dumps(secret.reference)}
 """
     for name, each in keys.items():
         text += f"""
-[{place("locations", name)}]
+[{key_path("locations", name)}]
 api_keys = [{json.dumps(each.reference)}]
 # provider = "NAME"  # one of your [providers.NAME]; without it the requests are parked
 """
@@ -158,7 +158,7 @@ async def _warehouse(simulated: Warehouse, at: tuple[str, int], shown: Key, proo
 
 def _warehouse_toml(simulated: Warehouse, shown: Key, proof: Key) -> str:
     return f"""\
-[{place("providers", simulated.name)}]
+[{key_path("providers", simulated.name)}]
 adapter = "http"
 url = "{simulated.url}/orders"
 api_key = {json.dumps(shown.reference)}

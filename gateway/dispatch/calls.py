@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gateway.calls import Inconclusive, NotYet, Refused
+from gateway.call_errors import Inconclusive, NotYet, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
@@ -14,7 +14,7 @@ from gateway.domain.references import idempotency_key, provider_reference
 from gateway.domain.reports import parcels, reports
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read.stories import DeliveryContext
+from gateway.ledger.read.request_reads import DeliveryContext
 from gateway.newstore import errors as newstore
 from gateway.newstore.client import Client
 from gateway.newstore.read_backs import NOWHERE, Shown
@@ -38,7 +38,7 @@ class OutboundClients:
 
 
 async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
-    """Make one claimed call and say what it settles. Raises a `CallError`, `NotLeft` or `Undecidable`."""
+    """Make one claimed call and say what it settles. Raises a `CallError`, `NotDispatched` or `Undecidable`."""
     try:
         return await _CALLS[claim.operation](clients, claim, context)
     except newstore.Refused as refused:

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from gateway.calls import CallError, Unknown
+from gateway.call_errors import CallError, Unknown
 from gateway.domain.commands import CallEnded, Command, ReadBack
 from gateway.domain.deliveries import NEWSTORE, READS
 from gateway.ledger.database.connections import DATABASE_AWAY, Connect
@@ -20,12 +20,12 @@ from gateway.ledger.queue import destinations, holds
 from gateway.ledger.queue.claims import Claim, prepare
 from gateway.ledger.queue.claims import claim as claim_calls
 from gateway.ledger.queue.processes import Membership
-from gateway.ledger.read import stories
-from gateway.ledger.read.stories import DeliveryContext
-from gateway.ledger.write.entries import Attempt, Reschedule
+from gateway.ledger.read import request_reads
+from gateway.ledger.read.request_reads import DeliveryContext
+from gateway.ledger.write.queued import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.errors import Disliked, Unreadable
-from gateway.sending import NotLeft, may_leave
+from gateway.sending import NotDispatched, may_leave
 from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
@@ -131,7 +131,7 @@ class Dispatcher:
             concurrency={name: self._limiters[name].most_claimed for name in room}, position=self._position,
         )  # fmt: skip
         try:
-            delivery_contexts = await stories.delivery_contexts(self._connection, claimed) if claimed else {}
+            delivery_contexts = await request_reads.delivery_contexts(self._connection, claimed) if claimed else {}
         except DATABASE_AWAY as error:
             self._give_back(claimed, f"the database went away ({type(error).__name__})")
             raise
@@ -263,7 +263,7 @@ class Dispatcher:
         at, started = datetime.now(UTC), monotonic()
         try:
             command = await self._within(claim, context, claimed_at, is_probe=is_probe)
-        except (CallError, NotLeft, Undecidable) as error:
+        except (CallError, NotDispatched, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)

@@ -1,6 +1,6 @@
 """What one process knows of one destination between two reports to the state that all share."""
 
-from gateway.calls import LONGEST_WAIT, CallError, Throttled
+from gateway.call_errors import LONGEST_WAIT, CallError, Throttled
 from gateway.ledger.queue.destinations import Decide, Destination
 from gateway.newstore.errors import Blocked
 from gateway.telemetry.logs import log

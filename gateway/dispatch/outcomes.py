@@ -4,13 +4,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import random
 
-from gateway.calls import LONGEST_WAIT, Disputed, Inconclusive, NotSent, NotYet, Redirected, Refused, Throttled, Unknown
+from gateway.call_errors import (
+    LONGEST_WAIT,
+    Disputed,
+    Inconclusive,
+    NotSent,
+    NotYet,
+    Redirected,
+    Refused,
+    Throttled,
+    Unknown,
+)
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
 from gateway.domain.deliveries import HARMLESS, READS, Operation
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.write.entries import Reschedule
+from gateway.ledger.write.queued import Reschedule
 from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
-from gateway.sending import NotLeft
+from gateway.sending import NotDispatched
 
 from .retry import delay
 
@@ -52,7 +62,7 @@ class Outcome:
 
 
 OUTCOMES: dict[type[Exception], Outcome] = {
-    NotLeft: Outcome("not_made", counts=False),  # another process makes it
+    NotDispatched: Outcome("not_made", counts=False),  # another process makes it
     NotSent: Outcome("retry"),  # it never left, or was answered with "not now"
     Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
     NotYet: Outcome("pending", counts=False),  # an earlier report of the same units is not shown

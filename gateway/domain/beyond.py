@@ -17,7 +17,7 @@ from .events import (
     UnitsShipped,
     UnitsWithdrawn,
 )
-from .exits import reads_of_failures
+from .operator_actions import reads_of_failures
 from .requests import Request
 from .units import Confirmed, Said
 

@@ -46,7 +46,7 @@ from .events import (
     UnitsShipped,
     UnitsWithdrawn,
 )
-from .exits import close, discard, discard_reports, note, recheck, redrive, take
+from .operator_actions import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare
 from .references import reference

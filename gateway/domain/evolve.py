@@ -43,7 +43,7 @@ from .events import (
     WithdrawalAsked,
     WithdrawalRefused,
 )
-from .evolve_exits import EXITS
+from .evolve_operator_actions import EXITS
 from .requests import Dead, Refusal, Request
 from .units import Confirmed, Said, Unit, confirm, say
 

@@ -3,7 +3,7 @@
 from .commands import End, RejectByHand, Reroute
 from .deliveries import Operation
 from .events import Fact, OrderWithdrawn, ProviderAssigned, UnitsRejected, UnitsWithdrawn, WithdrawalAsked
-from .exits import CLOSED, declined
+from .operator_actions import CLOSED, declined
 from .requests import Request, Withdrawal
 
 _NEVER_TAKEN = frozenset({End.REFUSED, End.EXHAUSTED, End.ABSENT})

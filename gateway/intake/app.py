@@ -15,7 +15,7 @@ from gateway.web.guessing import Guesses
 from gateway.web.listening import MOST
 
 from .callbacks import call_back
-from .context import DOORS, Doors, Rejoin
+from .context import CONTEXT, ApplyEarlyCallbacks, IntakeContext
 from .newstore import receive
 
 _NOBODYS = frozenset({401, 403, 404, 405, 413, 415})  # whoever sends these has no say in what is traced
@@ -26,17 +26,17 @@ def public_app(
     settings: Settings,
     writer: Writer,
     pool: asyncpg.Pool,
-    rejoin: Rejoin,
+    apply_early_callbacks: ApplyEarlyCallbacks,
     body_seconds: float = 10.0,
     *,
     draining: asyncio.Event | None = None,
 ) -> web.Application:
-    """Build the public listener; `rejoin` is called with ids whose messages came before the request."""
+    """Build the public listener; `apply_early_callbacks` is called with ids whose messages came before the request."""
     app = web.Application(middlewares=[_count, problems], client_max_size=settings.body_limit)
     app.on_response_prepare.append(name_no_version)
     draining = draining or asyncio.Event()
     guesses = Guesses(MOST["public"] // 2, draining)
-    app[DOORS] = Doors(settings, writer, pool, rejoin, body_seconds, draining, guesses)
+    app[CONTEXT] = IntakeContext(settings, writer, pool, apply_early_callbacks, body_seconds, draining, guesses)
     app.add_routes(
         [
             web.post("/newstore/{location}/fulfillment_requests", receive),
@@ -54,15 +54,15 @@ async def livez(_request: web.Request) -> web.Response:
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
-    doors, named = request.app[DOORS], request.match_info
-    settings = doors.settings
+    context, named = request.app[CONTEXT], request.match_info
+    settings = context.settings
     location, provider = named.get("location"), named.get("provider")
     span = None
     if location or provider:
         name: trace.Name = "request.receive" if location else "callback.receive"
         span = trace.receive(name, request.headers.get("traceparent"))
     response = await handler(request)
-    if doors.draining.is_set():
+    if context.draining.is_set():
         response.force_close()  # what the sender has more goes to another process
     kept = None
     if response.status not in _NOBODYS:

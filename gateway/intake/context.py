@@ -1,4 +1,4 @@
-"""What both of the doors of the public listener need, and how they turn away what is not a message."""
+"""What both of the context of the public listener need, and how they turn away what is not a message."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,20 +19,20 @@ from gateway.web.guessing import Guesses, address_of
 from gateway.web.keys import Door
 from gateway.web.timeouts import within
 
-Rejoin = Callable[[list[str]], Awaitable[None]]
+ApplyEarlyCallbacks = Callable[[list[str]], Awaitable[None]]
 
 STORE_SECONDS = 4.5
 _MOST_UNPROVED = 16 * 1_048_576  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """What the two doors need."""
+class IntakeContext:
+    """What the two context need."""
 
     settings: Settings
     writer: Writer
     pool: asyncpg.Pool
-    rejoin: Rejoin
+    apply_early_callbacks: ApplyEarlyCallbacks
     body_seconds: float
     draining: asyncio.Event
     guesses: Guesses
@@ -49,17 +49,17 @@ class Message:
     name: str = ""  # that its signature gives it
 
 
-DOORS = web.AppKey("doors", Doors)
+CONTEXT = web.AppKey("context", IntakeContext)
 
 
-async def failed(doors: Doors, request: web.Request, door: Door, name: str) -> None:
-    await doors.guesses.failed(door, address_of(request, doors.settings.trusted_proxies), name)
+async def failed(context: IntakeContext, request: web.Request, door: Door, name: str) -> None:
+    await context.guesses.failed(door, address_of(request, context.settings.trusted_proxies), name)
 
 
-async def kept_malformed(doors: Doors, came: Message, reason: str, error: Exception) -> Problem:
+async def kept_malformed(context: IntakeContext, came: Message, reason: str, error: Exception) -> Problem:
     """Keep the raw bytes of what can't be read, and give the 400 that says why."""
     detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     fingerprint = sha256(came.body).hexdigest()
     kept = Kept(came.source, came.name or fingerprint, fingerprint, None, reason, detail, came.at, came.body)
-    await within(STORE_SECONDS, quarantine.keep(doors.pool, kept))
+    await within(STORE_SECONDS, quarantine.keep(context.pool, kept))
     return Problem(400, detail)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import asyncpg
 
 from gateway.ledger import quarantine
-from gateway.ledger.write.entries import Unstorable
+from gateway.ledger.write.queued import Unstorable
 from gateway.ledger.write.writer import Writer
 from gateway.settings import Settings
 from gateway.web.location_rules import with_location_rule
 
 
-async def rejoin(
+async def apply_early_callbacks(
     pool: asyncpg.Pool, writer: Writer, settings: Settings, request_ids: Sequence[str] | None = None
 ) -> None:
     """Apply, in arrival order, the quarantined messages whose request is here by now; None looks at all."""

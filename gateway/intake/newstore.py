@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from gateway.ledger.write.entries import Unstorable
+from gateway.ledger.write.queued import Unstorable
 from gateway.newstore import webhook
 from gateway.telemetry import trace
 from gateway.web.answers import ECHO, Problem, json_answer
@@ -12,13 +12,13 @@ from gateway.web.bodies import read_body
 from gateway.web.keys import bearer, count_use, key_among
 from gateway.web.receipts import receipt
 
-from .context import DOORS, Message, failed, kept_malformed
+from .context import CONTEXT, Message, failed, kept_malformed
 
 
 async def receive(request: web.Request) -> web.Response:
     """Store a fulfillment request of NewStore, then say so."""
-    doors = request.app[DOORS]
-    location = doors.settings.locations.get(request.match_info["location"])
+    context = request.app[CONTEXT]
+    location = context.settings.locations.get(request.match_info["location"])
     if location is None:
         raise Problem(
             404, f"{request.path[:ECHO]} names no location of this gateway; correct the URL set up in NewStore"
@@ -26,18 +26,18 @@ async def receive(request: web.Request) -> web.Response:
     key = bearer(request)
     if not (used := key_among(location.api_keys, key)):
         if key:
-            await failed(doors, request, "locations", location.id)
+            await failed(context, request, "locations", location.id)
         raise Problem(401, "the key is not one of this location; send it as Bearer", WWW_Authenticate="Bearer")
     count_use("locations", location.id, used)
-    body = await read_body(request, doors.settings.body_limit, doors.body_seconds)
+    body = await read_body(request, context.settings.body_limit, context.body_seconds)
     came = Message(f"newstore:{location.id}", body, datetime.now(UTC))
     try:
         command = webhook.receive(body, came.at, location.id, location.provider)
         trace.about(command.request_id, location=location.id)
-        applied = await doors.writer.apply(command, body)
+        applied = await context.writer.apply(command, body)
     except webhook.Malformed as error:
-        raise await kept_malformed(doors, came, "malformed", error) from error
+        raise await kept_malformed(context, came, "malformed", error) from error
     except Unstorable as error:
-        raise await kept_malformed(doors, came, "unstorable", error) from error
+        raise await kept_malformed(context, came, "unstorable", error) from error
     assert applied.request is not None  # noqa: S101 - Receive begins one
     return json_answer(receipt(command, applied.request, applied.events))

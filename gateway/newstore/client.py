@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.calls import (
+from gateway.call_errors import (
     MOST_BYTES,
     CallError,
     NotSent,
@@ -39,7 +39,7 @@ from .errors import (
     read_json,
     says_no,
 )
-from .read_backs import NOWHERE, READ_BACKS, Place, Shown, Taught, read_shown
+from .read_backs import NOWHERE, READ_BACKS, ReadBackPath, Shown, Taught, read_shown
 
 _BLOCKED_SECONDS = 300.0
 _PASSED_SECONDS = 5.0  # for which a probe stands for all others
@@ -144,26 +144,26 @@ class Client:
     ) -> Shown | None:
         """Read what NewStore made of the reports of one kind; None while it shows nothing.
 
-        `overdue`: it should show something by now. Then, and where something depends on it, all places are read.
-        Gives `NOWHERE` where this tenant seems to show such reports at no place.
+        `overdue`: it should show something by now. Then, and where something depends on it, all paths are read.
+        Gives `NOWHERE` where this tenant seems to show such reports at no path.
         """
         taught, unread, is_there, is_absent = self.taught, None, False, False
-        places = list(taught.places(operation))
+        paths = list(taught.paths(operation))
         if overdue or everywhere:
-            places += [each for each in READ_BACKS[operation].places if each not in places]
-        for place in places:
+            paths += [each for each in READ_BACKS[operation].paths if each not in paths]
+        for path in paths:
             try:
-                shown = await self._shown_at(place, operation, request_id)
+                shown = await self._shown_at(path, operation, request_id)
             except Unreadable as unreadable:
                 unread = unreadable
                 continue
             if shown is NOWHERE:
                 taught.gone(operation)
-                places += [each for each in taught.places(operation) if each not in places]
+                paths += [each for each in taught.paths(operation) if each not in paths]
             elif shown is None:
                 is_absent = True
             elif not shown.is_empty:
-                taught.found(operation, place.path)
+                taught.found(operation, path.path)
                 return shown
             else:
                 is_there = True
@@ -174,9 +174,9 @@ class Client:
         taught.nowhere(operation, request_id)
         return NOWHERE
 
-    async def _shown_at(self, place: Place, operation: Operation, request_id: str) -> Shown | None:
-        """Read one place: None is a 404 there, `NOWHERE` means that there is no such place."""
-        status, body = await self._call("GET", f"read_{operation}", request_id, place.path, None)
+    async def _shown_at(self, path: ReadBackPath, operation: Operation, request_id: str) -> Shown | None:
+        """Read one path: None is a 404 there, `NOWHERE` means that there is no such path."""
+        status, body = await self._call("GET", f"read_{operation}", request_id, path.path, None)
         if status == 404:
             return None
         if status in _NO_SUCH_PLACE:
@@ -187,7 +187,7 @@ class Client:
         if 400 <= status < 500 and status != 408:
             raise Unreadable(f"the read-back of {operation} answered {status}", status, body)
         _raise_for(status, body)
-        return read_shown(operation, place, status, body)
+        return read_shown(operation, path, status, body)
 
     async def _write(self, name: str, request_id: str, resource: str, document: Mapping[str, Any]) -> int:
         status, body = await self._call("POST", name, request_id, resource, orjson.dumps(document))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.calls import moment_of
+from gateway.call_errors import moment_of
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import log
 

@@ -1,4 +1,4 @@
-"""What NewStore adds to the ways a call can fail (see `gateway/calls.py`), and what its error codes mean.
+"""What NewStore adds to the ways a call can fail (see `gateway/call_errors.py`), and what its error codes mean.
 
 CallError
 ├── NotSent
@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import orjson
 
-from gateway import calls
-from gateway.calls import as_code
+from gateway import call_errors
+from gateway.call_errors import as_code
 from gateway.domain.deliveries import Operation
 
 READABLE = frozenset(
@@ -31,19 +31,19 @@ READABLE = frozenset(
 """What of an answer is shown to everybody who may look."""
 
 
-class NotReached(calls.NotSent):
+class NotReached(call_errors.NotSent):
     pass
 
 
-class Blocked(calls.Throttled):
+class Blocked(call_errors.Throttled):
     pass
 
 
-class Disliked(calls.CallError):
+class Disliked(call_errors.CallError):
     pass
 
 
-class Retired(calls.CallError):
+class Retired(call_errors.CallError):
     """`is_whole`: the operation is gone for every request, and not only for this one."""
 
     def __init__(self, status: int, body: bytes, *, is_whole: bool) -> None:
@@ -52,15 +52,15 @@ class Retired(calls.CallError):
         self.is_whole = is_whole
 
 
-class Unauthorized(calls.CallError):
+class Unauthorized(call_errors.CallError):
     pass
 
 
-class Unreadable(calls.CallError):
+class Unreadable(call_errors.CallError):
     pass
 
 
-class Refused(calls.Refused):
+class Refused(call_errors.Refused):
     """`code` is NewStore's `error_code`, empty where it gave none that is one."""
 
     def __init__(self, detail: str, status: int, body: bytes, code: str) -> None:

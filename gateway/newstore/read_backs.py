@@ -1,4 +1,4 @@
-"""Where NewStore shows what became of a report: all places that are known, and what this tenant has taught of them."""
+"""Where NewStore shows what became of a report: all paths that are known, and what this tenant has taught of them."""
 
 import time
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from gateway.calls import MOST_BYTES, as_code
+from gateway.call_errors import MOST_BYTES, as_code
 from gateway.domain.commands import Key
 from gateway.domain.deliveries import Operation, Parcel, normal
 from gateway.telemetry import metrics
@@ -16,12 +16,12 @@ from gateway.telemetry.logs import log
 
 from .errors import Unreadable, says_no
 
-_FORGOTTEN_AFTER = 86_400.0  # seconds after which it is looked again whether there is a place by now
+_FORGOTTEN_AFTER = 86_400.0  # seconds after which it is looked again whether there is a path by now
 _ENOUGH = 3  # requests that were shown nowhere, until nobody looks any more: one may be odd
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReadBackPath:
     """One resource that may show a kind of report, and the names of its two lists."""
 
     path: str
@@ -32,31 +32,31 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ReadBacks:
-    """The places of one kind of report, the likeliest first.
+    """The paths of one kind of report, the likeliest first.
 
     `is_seen`: a 404 there means that nothing is shown yet, however long it goes on.
     """
 
     setting: str
     is_seen: bool
-    places: tuple[Place, ...]
+    paths: tuple[ReadBackPath, ...]
 
 
-# All that is assumed of the read-backs, in one place. Where a tenant has none, its settings say "off".
+# All that is assumed of the read-backs, in one table. Where a tenant has none, its settings say "off".
 READ_BACKS: dict[Operation, ReadBacks] = {
     Operation.SHIP: ReadBacks(
         "shipment", is_seen=True,
-        places=(Place("shipment", "successful_shipments", "failed_shipments", "seen in client code"),),
+        paths=(ReadBackPath("shipment", "successful_shipments", "failed_shipments", "seen in client code"),),
     ),
     Operation.CANCEL: ReadBacks(
         "cancellation", is_seen=False,
-        places=(Place("canceled_items", "canceled_items", "failed_items", "method documented, path inferred"),),
+        paths=(ReadBackPath("canceled_items", "canceled_items", "failed_items", "method documented, path inferred"),),
     ),
     Operation.REJECT: ReadBacks(
         "rejection", is_seen=False,
-        places=(
-            Place("rejection", "rejected_items", "failed_items", "path seen in client code, lists assumed"),
-            Place("reject_items", "rejected_items", "failed_items", "assumed"),
+        paths=(
+            ReadBackPath("rejection", "rejected_items", "failed_items", "path seen in client code, lists assumed"),
+            ReadBackPath("reject_items", "rejected_items", "failed_items", "assumed"),
         ),
     ),
 }  # fmt: skip
@@ -89,32 +89,32 @@ class Shown:
 NOWHERE = Shown(exists=False)
 
 
-def read_shown(operation: Operation, place: Place, status: int, body: bytes) -> Shown:
-    """Read what a place answered, kindly where it shows nothing. Raises `Unreadable` for what may show something."""
+def read_shown(operation: Operation, path: ReadBackPath, status: int, body: bytes) -> Shown:
+    """Read what a path answered, kindly where it shows nothing. Raises `Unreadable` for what may show something."""
     try:
         told = orjson.loads(body) if body.strip() else None
-        taken, refused = _lists(place, told)
+        taken, refused = _lists(path, told)
         return Shown(
             Counter(_key(entry, operation) for entry in taken),
             _refused(refused, operation),
-            orjson.dumps({place.refused: refused})[:MOST_BYTES] if refused else b"",
+            orjson.dumps({path.refused: refused})[:MOST_BYTES] if refused else b"",
             {_key(entry, operation): _parcel(entry) for entry in taken} if operation is Operation.SHIP else {},
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"the read-back of {operation} has a shape we do not know", status, body) from error
 
 
-def _lists(place: Place, told: Any) -> tuple[list[Any], list[Any]]:
+def _lists(path: ReadBackPath, told: Any) -> tuple[list[Any], list[Any]]:
     """Give the two lists, of which either may be null or missing; raises `TypeError` for what is something else."""
     if not told and not isinstance(told, str | int):
         return [], []
     if not isinstance(told, dict):
         raise TypeError("no object")
-    taken, refused = (told.get(name) or [] for name in (place.taken, place.refused))
+    taken, refused = (told.get(name) or [] for name in (path.taken, path.refused))
     if not (isinstance(taken, list) and isinstance(refused, list)):
         raise TypeError("no lists")
     if not taken and not refused:
-        is_strange = not {place.taken, place.refused} & told.keys() and any(
+        is_strange = not {path.taken, path.refused} & told.keys() and any(
             value and isinstance(value, list | dict) for value in told.values()
         )
         if is_strange or says_no(told):
@@ -163,21 +163,21 @@ class Taught:
         self._without: dict[Operation, set[str]] = {}
         self._heard: dict[Operation, tuple[str | None, float]] = {}
 
-    def places(self, operation: Operation) -> tuple[Place, ...]:
-        """Say where to look: where something was shown before, else at all places."""
-        places = READ_BACKS[operation].places
-        return tuple(each for each in places if each.path == self._paths.get(operation)) or places
+    def paths(self, operation: Operation) -> tuple[ReadBackPath, ...]:
+        """Say where to look: where something was shown before, else at all paths."""
+        paths = READ_BACKS[operation].paths
+        return tuple(each for each in paths if each.path == self._paths.get(operation)) or paths
 
     def is_nowhere(self, operation: Operation) -> bool:
-        """Tell whether there is no place to look at, as far as was found out within a day."""
+        """Tell whether there is no path to look at, as far as was found out within a day."""
         return time.time() < self._nowhere_since.get(operation, 0.0) + _FORGOTTEN_AFTER
 
     def may_be_nowhere(self, operation: Operation) -> bool:
-        """Tell whether 404 at each place may mean that there is none: guesses, and none ever showed a thing."""
+        """Tell whether 404 at each path may mean that there is none: guesses, and none ever showed a thing."""
         return not READ_BACKS[operation].is_seen and operation not in self._paths
 
     def found(self, operation: Operation, path: str) -> None:
-        """Something was shown at this place: from now on only there."""
+        """Something was shown at this path: from now on only there."""
         self._without.pop(operation, None)
         if self._paths.get(operation) != path:
             self._set(operation, path)
@@ -185,11 +185,11 @@ class Taught:
             log("read_back.found", operation=operation, path=path)
 
     def gone(self, operation: Operation) -> None:
-        """The place is no more."""
+        """The path is no more."""
         self._paths.pop(operation, None)
 
     def nowhere(self, operation: Operation, request_id: str) -> None:
-        """A request was shown at none of the places; after some, nobody looks for a while."""
+        """A request was shown at none of the paths; after some, nobody looks for a while."""
         metrics.of(metrics.READ_BACK_MISSING, operation).set(1)
         without = self._without.setdefault(operation, set())
         without.add(request_id)

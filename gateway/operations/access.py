@@ -14,7 +14,7 @@ from gateway.web.bodies import read_body
 from gateway.web.guessing import address_of
 from gateway.web.keys import bearer, count_use, key_among
 
-from .context import DESK
+from .context import CONTEXT
 from .viewers import for_viewers
 
 OPERATOR = web.RequestKey("operator", Operator)
@@ -38,18 +38,18 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
     """Let named operators in; a viewer reads our words, an operator all and acts, an admin may see personal data."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
-    desk, token = request.app[DESK], bearer(request)
-    operator = operator_of(desk.settings.operators, token)
+    context, token = request.app[CONTEXT], bearer(request)
+    operator = operator_of(context.settings.operators, token)
     if operator is None:
         if token:
-            await desk.guesses.failed("operators", address_of(request, desk.settings.trusted_proxies))
+            await context.guesses.failed("operators", address_of(request, context.settings.trusted_proxies))
         detail = "/v1 needs the token of a named operator; send it as Bearer"
         raise Problem(401, detail, WWW_Authenticate="Bearer")
     request[OPERATOR] = operator
     try:
         _check_may_act(request, operator)
         if request.method == "POST":
-            await read_body(request, _BODY_LIMIT, desk.body_seconds)  # what is read once is read
+            await read_body(request, _BODY_LIMIT, context.body_seconds)  # what is read once is read
         answer = await handler(request)
         return answer if may_act(operator) else _for_a_viewer(answer)
     except Problem as problem:
@@ -84,7 +84,7 @@ async def _audit_refusal(request: web.Request, operator: Operator, problem: Prob
     action, about = (_storable(each) for each in (action.rpartition("/")[2] or theme, about or theme))
     outcome = f"refused: {problem}"
     await audit.write(
-        request.app[DESK].pool, who=operator.name, action=action, subject=about, reason="", outcome=outcome
+        request.app[CONTEXT].pool, who=operator.name, action=action, subject=about, reason="", outcome=outcome
     )  # fmt: skip
 
 

@@ -25,13 +25,13 @@ from gateway.domain.decide import decide
 from gateway.domain.events import Declined, Event
 from gateway.domain.requests import Request
 from gateway.ledger import codec
-from gateway.ledger.read import listing, stories
+from gateway.ledger.read import listing, request_reads
 from gateway.newstore.read_backs import offered
 from gateway.telemetry import trace
 from gateway.web.answers import Problem, json_answer
 
 from .access import OPERATOR
-from .context import DESK, Desk
+from .context import CONTEXT, OperationsContext
 from .queries import Reason, check_named, filters_of, id_of, no_such_request, place_of, read_as
 
 _MOST_AT_ONCE = 500
@@ -41,7 +41,7 @@ _PER_SECOND = 100
 Word = Annotated[str, msgspec.Meta(max_length=500)]
 
 
-class Order(msgspec.Struct, forbid_unknown_fields=True):
+class ActRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What a person wants done; every act needs a reason."""
 
     reason: Reason
@@ -54,7 +54,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
 
 
-class BulkOrder(Order, forbid_unknown_fields=True, kw_only=True):
+class BulkActRequest(ActRequest, forbid_unknown_fields=True, kw_only=True):
     """The same for every request that a filter finds, a page at a time."""
 
     filter: dict[str, str]
@@ -96,9 +96,9 @@ CONSEQUENCES = {
 
 async def act_on_one(request: web.Request) -> web.Response:
     """Do something about one request."""
-    order = read_as(Order, await request.read())
+    order = read_as(ActRequest, await request.read())
     action = request.match_info["action"]
-    result = await _act(request.app[DESK], request[OPERATOR].name, action, id_of(request), order)
+    result = await _act(request.app[CONTEXT], request[OPERATOR].name, action, id_of(request), order)
     if result is None:
         raise no_such_request()
     return json_answer(result, 200 if result.done or order.dry_run else 409)
@@ -108,18 +108,18 @@ def act_on_many(action: str) -> Callable[[web.Request], Awaitable[web.Response]]
     """Do something about every request that a filter finds."""
 
     async def handler(request: web.Request) -> web.Response:
-        order = read_as(BulkOrder, await request.read())
+        order = read_as(BulkActRequest, await request.read())
         if not order.filter:
             raise Problem(400, "the filter is empty; name a status, a location, a provider or a time window")
         if order.carrier or order.tracking_code:
             raise Problem(400, "a carrier or tracking code corrects one request; name it by its id")
         filters = filters_of(order.filter)
         place_of(order.after)
-        desk, who = request.app[DESK], request[OPERATOR].name
+        context, who = request.app[CONTEXT], request[OPERATOR].name
         limit = max(1, min(order.limit, _MOST_AT_ONCE))
-        page, next_page = await listing.requests(desk.pool, filters, order.after, limit)
-        matching = await listing.count(desk.pool, filters, order.after)
-        results = await _at_bounded_speed(desk, who, action, [row["id"] for row in page], order)
+        page, next_page = await listing.requests(context.pool, filters, order.after, limit)
+        matching = await listing.count(context.pool, filters, order.after)
+        results = await _at_bounded_speed(context, who, action, [row["id"] for row in page], order)
         done = sum(result.done for result in results)
         told = _consequence(action, order)
         return json_answer(BulkResult(order.dry_run, matching, done, results, told, next_page))
@@ -127,29 +127,33 @@ def act_on_many(action: str) -> Callable[[web.Request], Awaitable[web.Response]]
     return handler
 
 
-async def _at_bounded_speed(desk: Desk, who: str, action: str, ids: list[str], order: Order) -> list[ActResult]:
+async def _at_bounded_speed(
+    context: OperationsContext, who: str, action: str, ids: list[str], order: ActRequest
+) -> list[ActResult]:
     """Act on many, no more of them each second than what follows can bear."""
     results: list[ActResult] = []
     for start in range(0, len(ids), _PER_SECOND):
         if start and not order.dry_run:
             await asyncio.sleep(1)
-        work = (_act(desk, who, action, request_id, order) for request_id in ids[start : start + _PER_SECOND])
+        work = (_act(context, who, action, request_id, order) for request_id in ids[start : start + _PER_SECOND])
         results += [result for result in await asyncio.gather(*work) if result]
     return results
 
 
-async def _act(desk: Desk, who: str, action: str, request_id: str, order: Order) -> ActResult | None:
+async def _act(
+    context: OperationsContext, who: str, action: str, request_id: str, order: ActRequest
+) -> ActResult | None:
     if not order.reason.strip():
         raise Problem(400, "an act needs a reason; it goes into the audit")
-    before = await stories.request(desk.pool, request_id)
+    before = await request_reads.request(context.pool, request_id)
     if before is None:
         return None
-    command = _command(desk, who, action, before, order)
+    command = _command(context, who, action, before, order)
     if order.dry_run:
         events = [Event(0, command.at, command.cause, "", fact) for fact in decide(before, command)]
     else:
         with trace.act(action, request_id=before.id) as span:
-            applied = await desk.writer.apply(command)
+            applied = await context.writer.apply(command)
             span.link(applied.trace)
         events = list(applied.events)
     done = bool(events) and not any(isinstance(event.fact, Declined) for event in events)
@@ -157,11 +161,11 @@ async def _act(desk: Desk, who: str, action: str, request_id: str, order: Order)
     return ActResult(request_id, done, outcome, _consequence(action, order) if done else "")
 
 
-def _consequence(action: str, order: Order) -> str:
+def _consequence(action: str, order: ActRequest) -> str:
     return CONSEQUENCES.get((action, order.rejection_reason if action == "reject" else None), "")
 
 
-def _command(desk: Desk, who: str, action: str, before: Request, order: Order) -> Command:
+def _command(context: OperationsContext, who: str, action: str, before: Request, order: ActRequest) -> Command:
     given = {
         "request_id": before.id,
         "at": datetime.now(UTC),
@@ -169,11 +173,11 @@ def _command(desk: Desk, who: str, action: str, before: Request, order: Order) -
         "action_id": order.action_id or secrets.token_hex(8),
         "reason": order.reason.strip(),
     }
-    return _COMMANDS[action](desk, before, order, given)
+    return _COMMANDS[action](context, before, order, given)
 
 
-def _redrive(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
-    provider = desk.settings.providers.get(before.provider or "")
+def _redrive(context: OperationsContext, before: Request, order: ActRequest, given: Mapping[str, Any]) -> Command:
+    provider = context.settings.providers.get(before.provider or "")
     return Redrive(
         **given,
         carriers=provider.carriers if provider else {},
@@ -182,34 +186,34 @@ def _redrive(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]
     )
 
 
-def _recheck(desk: Desk, before: Request, _: Order, given: Mapping[str, Any]) -> Command:
-    adapter = desk.adapters.get(before.provider or "")
+def _recheck(context: OperationsContext, before: Request, _: ActRequest, given: Mapping[str, Any]) -> Command:
+    adapter = context.adapters.get(before.provider or "")
     can_look_up = adapter is not None and adapter.can_look_up
-    return Recheck(**given, can_look_up=can_look_up, read_backs=offered(desk.settings.newstore.read_back))
+    return Recheck(**given, can_look_up=can_look_up, read_backs=offered(context.settings.newstore.read_back))
 
 
-def _reroute(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
-    check_named("provider", order.to, desk.settings.providers)
-    return Reroute(**given, to=order.to, can_withdraw=_can_withdraw(desk, before), stopped=order.provider_stopped)
+def _reroute(context: OperationsContext, before: Request, order: ActRequest, given: Mapping[str, Any]) -> Command:
+    check_named("provider", order.to, context.settings.providers)
+    return Reroute(**given, to=order.to, can_withdraw=_can_withdraw(context, before), stopped=order.provider_stopped)
 
 
-def _reject(desk: Desk, before: Request, order: Order, given: Mapping[str, Any]) -> Command:
+def _reject(context: OperationsContext, before: Request, order: ActRequest, given: Mapping[str, Any]) -> Command:
     if order.rejection_reason is None:
         raise Problem(400, "rejection_reason is missing; say no_inventory (empties the DC's stock) or cannot_fulfill")
     return RejectByHand(
         **given,
         rejection_reason=order.rejection_reason,
-        can_withdraw=_can_withdraw(desk, before),
+        can_withdraw=_can_withdraw(context, before),
         stopped=order.provider_stopped,
     )
 
 
-def _can_withdraw(desk: Desk, before: Request) -> bool:
-    adapter = desk.adapters.get(before.provider or "")
+def _can_withdraw(context: OperationsContext, before: Request) -> bool:
+    adapter = context.adapters.get(before.provider or "")
     return adapter is not None and adapter.can_withdraw
 
 
-_COMMANDS: dict[str, Callable[[Desk, Request, Order, Mapping[str, Any]], Command]] = {
+_COMMANDS: dict[str, Callable[[OperationsContext, Request, ActRequest, Mapping[str, Any]], Command]] = {
     "redrive": _redrive,
     "recheck": _recheck,
     "discard": lambda _desk, _before, _order, given: DiscardReports(**given),

@@ -12,7 +12,7 @@ from gateway.ledger import audit
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.database.readiness import Readiness, sentence
 from gateway.ledger.read import listing
-from gateway.ledger.read.numbers import Numbers
+from gateway.ledger.read.database_metrics import Numbers
 from gateway.ledger.write.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
@@ -26,7 +26,7 @@ from . import openapi
 from .access import operators_only
 from .acts import ACTIONS, BULK, act_on_many, act_on_one
 from .bodies import reveal, show_bodies
-from .context import DESK, Desk, Reload
+from .context import CONTEXT, OperationsContext, Reload
 from .holds import list_holds, place_hold, release_hold
 from .overview import list_destinations, list_failures, list_locations, show_me, show_trends, summarize
 from .quarantine import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
@@ -58,7 +58,7 @@ def internal_app(
     app.on_response_prepare.append(name_no_version)
     draining = draining or asyncio.Event()
     guesses = Guesses(MOST["internal"] // 2, draining)
-    app[DESK] = Desk(settings, pool, writer, adapters, draining, guesses, reload, body_seconds)
+    app[CONTEXT] = OperationsContext(settings, pool, writer, adapters, draining, guesses, reload, body_seconds)
     app[READINESS] = readiness or Readiness()
     app[NUMBERS] = numbers = Numbers(pool, settings)
     app.on_cleanup.append(lambda _: numbers.close())
@@ -102,8 +102,8 @@ async def list_requests(request: web.Request) -> web.Response:
     filters = filters_of(asked)
     place_of(after)
     async with asyncio.timeout(_READ_SECONDS):
-        desk = request.app[DESK]
-        page, next_page = await listing.requests(desk.pool, filters, after, limit, desk.settings.providers)
+        context = request.app[CONTEXT]
+        page, next_page = await listing.requests(context.pool, filters, after, limit, context.settings.providers)
     return json_answer({"requests": page, "next_page": next_page})
 
 
@@ -114,7 +114,7 @@ async def list_audit(request: web.Request) -> web.Response:
     if any("\0" in value for value in asked.values()):
         raise Problem(400, "a filter holds a NUL character; remove it")
     rows = await audit.page(
-        request.app[DESK].pool,
+        request.app[CONTEXT].pool,
         before=before,
         subject=asked.get("subject"),
         who=asked.get("who"),
@@ -127,8 +127,8 @@ async def list_audit(request: web.Request) -> web.Response:
 
 async def show_request(request: web.Request) -> web.Response:
     """Tell one request's whole story."""
-    desk = request.app[DESK]
-    story = await listing.story(desk.pool, id_of(request), desk.settings.providers)
+    context = request.app[CONTEXT]
+    story = await listing.story(context.pool, id_of(request), context.settings.providers)
     if story is None:
         raise no_such_request()
     return json_answer(story)
@@ -136,13 +136,13 @@ async def show_request(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """Say whether this process can store anything, and means to go on doing so."""
-    desk = request.app[DESK]
-    if desk.draining.is_set():
+    context = request.app[CONTEXT]
+    if context.draining.is_set():
         raise not_ready("this process is about to stop; send to another one")
     if reason := request.app[READINESS].reason:
         raise not_ready(reason)
     try:
-        await within(_READY_SECONDS, desk.pool.execute(_ANSWERS))
+        await within(_READY_SECONDS, context.pool.execute(_ANSWERS))
     except DATABASE_AWAY as error:
         raise not_ready(sentence(error)) from error
     return web.Response(text="ready\n")
@@ -155,7 +155,7 @@ async def livez(_request: web.Request) -> web.Response:
 async def show_metrics(request: web.Request) -> web.Response:
     """Tell this process' numbers and, as far as the database answers, those of all; with exemplars if asked for."""
     await request.app[NUMBERS].refresh()
-    metrics.WRITER_WAITING.set(request.app[DESK].writer.waiting)
+    metrics.WRITER_WAITING.set(request.app[CONTEXT].writer.waiting)
     if _OPENMETRICS in request.headers.get("Accept", ""):
         body: bytes = openmetrics.generate_latest(metrics.REGISTRY)  # type: ignore[no-untyped-call]
         return web.Response(body=body, headers={"Content-Type": openmetrics.CONTENT_TYPE_LATEST})

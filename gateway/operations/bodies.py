@@ -15,7 +15,7 @@ from gateway.settings import Operator, Settings
 from gateway.web.answers import json_answer
 
 from .access import OPERATOR, may_act, may_see_people
-from .context import DESK
+from .context import CONTEXT
 from .masking import Reading, masked
 from .queries import id_of, no_such_request, reason_in
 from .viewers import KINDS
@@ -25,7 +25,7 @@ _MOST = 10_000  # bytes that are shown of what is no JSON
 
 async def show_bodies(request: web.Request) -> web.Response:
     """Show every body without what it says of a person."""
-    settings, operator = request.app[DESK].settings, request[OPERATOR]
+    settings, operator = request.app[CONTEXT].settings, request[OPERATOR]
     found = [_shown(each, without_people(each, settings, operator)) for each in await _kept(request)]
     return unkept({"masked": True, "bodies": found})
 
@@ -40,7 +40,7 @@ async def revealed(request: web.Request, subject: str, found: Sequence[Body]) ->
     who, reason = may_see_people(request), reason_in(await request.read(), "to see personal data")
     outcome = f"showed {len(found)} bodies"
     await audit.write(
-        request.app[DESK].pool, who=who, action="reveal", subject=subject, reason=reason, outcome=outcome
+        request.app[CONTEXT].pool, who=who, action="reveal", subject=subject, reason=reason, outcome=outcome
     )  # fmt: skip
     return unkept({"masked": False, "bodies": [_shown(each, _whole(each.body)) for each in found]})
 
@@ -58,7 +58,7 @@ def unkept(document: object) -> web.Response:
 
 
 async def _kept(request: web.Request) -> list[Body]:
-    found = await bodies.kept(request.app[DESK].pool, id_of(request))
+    found = await bodies.kept(request.app[CONTEXT].pool, id_of(request))
     if found is None:
         raise no_such_request()
     return found

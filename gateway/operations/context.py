@@ -19,7 +19,7 @@ Reload = Callable[[str, str], Awaitable[Reloaded]]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class OperationsContext:
     """What every route of the operations API may use."""
 
     settings: Settings
@@ -32,4 +32,4 @@ class Desk:
     body_seconds: float = 10.0
 
 
-DESK = web.AppKey("desk", Desk)
+CONTEXT = web.AppKey("context", OperationsContext)

@@ -8,18 +8,18 @@ from asyncpg import Pool
 
 from gateway.domain.deliveries import NEWSTORE, WRITES
 from gateway.ledger.queue import comparison, holds
-from gateway.ledger.read import stories
+from gateway.ledger.read import request_reads
 from gateway.telemetry import trace
 from gateway.web.answers import ECHO, Problem, json_answer
 
 from .access import OPERATOR
-from .context import DESK
+from .context import CONTEXT
 from .queries import Reason, check_named, number_of, read_as, reason_in
 
 _LONGEST = 60 * 24 * 365.0
 
 
-class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
+class HoldRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What to hold back: everything, newstore, or by name a provider, location, request, rejections or an operation."""
 
     scope: str
@@ -30,20 +30,20 @@ class HoldOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 async def list_holds(request: web.Request) -> web.Response:
     """List what is held back now, and how far the comparison is that the release of a paused start begins."""
-    pool = request.app[DESK].pool
+    pool = request.app[CONTEXT].pool
     active = [shown(each) for each in await holds.active(pool)]
     return json_answer({"holds": active, "comparison": await comparison.progress(pool)})
 
 
 async def place_hold(request: web.Request) -> web.Response:
     """Hold something back; intake goes on under every hold."""
-    order = read_as(HoldOrder, await request.read())
-    desk = request.app[DESK]
+    order = read_as(HoldRequest, await request.read())
+    context = request.app[CONTEXT]
     scope, name = _scope(order.scope, order.name)
     if order.scope == "provider":
-        check_named("provider", name, desk.settings.providers)
+        check_named("provider", name, context.settings.providers)
     if scope in {"location", "rejections"}:
-        check_named("location", name, desk.settings.locations)
+        check_named("location", name, context.settings.locations)
     if scope == "operation" and name not in WRITES:
         raise Problem(400, f"no operation {name[:ECHO]!r} at NewStore; choose one of {', '.join(WRITES)}")
     if not order.reason.strip():
@@ -53,9 +53,9 @@ async def place_hold(request: web.Request) -> web.Response:
     seconds = order.minutes * 60 if order.minutes else None
     with trace.act("hold") as span:
         placed = await holds.place(
-            desk.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
+            context.pool, scope, name, reason=order.reason, who=request[OPERATOR].name, seconds=seconds
         )  # fmt: skip
-        await _tell(span, desk.pool, placed)
+        await _tell(span, context.pool, placed)
     return json_answer(shown(placed), 201)
 
 
@@ -63,7 +63,7 @@ async def release_hold(request: web.Request) -> web.Response:
     """Release one hold; others on the same thing stay."""
     reason = reason_in(await request.read(), "a release")
     hold_id = number_of("id", request.match_info["id"])
-    pool = request.app[DESK].pool
+    pool = request.app[CONTEXT].pool
     with trace.act("release") as span:
         released = await holds.release(pool, hold_id or 0, request[OPERATOR].name, reason)
         if released is None:
@@ -77,7 +77,7 @@ async def _tell(span: trace.Span, pool: Pool, hold: holds.Hold) -> None:
     span.facts["scope"] = hold.scope
     if hold.scope != "request":
         span.facts["name"] = hold.name
-    elif (began := await stories.began(pool, hold.name)) is not None:
+    elif (began := await request_reads.began(pool, hold.name)) is not None:
         span.facts["request_id"] = hold.name
         span.link(began)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.calls import as_code
+from gateway.call_errors import as_code
 
 MASK = "•••"
 Reading = Callable[[str], str]

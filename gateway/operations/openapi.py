@@ -10,8 +10,8 @@ from gateway.ledger.read.listing import FILTERS, STATUSES
 from gateway.web.answers import ProblemDocument
 from gateway.web.receipts import CallbackReceipt, Receipt
 
-from .acts import ACTIONS, BULK, ActResult, BulkOrder, BulkResult, Order
-from .holds import HoldOrder
+from .acts import ACTIONS, BULK, ActRequest, ActResult, BulkActRequest, BulkResult
+from .holds import HoldRequest
 from .masking import MASK
 from .queries import Decision
 from .shapes import (
@@ -93,19 +93,19 @@ ROUTES = (
     ),
     _Route(
         "post", "/v1/requests/{id}/{action}", f"Do something about a request: {', '.join(ACTIONS)}",
-        {200: ActResult, 409: ActResult}, (400, 401, 403, 404, 503), "operator_token", takes=Order,
+        {200: ActResult, 409: ActResult}, (400, 401, 403, 404, 503), "operator_token", takes=ActRequest,
     ),
     *(
         _Route(
             "post", f"/v1/{path}", f"{action.capitalize()} what a filter finds; dry_run counts first",
-            {200: BulkResult}, (400, 401, 403, 503), "operator_token", takes=BulkOrder,
+            {200: BulkResult}, (400, 401, 403, 503), "operator_token", takes=BulkActRequest,
         )
         for path, action in BULK.items()
     ),
     _Route("get", "/v1/holds", "List what is held back", {200: HoldList}, (401, 503), "operator_token"),
     _Route(
         "post", "/v1/holds", "Hold something back", {201: HoldStory}, (400, 401, 403, 503), "operator_token",
-        takes=HoldOrder,
+        takes=HoldRequest,
     ),
     _Route(
         "post", "/v1/holds/{id}/release", "Release a hold", {200: HoldStory}, (400, 401, 403, 404, 503),

@@ -15,7 +15,7 @@ from gateway.settings import Settings
 from gateway.web.answers import json_answer
 
 from .access import OPERATOR
-from .context import DESK
+from .context import CONTEXT
 from .holds import shown
 from .queries import moment_of
 
@@ -32,25 +32,25 @@ async def summarize(request: web.Request) -> web.Response:
     """Count what is open, and name what else may need a person."""
     asked = request.query.get("since")
     since = moment_of("since", asked) if asked else datetime.now(UTC) - _SHIFT
-    counts, held = await overview.summary(request.app[DESK].pool, since)
+    counts, held = await overview.summary(request.app[CONTEXT].pool, since)
     return json_answer({**counts, "since": since, "holds": [shown(hold) for hold in held]})
 
 
 async def list_failures(request: web.Request) -> web.Response:
     """Group what failed by its cause."""
-    return json_answer({"failures": await overview.causes(request.app[DESK].pool)})
+    return json_answer({"failures": await overview.causes(request.app[CONTEXT].pool)})
 
 
 async def show_trends(request: web.Request) -> web.Response:
     """Tell how fast the newest requests went."""
-    return json_answer(await overview.trends(request.app[DESK].pool))
+    return json_answer(await overview.trends(request.app[CONTEXT].pool))
 
 
 async def list_locations(request: web.Request) -> web.Response:
     """List the DCs of the settings, and what is held back at each."""
-    desk = request.app[DESK]
-    active = [shown(hold) for hold in await holds.active(desk.pool)]
-    providers = desk.settings.providers
+    context = request.app[CONTEXT]
+    active = [shown(hold) for hold in await holds.active(context.pool)]
+    providers = context.settings.providers
     found = [
         {
             "id": each.id,
@@ -60,16 +60,16 @@ async def list_locations(request: web.Request) -> web.Response:
             "on_provider_cancel": each.on_provider_cancel,
             "holds": [hold for hold in active if _touches(hold, each.id, each.provider)],
         }
-        for each in desk.settings.locations.values()
+        for each in context.settings.locations.values()
     ]
     return json_answer({"locations": found})
 
 
 async def list_destinations(request: web.Request) -> web.Response:
     """List NewStore and the providers: breaker, budget, and what waits."""
-    desk = request.app[DESK]
-    limits = _limits(desk.settings)
-    queues = await overview.queues(desk.pool, limits)
+    context = request.app[CONTEXT]
+    limits = _limits(context.settings)
+    queues = await overview.queues(context.pool, limits)
     return json_answer({"destinations": [_destination(name, limits[name], queues[name]) for name in limits]})
 
 

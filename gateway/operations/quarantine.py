@@ -13,9 +13,9 @@ from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
 from gateway.domain.events import Event, QuarantineLeft
 from gateway.domain.requests import Request
 from gateway.ledger import audit, codec, quarantine
-from gateway.ledger.read import stories
+from gateway.ledger.read import request_reads
 from gateway.ledger.read.bodies import Body
-from gateway.ledger.write.entries import Applied
+from gateway.ledger.write.queued import CommitResult
 from gateway.newstore import webhook
 from gateway.providers import CALLBACKS
 from gateway.providers.contract import Malformed
@@ -27,7 +27,7 @@ from gateway.web.receipts import callback_receipt, receipt, repeated_receipt
 
 from .access import OPERATOR
 from .bodies import revealed, unkept, without_people
-from .context import DESK, Desk
+from .context import CONTEXT, OperationsContext
 from .queries import limit_of, number_of, reason_in
 from .shapes import QuarantineResult
 
@@ -45,7 +45,7 @@ async def list_quarantine(request: web.Request) -> web.Response:
     """List what waits for a decision, oldest first."""
     limit = limit_of(request.query.get("limit", "50"))
     after = number_of("after", request.query.get("after"))
-    rows = await quarantine.page(request.app[DESK].pool, after=after, limit=limit + 1)
+    rows = await quarantine.page(request.app[CONTEXT].pool, after=after, limit=limit + 1)
     next_page = str(rows[limit - 1]["id"]) if len(rows) > limit else None
     return json_answer({"quarantine": rows[:limit], "next_page": next_page})
 
@@ -56,7 +56,7 @@ async def show_quarantine(request: web.Request) -> web.Response:
     said: ProviderSaid | None = kept["command"]
     words = msgspec.to_builtins(said) if said else None
     shown = {name: kept[name] for name in _SHOWN}
-    text = without_people(_body(kept), request.app[DESK].settings, request[OPERATOR])
+    text = without_people(_body(kept), request.app[CONTEXT].settings, request[OPERATOR])
     return unkept({**shown, "bytes": len(kept["body"]), "said": words, "text": text})
 
 
@@ -69,39 +69,39 @@ async def reveal_quarantined(request: web.Request) -> web.Response:
 async def replay(request: web.Request) -> web.Response:
     """Read a message again, as the settings and adapters are now, and apply it."""
     reason = reason_in(await request.read(), "a decision")
-    desk, who, kept = request.app[DESK], request[OPERATOR].name, await _find(request)
+    context, who, kept = request.app[CONTEXT], request[OPERATOR].name, await _find(request)
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
     try:
         with trace.act("replay", source=kept["source"]) as span:
-            command = await _read(desk, who, kept)
-            applied = await desk.writer.apply(command, kept["body"])
+            command = await _read(context, who, kept)
+            applied = await context.writer.apply(command, kept["body"])
             _tell(span, applied)
     except (Malformed, webhook.Malformed) as error:
         raise Problem(409, f"it still can't be read: {error}; discard it, or mend the adapter first") from error
     if applied.request is None:
         raise Problem(409, "nobody has its request yet; it is applied by itself when the request arrives")
     outcome = codec.outcome(applied.events) or "nothing new"
-    result, why = await _became(desk, command, applied.request, applied.events)
+    result, why = await _became(context, command, applied.request, applied.events)
     told = {"who": who, "action": "replay", "reason": reason, "outcome": outcome}
     # Where the request itself had quarantined it, its own commit has taken it off the list. What is quarantined
     # again under its old id, as its request was unknown before, must stay there.
-    if result == "quarantined" or not await quarantine.settle(desk.pool, kept["id"], **told):
-        await audit.write(desk.pool, subject=f"quarantine {kept['id']}", **told)
+    if result == "quarantined" or not await quarantine.settle(context.pool, kept["id"], **told):
+        await audit.write(context.pool, subject=f"quarantine {kept['id']}", **told)
     return json_answer(QuarantineResult(kept["id"], applied.request.id, outcome, result, not why, why))
 
 
 async def discard(request: web.Request) -> web.Response:
     """Take a message out of quarantine without applying it; its bytes are kept."""
     reason = reason_in(await request.read(), "a decision")
-    desk, who, kept = request.app[DESK], request[OPERATOR].name, await _find(request)
+    context, who, kept = request.app[CONTEXT], request[OPERATOR].name, await _find(request)
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
     said: ProviderSaid | None = kept["command"]
     told = {"who": who, "action": "discard", "reason": reason, "outcome": "discarded"}
     with trace.act("discard", source=kept["source"]) as span:
         if said is not None and kept["reason"] != "unknown_request":
-            applied = await desk.writer.apply(
+            applied = await context.writer.apply(
                 Discard(
                     request_id=said.request_id,
                     at=datetime.now(UTC),
@@ -112,7 +112,7 @@ async def discard(request: web.Request) -> web.Response:
                 )
             )
             _tell(span, applied)
-        await quarantine.settle(desk.pool, kept["id"], **told)
+        await quarantine.settle(context.pool, kept["id"], **told)
     return json_answer(QuarantineResult(kept["id"], kept["request_id"], "discarded", "discarded", done=True, why=""))
 
 
@@ -121,7 +121,7 @@ def _body(kept: Mapping[str, Any]) -> Body:
     return Body(kept["at"], kept["body"], sender if location else kept["source"], is_answer=False, about=kept["reason"])
 
 
-def _tell(span: trace.Span, applied: Applied | None) -> None:
+def _tell(span: trace.Span, applied: CommitResult | None) -> None:
     """Say in the trace which request it is about."""
     if applied is not None and applied.request is not None:
         span.facts["request_id"] = applied.request.id
@@ -130,23 +130,23 @@ def _tell(span: trace.Span, applied: Applied | None) -> None:
 
 async def _find(request: web.Request) -> dict[str, Any]:
     number = number_of("id", request.match_info["id"])
-    kept = await quarantine.find(request.app[DESK].pool, number or 0)
+    kept = await quarantine.find(request.app[CONTEXT].pool, number or 0)
     if kept is None:
         raise Problem(404, "nothing of this id was ever quarantined; GET /v1/quarantine lists what waits")
     return kept
 
 
-async def _read(desk: Desk, who: str, kept: Mapping[str, Any]) -> Receive | ProviderSaid:
+async def _read(context: OperationsContext, who: str, kept: Mapping[str, Any]) -> Receive | ProviderSaid:
     """Read a message as the settings and adapters are now."""
     source, now = str(kept["source"]), datetime.now(UTC)
     if source.startswith("newstore:"):
-        return _receive(desk, source.removeprefix("newstore:"), kept["body"], now)
-    provider = desk.settings.providers.get(source)
+        return _receive(context, source.removeprefix("newstore:"), kept["body"], now)
+    provider = context.settings.providers.get(source)
     if provider is None:
         raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
     name = str(kept["event_id"]).removeprefix(f"{source}:")
     said = CALLBACKS[provider.adapter](kept["body"], provider, now, name if name.startswith(SIGNED) else "")
-    said = await with_location_rule(desk.pool, desk.settings, said)
+    said = await with_location_rule(context.pool, context.settings, said)
     first: ProviderSaid | None = kept["command"]
     if first is None:
         return said
@@ -155,7 +155,7 @@ async def _read(desk: Desk, who: str, kept: Mapping[str, Any]) -> Receive | Prov
 
 
 async def _became(
-    desk: Desk, command: Receive | ProviderSaid, request: Request, events: Sequence[Event]
+    context: OperationsContext, command: Receive | ProviderSaid, request: Request, events: Sequence[Event]
 ) -> tuple[str, str]:
     """Tell what became of a message, in the words that its sender would hear, and why it has no effect if so."""
     if isinstance(command, Receive):
@@ -165,7 +165,7 @@ async def _became(
     if heard:
         _, told = callback_receipt(request.id, heard)
     else:
-        _, told = repeated_receipt(request.id, _answers(await stories.caused_by(desk.pool, request, command)))
+        _, told = repeated_receipt(request.id, _answers(await request_reads.caused_by(context.pool, request, command)))
     if told.result not in _WITHOUT_EFFECT:
         return told.result, ""
     return told.result, _WITHOUT_EFFECT[told.result] + (f": {told.detail}" if told.detail else "")
@@ -176,8 +176,8 @@ def _answers(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if not isinstance(event.fact, QuarantineLeft)]
 
 
-def _receive(desk: Desk, location_id: str, body: bytes, now: datetime) -> Receive:
-    location = desk.settings.locations.get(location_id)
+def _receive(context: OperationsContext, location_id: str, body: bytes, now: datetime) -> Receive:
+    location = context.settings.locations.get(location_id)
     if location is None:
         raise Problem(409, f"the settings name no location {location_id}; add it again, or discard the message")
     return webhook.receive(body, now, location.id, location.provider)

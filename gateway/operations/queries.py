@@ -98,7 +98,7 @@ def place_of(cursor: str | None) -> None:
     if cursor and "\0" in cursor:
         raise Problem(400, "after holds a NUL character; use the next_page of the page before")
     try:
-        listing.place(cursor)
+        listing.position_of(cursor)
     except (ValueError, OverflowError, OSError) as error:
         raise Problem(400, "after is no cursor; use the next_page of the page before") from error
 

@@ -16,7 +16,7 @@ from gateway.telemetry.logs import log
 from gateway.web.answers import Problem, json_answer
 
 from .access import may_reload
-from .context import DESK
+from .context import CONTEXT
 from .queries import reason_in
 from .shapes import Reloaded
 
@@ -74,7 +74,7 @@ async def reload_settings(request: web.Request) -> web.Response:
     """Read the settings anew for an admin."""
     who = may_reload(request)
     reason = reason_in(await request.read(), "a reload")
-    reload = request.app[DESK].reload
+    reload = request.app[CONTEXT].reload
     if reload is None:
         raise Problem(404, "these settings come from no file; start the gateway with `gateway serve`")
     told = await reload(who, reason)

@@ -1,4 +1,4 @@
-"""What the gateway asks of a provider's adapter; its calls fail as `gateway/calls.py` says."""
+"""What the gateway asks of a provider's adapter; its calls fail as `gateway/call_errors.py` says."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway import canonical
-from gateway.calls import (
+from gateway.call_errors import (
     Disputed,
     Inconclusive,
     NotSent,

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from gateway.settings.shapes import Location, Operator, Settings
-from gateway.settings.table import place
+from gateway.settings.table import key_path
 
 T = TypeVar("T")
 Named = TypeVar("Named", Location, Operator)
@@ -54,7 +54,7 @@ def _compare(where: tuple[str, ...], old: Any, new: Any, told: Change) -> None:
     if hasattr(old, "__dataclass_fields__"):
         _with(where, old, new, frozenset(), told)
     else:
-        told.needs_restart.append(place(*where))
+        told.needs_restart.append(key_path(*where))
 
 
 def _with(where: tuple[str, ...], old: T, new: T, live: Iterable[str], told: Change) -> T:
@@ -67,12 +67,12 @@ def _with(where: tuple[str, ...], old: T, new: T, live: Iterable[str], told: Cha
 
 
 def _places(where: tuple[str, ...], names: Iterable[str]) -> list[str]:
-    return sorted(place(*where, _AS_WRITTEN.get(name, name)) for name in names)
+    return sorted(key_path(*where, _AS_WRITTEN.get(name, name)) for name in names)
 
 
 def _providers(old: Settings, new: Settings, told: Change) -> Mapping[str, Any]:
     """Take no provider and leave none: the dispatcher knows from its start whose calls it makes."""
-    told.needs_restart += sorted(place("providers", name) for name in old.providers.keys() ^ new.providers.keys())
+    told.needs_restart += sorted(key_path("providers", name) for name in old.providers.keys() ^ new.providers.keys())
     return MappingProxyType(
         {
             name: _with(("providers", name), each, new.providers[name], _OF_PROVIDERS, told)
@@ -94,7 +94,7 @@ def _locations(old: Settings, new: Settings, told: Change) -> Mapping[str, Locat
         if each.provider is None or each.provider in old.providers:
             found[name] = each
         else:
-            told.needs_restart.append(place("locations", name, "provider"))
+            told.needs_restart.append(key_path("locations", name, "provider"))
             if name in old.locations:
                 found[name] = replace(each, provider=old.locations[name].provider)
     _note("locations", old.locations, found, told)
@@ -105,8 +105,8 @@ def _note(table: str, old: Mapping[str, Named], new: Mapping[str, Named], told: 
     """Note what is new, gone or different in a table that changes freely."""
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
-            told.changed.append(f"{place(table, name)} (removed)")
+            told.changed.append(f"{key_path(table, name)} (removed)")
         elif name not in old:
-            told.changed.append(f"{place(table, name)} (new)")
+            told.changed.append(f"{key_path(table, name)} (new)")
         else:
             _with((table, name), old[name], new[name], old[name].__dataclass_fields__, told)

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from gateway.addresses import is_loopback
-from gateway.settings.kinds import Unfit
+from gateway.settings.kinds import InvalidValue
 
 Mode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Encrypted: TypeAlias = Mode | ssl.SSLContext | None
@@ -73,17 +73,17 @@ def one_by_one(url: str) -> list[str]:
 
 
 def judge(url: str, plain_hosts: Collection[str]) -> None:
-    """Refuse what would send the password in clear, and what nobody could read. Raises `Unfit`."""
+    """Refuse what would send the password in clear, and what nobody could read. Raises `InvalidValue`."""
     asked = _parameters(url)
     mode = asked.get("sslmode")
     if mode is not None and mode not in {*_CLEAR, *_HALF, _WHOLE}:
-        raise Unfit(f"has an sslmode that nobody knows; write {_WHOLE}")
+        raise InvalidValue(f"has an sslmode that nobody knows; write {_WHOLE}")
     if not (asked.get("connect_timeout") or "0").isdecimal():
-        raise Unfit("has a connect_timeout that is no number; write whole seconds")
+        raise InvalidValue("has a connect_timeout that is no number; write whole seconds")
     if asked.get("sslrootcert") == _SYSTEM and mode not in {None, _WHOLE}:
-        raise Unfit(f"trusts all that the system trusts, whatever its name; write sslmode={_WHOLE}")
+        raise InvalidValue(f"trusts all that the system trusts, whatever its name; write sslmode={_WHOLE}")
     if mode in _CLEAR and (strangers := _network_hosts(url) - set(plain_hosts)):
-        raise Unfit(
+        raise InvalidValue(
             f"sends the password in clear where {', '.join(sorted(strangers))} has no TLS (sslmode={mode}); "
             f"write sslmode={_WHOLE}, or name the host in database.plain_hosts"
         )
@@ -103,7 +103,7 @@ def remarks(url: str) -> Iterator[str]:
         yield f"{name} is left out: {_LEFT_OUT[name]}"
 
 
-def place(one: str) -> str:
+def server_of(one: str) -> str:
     """Name a server without its password."""
     return _named(one) or LOCAL
 

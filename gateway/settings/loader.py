@@ -27,7 +27,7 @@ from gateway.settings.shapes import (
     SettingsError,
     Telemetry,
 )
-from gateway.settings.table import Table, place
+from gateway.settings.table import Table, key_path
 
 _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
 _LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
@@ -245,10 +245,10 @@ def _location(location: str, table: Table, secrets: SecretKinds, providers: Iter
 def _clashes(settings: Settings) -> Iterator[str]:
     """What is right by itself and wrong beside another."""
     for name in _OURS & settings.providers.keys():
-        yield f"{place('providers', name)}: is a name that the gateway's own log uses; call the provider otherwise"
+        yield f"{key_path('providers', name)}: is a name that the gateway's own log uses; call the provider otherwise"
     if settings.public == settings.internal and settings.public.port:
         yield "internal.port: is the port of [public] too; give each listener its own"
-    names = [(place(f"operators[{n}]", "name"), operator.name) for n, operator in enumerate(settings.operators)]
+    names = [(key_path(f"operators[{n}]", "name"), operator.name) for n, operator in enumerate(settings.operators)]
     for here, there in _repeated(names):
         yield f"{here}: is the name at {there} too; give each operator their own, the audit tells them apart by it"
     keys = [(where, key.digest) for where, key in _callers(settings) if key]
@@ -270,7 +270,7 @@ def _callers(settings: Settings) -> Iterator[tuple[str, Secret]]:
 def _placed(where: tuple[str, ...], secrets: tuple[Secret, ...]) -> Iterator[tuple[str, Secret]]:
     is_list = len(secrets) > 1 or where[-1] == "api_keys"
     for n, secret in enumerate(secrets):
-        yield place(*where[:-1], f"{where[-1]}[{n}]" if is_list else where[-1]), secret
+        yield key_path(*where[:-1], f"{where[-1]}[{n}]" if is_list else where[-1]), secret
 
 
 def _repeated(placed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

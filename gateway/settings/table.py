@@ -3,13 +3,13 @@ import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from gateway.settings.kinds import NAME, Unfit, closest
+from gateway.settings.kinds import NAME, InvalidValue, closest
 
 T = TypeVar("T")
 Kind = Callable[[object], T]
 
 
-def place(*keys: str) -> str:
+def key_path(*keys: str) -> str:
     """Where something stands, written as TOML would: `locations."DC.01".provider`."""
     return ".".join(key if re.fullmatch(r"[A-Za-z0-9_\[\]-]+", key) else json.dumps(key) for key in keys)
 
@@ -33,7 +33,7 @@ class Table:
 
     def fault(self, key: str, what: str) -> None:
         """Note what is wrong at this key and what to do."""
-        self.faults.append(f"{place(*self.path, key)}: {what}")
+        self.faults.append(f"{key_path(*self.path, key)}: {what}")
 
     def need(self, key: str, kind: Kind[T]) -> T:
         """A value that must be there."""
@@ -97,7 +97,7 @@ class Table:
         if isinstance(values, dict):
             table = Table(values, path, self.faults)
         else:
-            self.faults.append(f"{place(*path)}: must be a table; write [{place(*path)}] and its keys below")
+            self.faults.append(f"{key_path(*path)}: must be a table; write [{key_path(*path)}] and its keys below")
             table = Table({}, path, [])  # its missing keys are no news
         self.opened.append(table)
         return table
@@ -105,12 +105,12 @@ class Table:
     def _read(self, key: str, kind: Kind[T], value: object) -> T | None:
         try:
             return kind(value)
-        except Unfit as unfit:
+        except InvalidValue as unfit:
             self.fault(key, str(unfit))
             return None
 
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise Unfit("must be a list; write it in square brackets")
+        raise InvalidValue("must be a list; write it in square brackets")
     return value

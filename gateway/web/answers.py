@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.ledger.database.connections import DATABASE_AWAY
-from gateway.ledger.write.entries import LedgerUnavailable
+from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.telemetry.logs import log
 
 ECHO = 200

@@ -5,7 +5,7 @@ from dataclasses import replace
 import asyncpg
 
 from gateway.domain.commands import ProviderSaid, Word
-from gateway.ledger.read import stories
+from gateway.ledger.read import request_reads
 from gateway.settings import Settings
 
 
@@ -13,5 +13,5 @@ async def with_location_rule(pool: asyncpg.Pool, settings: Settings, said: Provi
     """Give a provider's "cancelled" the meaning that the request's location chose for it."""
     if said.word is not Word.CANCELLED:
         return said
-    location = settings.locations.get(await stories.location_of(pool, said.request_id) or "")
+    location = settings.locations.get(await request_reads.location_of(pool, said.request_id) or "")
     return replace(said, on_cancel=location.on_provider_cancel) if location else said

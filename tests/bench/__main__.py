@@ -159,7 +159,8 @@ class Bench:
         """Forget everything, once what the load left behind is stored too."""
         await asyncio.sleep(1)
         await self.pool.execute(
-            "TRUNCATE requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, holds, finals"
+            "TRUNCATE requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, holds, "
+            "recent_outcomes"
         )
         await self.pool.execute("UPDATE destinations SET is_open = false, opened_at = NULL, half_open_at = NULL")
 

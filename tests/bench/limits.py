@@ -23,8 +23,8 @@ from gateway.domain.requests import Request
 from gateway.intake.app import public_app
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.destinations import Destination
-from gateway.ledger.read.stories import DeliveryContext
-from gateway.ledger.write.entries import Applied, Attempt, Reschedule
+from gateway.ledger.read.request_reads import DeliveryContext
+from gateway.ledger.write.queued import Attempt, CommitResult, Reschedule
 from gateway.newstore import webhook
 from gateway.providers.http import Http
 
@@ -47,9 +47,9 @@ async def same(path: str) -> web.Application:
     """Serve the gateway's own handler, keys and checks and domain included, over a ledger that stores nothing."""
 
     class Forgetful:
-        async def apply(self, command: Receive, _body: bytes) -> Applied:
+        async def apply(self, command: Receive, _body: bytes) -> CommitResult:
             request, events = handle(None, command)
-            return Applied(request, tuple(events))
+            return CommitResult(request, tuple(events))
 
     loaded = settings.load(Path(path), {**KEYS, "DATABASE_URL": ""})
     nothing: Any = None

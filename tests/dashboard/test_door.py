@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from dashboard.door import Doorkeeper, sign_in, sign_out
+from dashboard.sign_in import Doorkeeper, sign_in, sign_out
 
 if TYPE_CHECKING:
     from httpx import AsyncClient

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard import times, words
-from dashboard.plain import cell, count, lines, markdown, shown
+from dashboard.escaping import cell, count, lines, markdown, shown
 from gateway.domain.waiting import _FAILED
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.calls import Disputed, Inconclusive, NotSent, NotYet, Refused
+from gateway.call_errors import Disputed, Inconclusive, NotSent, NotYet, Refused
 from gateway.dispatch.calls import OutboundClients, make
 from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck, Redrive, Reroute, Word
@@ -19,8 +19,8 @@ from gateway.domain.events import Declined, Rechecked
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue import holds, restored
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read.stories import delivery_contexts
-from gateway.ledger.write.entries import Attempt, Reschedule
+from gateway.ledger.read.request_reads import delivery_contexts
+from gateway.ledger.write.queued import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http

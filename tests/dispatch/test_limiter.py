@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.calls import CallError, Refused, Throttled, Unknown
+from gateway.call_errors import CallError, Refused, Throttled, Unknown
 from gateway.dispatch.limiter import DestinationLimiter
 from gateway.dispatch.limits import Limits
 from gateway.dispatch.outcomes import Undecidable

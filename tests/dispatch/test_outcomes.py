@@ -6,16 +6,16 @@ from datetime import date
 
 import pytest
 
-from gateway import calls
-from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
+from gateway import call_errors
+from gateway.call_errors import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.dispatch.outcomes import OUTCOMES, Undecidable, after, is_failure, outcome_of
 from gateway.domain.commands import CallEnded, End
 from gateway.domain.deliveries import NEWSTORE, Operation
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.write.entries import Reschedule
+from gateway.ledger.write.queued import Reschedule
 from gateway.newstore import errors
 from gateway.newstore.errors import Blocked, Unauthorized, Unreadable
-from gateway.sending import NotLeft
+from gateway.sending import NotDispatched
 from tests.requests import AT
 
 CLAIM = Claim(
@@ -34,7 +34,7 @@ def kinds(of: type[Exception] = CallError) -> Iterator[type[Exception]]:
         yield from kinds(kind)
 
 
-OURS = [kind for kind in kinds() if kind.__module__ in {calls.__name__, errors.__name__}]
+OURS = [kind for kind in kinds() if kind.__module__ in {call_errors.__name__, errors.__name__}]
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
@@ -45,7 +45,7 @@ def test_every_way_to_fail_has_a_row_of_its_own_or_its_parents(kind: type[Except
 
 
 def test_the_table_knows_no_way_to_fail_that_does_not_exist() -> None:
-    assert set(OUTCOMES) <= {*OURS, NotLeft, Undecidable}
+    assert set(OUTCOMES) <= {*OURS, NotDispatched, Undecidable}
     assert len({outcome.name for outcome in OUTCOMES.values()}) == len(OUTCOMES)
 
 
@@ -76,7 +76,7 @@ def test_no_connection_a_time_out_and_5xx_speak_against_a_destination(error: Exc
         Blocked(300, 403),
         Unauthorized("no token", 400),
         Unreadable("a shape that we do not know", 200),
-        calls.Refused("answered 422", 422),
+        call_errors.Refused("answered 422", 422),
         errors.Refused("answered 400", 400, b"", "not_found"),
         Undecidable("only a person can tell"),
     ],
@@ -115,7 +115,7 @@ def test_a_write_that_changes_nothing_the_second_time_is_in_no_doubt() -> None:
 @pytest.mark.parametrize(
     ("error", "end"),
     [
-        (calls.Refused("no", 422), End.REFUSED),
+        (call_errors.Refused("no", 422), End.REFUSED),
         (Undecidable("who knows"), End.UNDECIDABLE),
         (NotSent("refused"), End.EXHAUSTED),
         (Unknown("reset"), End.UNDECIDABLE),

@@ -15,7 +15,7 @@ from gateway.domain.commands import CallTaken, Word
 from gateway.ledger.queue import processes
 from gateway.ledger.queue.claims import claim
 from gateway.ledger.queue.processes import Membership, Others, take_over
-from gateway.ledger.write.entries import Attempt
+from gateway.ledger.write.queued import Attempt
 from gateway.settings.shapes import Brake
 from tests.processes import until
 from tests.requests import AT, PARCEL, receive, said

@@ -14,8 +14,8 @@ from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed
 from gateway.domain.waiting import waiting_for
 from gateway.ledger.queue import holds
-from gateway.ledger.queue.aside import step_aside
-from gateway.ledger.read import listing, stories
+from gateway.ledger.queue.overtake import overtake_held
+from gateway.ledger.read import listing, request_reads
 from tests.requests import PARCEL, receive, said
 
 from .conftest import Station, took
@@ -70,7 +70,7 @@ async def made(station: Station, count: int) -> None:
 
 
 async def request(pool: Pool, request_id: str = "r-1") -> Request:
-    found = await stories.request(pool, request_id)
+    found = await request_reads.request(pool, request_id)
     assert found is not None
     return found
 
@@ -247,10 +247,10 @@ async def test_what_is_behind_a_held_operation_goes_on(station: Station, pool: P
     await station.writer.apply(said(Word.SHIPPED, "r-1"), b"{}")
     await station.rounds(5)
     assert newstore.seen == []
-    assert await step_aside(pool) == 1
+    assert await overtake_held(pool) == 1
     await made(station, 1)
     assert newstore.seen == ["POST shipment"]
-    assert await step_aside(pool) == 0
+    assert await overtake_held(pool) == 0
 
 
 async def test_a_wait_of_more_than_a_day_is_one_hold_for_a_person(station: Station, pool: Pool) -> None:

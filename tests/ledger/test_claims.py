@@ -320,7 +320,7 @@ async def test_a_braked_location_is_braked_before_any_hold_is_written(pool: Pool
     await owe(pool, "ship")
     await owe(pool, "reject", Operation.REJECT)
     await owe(pool, "elsewhere", Operation.CANCEL, location="DC02")
-    await pool.execute("INSERT INTO finals VALUES ('DC01', now(), 'rejected', 5)")
+    await pool.execute("INSERT INTO recent_outcomes VALUES ('DC01', now(), 'rejected', 5)")
     async with pool.acquire() as connection:
         assert ids(await claimed(connection)) == ["elsewhere", "ship"]
 

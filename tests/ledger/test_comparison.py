@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from gateway.comparing import Comparing
+from gateway.comparison import Comparing
 from gateway.domain.commands import Compare, Key, ReadBack, Word
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.domain.events import CallbackWithoutEffect
@@ -16,7 +16,7 @@ from gateway.domain.units import Confirmed, Said
 from gateway.ledger.queue import comparison, restored
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.comparison import Progress
-from gateway.ledger.read import listing, stories
+from gateway.ledger.read import listing, request_reads
 from gateway.ledger.write.writer import Writer
 from tests.domain.steps import parcel_of
 from tests.requests import AT, PARCEL, receive, said
@@ -181,7 +181,7 @@ async def test_an_order_in_doubt_waits_until_newstore_was_asked(writer: Writer, 
     async def waits() -> bool:
         call = await claimed(pool)
         async with pool.acquire() as connection:
-            brief = (await stories.delivery_contexts(connection, [call]))["r-1"]
+            brief = (await request_reads.delivery_contexts(connection, [call]))["r-1"]
         await pool.execute("UPDATE deliveries SET owner = NULL, call_ends_at = NULL")
         return brief.is_comparing
 

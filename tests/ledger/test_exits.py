@@ -29,9 +29,9 @@ from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.seen import Position
 from gateway.ledger.queue.claims import Claim, claim
-from gateway.ledger.read import listing, stories
-from gateway.ledger.write.entries import Applied, Attempt, Entry, Reschedule
+from gateway.ledger.read import listing, request_reads
 from gateway.ledger.write.plan import Plan
+from gateway.ledger.write.queued import Attempt, CommitResult, QueuedCommand, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.settings.shapes import Brake
 from tests.requests import AT, receive, said
@@ -203,7 +203,7 @@ async def test_an_order_that_is_claimed_while_it_is_called_off_stays_where_it_is
         await writer.apply(receive("r-3"))
         assert not reroute.done()
         await transaction.commit()
-    applied: Applied = await reroute
+    applied: CommitResult = await reroute
 
     assert isinstance(applied.events[0].fact, Declined)
     assert await rows(pool, "SELECT destination, owner FROM deliveries WHERE request_id = 'r-1'") == [("acme", "me")]
@@ -254,7 +254,7 @@ async def test_what_was_decided_of_an_order_that_was_sent_meanwhile_is_not_writt
     if how == "in doubt":
         await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
     plan = Plan(900.0)
-    plan.add(before, [Entry("r-1", Reroute(**by("r"), to="beta", can_withdraw=False))], {})
+    plan.add(before, [QueuedCommand("r-1", Reroute(**by("r"), to="beta", can_withdraw=False))], {})
 
     connection = await asyncpg.connect(database)
     assert await plan.batch.commit(connection, Position()) == (set(), set())
@@ -296,7 +296,7 @@ async def test_what_was_rejected_or_closed_without_a_provider_is_routed_no_more(
     await writer.apply(reject)
     await writer.apply(Close(**by("c") | {"request_id": "r-2"}))
 
-    assert await stories.unroutable(pool, "DC01") == ["r-3"]
+    assert await request_reads.unroutable(pool, "DC01") == ["r-3"]
 
 
 async def test_a_story_shows_who_did_what(writer: Writer, pool: Pool) -> None:
@@ -313,9 +313,9 @@ async def test_a_story_shows_who_did_what(writer: Writer, pool: Pool) -> None:
 async def test_a_call_that_comes_back_as_its_request_is_closed_is_owed_no_more(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     call = await claimed(pool)
-    returned = Entry("r-1", None, claim=call, attempt=TRY, again=Reschedule(0.0, doubt=False, counts=True))
+    returned = QueuedCommand("r-1", None, claim=call, attempt=TRY, again=Reschedule(0.0, doubt=False, counts=True))
 
-    await writer.run_once([returned, Entry("r-1", Close(**by("c")))])
+    await writer.run_once([returned, QueuedCommand("r-1", Close(**by("c")))])
 
     assert (await stored(pool)).closed
     assert await pool.fetchval("SELECT count(*) FROM deliveries") == 0

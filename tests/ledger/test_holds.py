@@ -13,7 +13,7 @@ from .owed import BRAKE, claimed, ids, owe
 
 Pool = asyncpg.Pool
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-SAID = "INSERT INTO finals VALUES ($1, now() - make_interval(secs => $2), $3, $4)"
+SAID = "INSERT INTO recent_outcomes VALUES ($1, now() - make_interval(secs => $2), $3, $4)"
 
 
 async def said(pool: Pool, word: str, units: int, *, location: str = "DC01", ago: float = 1.0) -> None:
@@ -37,7 +37,7 @@ async def test_a_brake_looks_at_its_own_location_and_the_last_minutes_only(pool:
     await said(pool, "rejected", 3, location="DC02")
     await said(pool, "rejected", 90, ago=901)
     assert await trip(pool, BRAKE) == []
-    assert await pool.fetchval("SELECT count(*) FROM finals") == 2  # what no brake looks at is forgotten
+    assert await pool.fetchval("SELECT count(*) FROM recent_outcomes") == 2  # what no brake looks at is forgotten
 
 
 async def test_a_braked_location_holds_its_reversals_while_its_shipments_go_on(pool: Pool) -> None:
@@ -46,7 +46,7 @@ async def test_a_braked_location_holds_its_reversals_while_its_shipments_go_on(p
     await owe(pool, "neighbour", Operation.REJECT, location="DC02")
     await said(pool, "rejected", 5)
     (hold,) = await trip(pool, BRAKE)
-    await pool.execute("DELETE FROM finals")  # the minutes pass: the hold is a person's to release
+    await pool.execute("DELETE FROM recent_outcomes")  # the minutes pass: the hold is a person's to release
     async with pool.acquire() as connection:
         assert ids(await claimed(connection)) == ["neighbour", "read_rejection", "ship"]
         await release(pool, hold.id, "kim", "mended")
@@ -87,14 +87,14 @@ async def test_a_persons_hold_that_expires_does_not_let_go_of_a_brake(pool: Pool
     await said(pool, "rejected", 5)
     assert len(await trip(pool, BRAKE)) == 1
     await pool.execute("UPDATE holds SET expires_at = now() - interval '1s' WHERE who = 'kim'")
-    await pool.execute("DELETE FROM finals")
+    await pool.execute("DELETE FROM recent_outcomes")
     async with pool.acquire() as connection:
         assert await claimed(connection) == []
 
 
 async def test_a_busy_quarter_of_an_hour_is_looked_through_in_no_time(pool: Pool) -> None:
     await pool.execute(
-        "INSERT INTO finals SELECT 'DC' || n % 20, now() - make_interval(secs => n % 800), "
+        "INSERT INTO recent_outcomes SELECT 'DC' || n % 20, now() - make_interval(secs => n % 800), "
         "CASE WHEN n % 7 = 0 THEN 'rejected' ELSE 'shipped' END, 1 FROM generate_series(1, 50000) n"
     )
     async with pool.acquire() as connection, connection.transaction():

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.ledger import audit
 from gateway.ledger.queue import holds
-from gateway.ledger.read import listing, numbers, overview
+from gateway.ledger.read import database_metrics, listing, overview
 from gateway.ledger.read.reading import reading
 from tests.ledger.many import fill
 from tests.ledger.owed import owe
@@ -57,11 +57,14 @@ async def test_a_scrape_reads_no_long_queue_whole(database: str, pool: asyncpg.P
     if is_counted:
         await pool.execute("ANALYZE deliveries")
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(numbers.ALONG_INDEXES)
-        for question, arguments in ((numbers._NUMBERS, (holds.BRAKE, (), holds.RESTORE)), (overview._WAITING, ())):
+        await connection.execute(database_metrics.ALONG_INDEXES)
+        for question, arguments in (
+            (database_metrics._NUMBERS, (holds.BRAKE, (), holds.RESTORE)),
+            (overview._WAITING, ()),
+        ):
             plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {question}", *arguments)
             assert most_read(json.loads(plan)[0]["Plan"]) <= MOST, question
-        told = await numbers.read(connection, ())
+        told = await database_metrics.read(connection, ())
     queue = (await overview.queues(pool, ["newstore"]))["newstore"]
     assert told["gateway_waiting_deliveries", ("newstore",)] == 5_001
     assert 90 <= told["gateway_oldest_waiting_seconds", ("newstore",)] < 150
@@ -79,13 +82,13 @@ async def test_what_is_open_is_counted_without_reading_it(database: str, pool: a
     while not await filling.fetchval(ALL_VISIBLE):  # whoever counts for the planner just now still sees the old rows
         await filling.execute("VACUUM requests")
     async with filling.transaction():
-        await filling.execute(numbers.ALONG_INDEXES)
+        await filling.execute(database_metrics.ALONG_INDEXES)
         scrape, arguments = (
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {numbers._NUMBERS}",
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {database_metrics._NUMBERS}",
             (holds.BRAKE, SERVED, holds.RESTORE),
         )
         plan = json.loads(await filling.fetchval(scrape, *arguments))[0]["Plan"]
-        told = await numbers.read(filling, SERVED)
+        told = await database_metrics.read(filling, SERVED)
     await filling.close()
     assert sum(value for (name, _), value in told.items() if name == "pending_shipments") == SIZE
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < SIZE / 10

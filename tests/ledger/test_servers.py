@@ -2,7 +2,7 @@ import asyncpg
 import pytest
 
 from gateway.ledger.database.servers import NoServer, Servers
-from gateway.ledger.write.entries import LedgerUnavailable
+from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.ledger.write.writer import Writer
 from gateway.settings.database_url import one_by_one
 from tests.requests import receive
@@ -45,10 +45,10 @@ async def test_a_server_that_only_reads_is_no_server(database: str) -> None:
 
 
 async def test_a_missing_table_is_not_the_fault_of_what_was_sent(writer: Writer, pool: asyncpg.Pool) -> None:
-    await pool.execute("ALTER TABLE finals RENAME TO lost_finals")
+    await pool.execute("ALTER TABLE recent_outcomes RENAME TO lost_finals")
     try:
         with pytest.raises(LedgerUnavailable):
             await writer.apply(receive("r-1"))
     finally:
-        await pool.execute("ALTER TABLE lost_finals RENAME TO finals")
+        await pool.execute("ALTER TABLE lost_finals RENAME TO recent_outcomes")
     assert (await writer.apply(receive("r-1"))).request is not None

@@ -13,8 +13,8 @@ from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.servers import NoServer
 from gateway.ledger.queue.claims import Claim, claim, free_lost
-from gateway.ledger.read import stories
-from gateway.ledger.write.entries import Attempt, LedgerUnavailable, Reschedule, Unstorable
+from gateway.ledger.read import request_reads
+from gateway.ledger.write.queued import Attempt, LedgerUnavailable, Reschedule, Unstorable
 from gateway.ledger.write.writer import Writer
 from gateway.settings.shapes import Brake
 from tests.domain.steps import parcel_of
@@ -45,14 +45,14 @@ def taken(call: Claim) -> CallTaken:
 
 
 async def stored(pool: Pool, request_id: str = "r-1") -> Request:
-    request = await stories.request(pool, request_id)
+    request = await request_reads.request(pool, request_id)
     assert request is not None
     return request
 
 
 async def folded(pool: Pool, request_id: str = "r-1") -> Request:
     state: Request | None = None
-    for event in await stories.events(pool, await stored(pool, request_id)):
+    for event in await request_reads.events(pool, await stored(pool, request_id)):
         state = evolve(request_id, state, event)
     assert state is not None
     return state

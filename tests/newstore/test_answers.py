@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.calls import CallError, NotSent, Throttled, Unknown
+from gateway.call_errors import CallError, NotSent, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.newstore.client import Client
 from gateway.newstore.errors import CODES, Blocked, Disliked, NotReached, Refused, Retired, Unauthorized, is_done

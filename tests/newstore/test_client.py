@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.calls import CallError, NotSent, Redirected, Throttled, Unknown
+from gateway.call_errors import CallError, NotSent, Redirected, Throttled, Unknown
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.newstore.client import Client
 from gateway.newstore.errors import Blocked, Refused, Unauthorized, Unreadable, code_of

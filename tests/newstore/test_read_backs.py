@@ -103,8 +103,8 @@ async def test_a_rejection_is_read_where_it_is_shown_and_from_then_on_only_there
     answering: Answering, elsewhere: Answer, shows: str, calls: int
 ) -> None:
     seen: list[str] = []
-    places = {"GET rejection": elsewhere, "GET reject_items": elsewhere, f"GET {shows}": always(200, REJECTED)}
-    client = await answering(by_path(places, seen))
+    paths = {"GET rejection": elsewhere, "GET reject_items": elsewhere, f"GET {shows}": always(200, REJECTED)}
+    client = await answering(by_path(paths, seen))
     assert await rejected(client) == TAKEN
     assert len(seen) == calls
     assert client.taught.news == {Operation.REJECT: shows}
@@ -170,14 +170,14 @@ async def test_where_no_place_is_there_nobody_looks_after_three_requests_and_for
 
 
 async def test_a_request_that_is_shown_after_all_says_that_there_is_a_place(answering: Answering) -> None:
-    places = {"GET rejection": NOT_ALLOWED, "GET reject_items": NOT_ALLOWED}
-    client = await answering(by_path(places))
+    paths = {"GET rejection": NOT_ALLOWED, "GET reject_items": NOT_ALLOWED}
+    client = await answering(by_path(paths))
     for request_id in ("r-1", "r-2"):
         assert await rejected(client, request_id) is NOWHERE
-    places["GET rejection"] = always(200, REJECTED)
+    paths["GET rejection"] = always(200, REJECTED)
     assert await rejected(client, "r-3") == TAKEN
     assert value("gateway_read_back_missing", operation="reject") == 0
-    places["GET rejection"] = NOT_ALLOWED
+    paths["GET rejection"] = NOT_ALLOWED
     assert await rejected(client, "r-4") is NOWHERE
     assert client.is_verifiable(Operation.REJECT)
 
@@ -194,10 +194,10 @@ async def test_a_guessed_place_that_says_404_till_the_end_of_the_time_box_is_non
 async def test_a_place_that_is_known_says_by_404_only_that_nothing_is_shown(answering: Answering) -> None:
     client = await answering(NOT_FOUND)
     assert await client.read_back(Operation.SHIP, "r-1", overdue=True) is None
-    places = {"GET rejection": always(200, REJECTED)}
-    client = await answering(by_path(places))
+    paths = {"GET rejection": always(200, REJECTED)}
+    client = await answering(by_path(paths))
     assert await rejected(client) == TAKEN
-    del places["GET rejection"]
+    del paths["GET rejection"]
     for request_id in ("r-2", "r-3", "r-4"):
         assert await rejected(client, request_id, overdue=True) is None
     assert client.is_verifiable(Operation.REJECT)

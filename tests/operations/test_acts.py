@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from gateway.domain.commands import CallEnded, End
-from gateway.ledger.read import stories
+from gateway.ledger.read import request_reads
 from gateway.operations.shapes import QuarantineResult
 from tests.requests import AT
 from tests.served import Served, event, order
@@ -15,7 +15,7 @@ SHIPPED = {"shipment": {"carrier": "UPS", "tracking_number": "1Z"}}
 
 async def kill(gateway: Served, operation: str, request_id: str = "r-1", end: End = End.REFUSED) -> None:
     """The first owed call of this operation is given up."""
-    before = await stories.request(gateway.pool, request_id)
+    before = await request_reads.request(gateway.pool, request_id)
     assert before is not None
     owed = next(each for each in before.owed if each.operation == operation)
     await gateway.writer.apply(

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.domain.commands import CallEnded, End
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read import stories
-from gateway.ledger.write.entries import Attempt
+from gateway.ledger.read import request_reads
+from gateway.ledger.write.queued import Attempt
 from gateway.operations import shapes
 from gateway.operations.masking import masked
 from tests.requests import AT
@@ -105,7 +105,7 @@ async def test_conflicting_bodies_and_messages_are_shown_by_the_rules_of_who_sen
 
 async def answered(gateway: Served, response: bytes, destination: str = "acme") -> None:
     """The first owed call is turned away, with this answer."""
-    before = await stories.request(gateway.pool, "r-1")
+    before = await request_reads.request(gateway.pool, "r-1")
     assert before is not None
     owed = before.owed[0]
     await gateway.pool.execute("UPDATE deliveries SET owner = 'us', call_ends_at = now(), attempt = 1")

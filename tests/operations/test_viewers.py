@@ -13,8 +13,8 @@ from gateway.domain.commands import CallEnded, CallTaken, Command, End, Provider
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import Fact
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read import stories
-from gateway.ledger.write.entries import Attempt
+from gateway.ledger.read import request_reads
+from gateway.ledger.write.queued import Attempt
 from gateway.newstore.errors import code_of
 from gateway.operations import openapi, viewers
 from gateway.operations.masking import MASK
@@ -163,7 +163,7 @@ async def settle(
     gateway: Served, request_id: str, operation: Operation, response: bytes, *, taken: str = "", detail: str = ""
 ) -> None:
     """Let an owed call be taken, under this name of the provider's, or be refused."""
-    request = await stories.request(gateway.pool, request_id)
+    request = await request_reads.request(gateway.pool, request_id)
     assert request is not None
     (owed,) = [each for each in request.owed if each.operation is operation]
     month = await gateway.pool.fetchval(

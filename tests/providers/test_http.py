@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
-from gateway.calls import Disputed, Inconclusive, NotSent, Redirected, Refused, Throttled, Unknown
+from gateway.call_errors import Disputed, Inconclusive, NotSent, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.providers.contract import Malformed, Order

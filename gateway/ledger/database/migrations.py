@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-    Applied = dict[int, asyncpg.Record]
+    CommitResult = dict[int, asyncpg.Record]
 
 PROGRAM = 2
 """This program's number: raise it when an older program could not run on the newest migration."""
@@ -110,7 +110,7 @@ async def _alone(connection: "Connection") -> AsyncIterator[None]:
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def _applied(connection: "Connection") -> "Applied":
+async def _applied(connection: "Connection") -> "CommitResult":
     rows = await connection.fetch("SELECT number, name, checksum, oldest_program FROM migrations")
     return {row["number"]: row for row in rows}
 
@@ -132,7 +132,7 @@ async def _apply(connection: "Connection", migration: Migration) -> None:
         raise
 
 
-def _refuse_strangers(known: Iterable[Migration], applied: "Applied") -> None:
+def _refuse_strangers(known: Iterable[Migration], applied: "CommitResult") -> None:
     for migration in known:
         row = applied.get(migration.number)
         if row is not None and row["checksum"] != migration.checksum:

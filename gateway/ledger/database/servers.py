@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from gateway.settings.database_url import LOCAL, for_driver, one_by_one, place, seconds
+from gateway.settings.database_url import LOCAL, for_driver, one_by_one, seconds, server_of
 
 _SECONDS = 4.0  # for all servers together: whoever waits for a commit is answered before long
 
@@ -63,7 +63,7 @@ class Servers:
 
     def __str__(self) -> str:
         """Name the servers without their password."""
-        return ", ".join(map(place, self._dsns))
+        return ", ".join(map(server_of, self._dsns))
 
     async def connect(self, *_: Any, **options: Any) -> asyncpg.Connection:
         """Open a connection that may write, with the keywords of `asyncpg.connect`; raises only `NoServer`."""
@@ -75,7 +75,7 @@ class Servers:
                 connection = await self._one(one, options)
             except REFUSALS as error:
                 may_pass |= passes(error) and not _lacks_a_file(one, error)
-                refusals.append(f"{place(one)}: {type(error).__name__}: {error}{_remedy(error)}")
+                refusals.append(f"{server_of(one)}: {type(error).__name__}: {error}{_remedy(error)}")
                 errors.append(error)
             else:
                 self._dsns.sort(key=one.__ne__)
@@ -105,4 +105,4 @@ def _remedy(error: Exception) -> str:
 
 def _lacks_a_file(dsn: str, error: Exception) -> bool:
     """Tell a certificate that is not there from a socket whose server has not started."""
-    return isinstance(error, FileNotFoundError) and not place(dsn).startswith(("/", LOCAL))
+    return isinstance(error, FileNotFoundError) and not server_of(dsn).startswith(("/", LOCAL))

@@ -52,7 +52,7 @@ ORDER BY id
 # Whoever else holds them back, a tripped brake has a hold of its own: the others may expire or be released.
 _TRIP = """
 WITH suspect AS MATERIALIZED (
-    SELECT DISTINCT location FROM finals
+    SELECT DISTINCT location FROM recent_outcomes
     WHERE said <> 'shipped' AND at > statement_timestamp() - make_interval(secs => $3)
 ), tripped AS MATERIALIZED (
     SELECT location FROM suspect
@@ -64,13 +64,13 @@ INSERT INTO holds (scope, name, reason, who)
 SELECT 'rejections', location, format(
     '%s of %s units rejected or cancelled within %s minutes: release it, or settle them by hand',
     sum(units) FILTER (WHERE said <> 'shipped'), sum(units), round($3 / 60)), $4
-FROM tripped JOIN finals USING (location)
+FROM tripped JOIN recent_outcomes USING (location)
 WHERE at > statement_timestamp() - make_interval(secs => $3)
 GROUP BY location
 ON CONFLICT DO NOTHING
 RETURNING *
 """
-_FORGET = "DELETE FROM finals WHERE at < statement_timestamp() - make_interval(secs => $1)"
+_FORGET = "DELETE FROM recent_outcomes WHERE at < statement_timestamp() - make_interval(secs => $1)"
 _CONFIRM_FIRST = """
 INSERT INTO holds (scope, name, reason, who)
 SELECT 'rejections', location, format('a new location: look at its first %s rejections, then release it', most), $3

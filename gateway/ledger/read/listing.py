@@ -81,7 +81,7 @@ def cursor(row: Record) -> str:
     return f"{int(row['received_at'].timestamp() * 1_000_000)}:{row['id']}"
 
 
-def place(cursor: str | None) -> tuple[datetime | None, str]:
+def position_of(cursor: str | None) -> tuple[datetime | None, str]:
     """Read a cursor. Raises `ValueError` for one that `cursor` did not write."""
     if cursor is None:
         return None, ""
@@ -117,7 +117,7 @@ async def count(pool: Pool, filters: Mapping[str, str], after: str | None = None
 
 def _chosen(filters: Mapping[str, str], after: str | None) -> list[object]:
     """Give the arguments of `_CHOSEN`."""
-    return [*place(after), *(filters.get(name) for name in FILTERS)]
+    return [*position_of(after), *(filters.get(name) for name in FILTERS)]
 
 
 async def story(pool: Pool, request_id: str, providers: Collection[str] | None = None) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from gateway.ledger.queue import comparison, destinations, holds
 from gateway.ledger.queue.destinations import Destination
 from gateway.ledger.queue.holds import Hold
 
-from .numbers import ALONG_INDEXES
+from .database_metrics import ALONG_INDEXES
 from .reading import reading
 
 _NEWEST = 5_000

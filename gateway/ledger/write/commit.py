@@ -1,7 +1,7 @@
 """One batch as one statement: events, states, deliveries and bodies are stored together or, request by request, not.
 
 A request is written only if its version is the one that was read, nobody else holds its row, every claim that the
-batch settles for it is still ours, and every call that it calls off (a fence without an owner) is not on its way.
+batch settles for it is still ours, and every call that it calls off (a claim_check without an owner) is not on its way.
 What was not written is not in the answer; the writer reads it again. So it does with the outcome of a call that changes
 no request, while somebody else holds the row of the call: that one is in the answer, as busy.
 
@@ -38,19 +38,19 @@ WITH incoming AS (
     FROM incoming ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING id, restored
-), wanted AS (
+), updates AS (
     SELECT * FROM json_to_recordset($2::json) AS w(id text, was int,
         version int, provider text, assignment smallint, units text, changed_at timestamptz,
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
         quarantined int, dead text,
         closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[])
-), fences AS (
+), claim_checks AS (
     SELECT * FROM json_to_recordset($3::json) AS f(request_id text, operation text, seq int, owner text, attempt int,
         guards bool, again bool, delay float8, doubt bool, counts bool, blocked bool)
 ), held AS ( -- each row by its key: LATERAL and FOR UPDATE leave the planner no way to read a table whole
     SELECT f.request_id, f.operation, f.seq
-    FROM fences f CROSS JOIN LATERAL (
+    FROM claim_checks f CROSS JOIN LATERAL (
         SELECT FROM deliveries d
         WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq)
             AND ((d.owner = f.owner AND d.attempt = f.attempt)
@@ -59,7 +59,7 @@ WITH incoming AS (
     ) d
 ), busy AS ( -- a call that is still ours, whose row another statement has in hand: a claim that came too late
     SELECT f.request_id, f.operation, f.seq
-    FROM fences f CROSS JOIN LATERAL (
+    FROM claim_checks f CROSS JOIN LATERAL (
         SELECT FROM deliveries d
         WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq)
             AND d.owner = f.owner AND d.attempt = f.attempt
@@ -68,11 +68,11 @@ WITH incoming AS (
         SELECT FROM held h WHERE (h.request_id, h.operation, h.seq) = (f.request_id, f.operation, f.seq))
 ), locked AS (
     SELECT w.id
-    FROM wanted w CROSS JOIN LATERAL (
+    FROM updates w CROSS JOIN LATERAL (
         SELECT FROM requests r WHERE r.id = w.id AND r.version = w.was FOR UPDATE SKIP LOCKED
     ) r
-    WHERE w.id NOT IN ( -- hashed once: looking through all fences for each took half of a batch of 64
-        SELECT f.request_id FROM fences f LEFT JOIN held h USING (request_id, operation, seq)
+    WHERE w.id NOT IN ( -- hashed once: looking through all claim_checks for each took half of a batch of 64
+        SELECT f.request_id FROM claim_checks f LEFT JOIN held h USING (request_id, operation, seq)
         WHERE f.guards AND h.request_id IS NULL)
 ), updated AS (
     UPDATE requests r
@@ -83,7 +83,7 @@ WITH incoming AS (
         conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead,
         closed = w.closed, taken_by = w.taken_by, withdrawal = w.withdrawal, withdrawn = w.withdrawn,
         refused = w.refused, former = w.former, untold = w.untold
-    FROM wanted w JOIN locked l USING (id)
+    FROM updates w JOIN locked l USING (id)
     WHERE r.id = w.id
     RETURNING r.id, r.restored
 ), written AS (
@@ -120,8 +120,8 @@ WITH incoming AS (
     ON CONFLICT (request_id, operation, seq)
     DO UPDATE SET due_at = excluded.due_at, verify_by = excluded.verify_by, tries = 0,
         trace = coalesce(excluded.trace, d.trace)
-), new_finals AS (
-    INSERT INTO finals (location, at, said, units)
+), new_outcomes AS (
+    INSERT INTO recent_outcomes (location, at, said, units)
     SELECT f.location, clock_timestamp(), f.said, f.units
     FROM json_to_recordset($13::json) AS f(request_id text, location text, said text, units int)
     JOIN written ON written.id = f.request_id
@@ -140,7 +140,7 @@ WITH incoming AS (
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = f.doubt, tries = d.tries + f.counts::int,
         blocks = d.blocks + f.blocked::int, due_at = clock_timestamp() + make_interval(secs => f.delay)
-    FROM fences f JOIN held h USING (request_id, operation, seq)
+    FROM claim_checks f JOIN held h USING (request_id, operation, seq)
     WHERE (d.request_id, d.operation, d.seq) = (f.request_id, f.operation, f.seq) AND f.again
         AND (NOT f.guards OR EXISTS (SELECT FROM written WHERE written.id = f.request_id))
         AND (SELECT count(*) FROM gone) >= 0 -- gone first: a row changes once, and what goes must not come back
@@ -149,7 +149,7 @@ WITH incoming AS (
     SELECT x.* FROM json_to_recordset($9::json) AS x(request_id text, operation text, seq int, destination text,
         location text, attempts int, died_at timestamptz, why text, detail text)
     JOIN written ON written.id = x.request_id
-), alive AS (
+), revived AS (
     DELETE FROM dead_deliveries d
     USING json_to_recordset($11::json) AS x(request_id text, operation text, seq int)
     JOIN written ON written.id = x.request_id
@@ -190,7 +190,7 @@ SELECT id, NULL AS operation, NULL AS seq FROM written UNION ALL SELECT * FROM b
 """
 
 Row = dict[str, Any]
-Place = tuple[str, str, int]
+DeliveryKey = tuple[str, str, int]
 """Which call: its request, operation and number."""
 Payload = tuple[date, str, str, datetime, bytes, bool]
 """month, request id, hash, time, body, and whether it is stored only together with its request's state."""
@@ -201,8 +201,8 @@ class Batch:
     """The rows of one statement, a list for each of its inputs, in their order."""
 
     incoming: list[Row] = field(default_factory=list)
-    wanted: list[Row] = field(default_factory=list)
-    fences: list[Row] = field(default_factory=list)
+    updates: list[Row] = field(default_factory=list)
+    claim_checks: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     keys: list[Row] = field(default_factory=list)
     owed: list[Row] = field(default_factory=list)
@@ -210,18 +210,18 @@ class Batch:
     readied: list[Row] = field(default_factory=list)
     dead: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
-    alive: list[Row] = field(default_factory=list)
+    revived: list[Row] = field(default_factory=list)
     released: list[Row] = field(default_factory=list)
-    finals: list[Row] = field(default_factory=list)
+    recent_outcomes: list[Row] = field(default_factory=list)
     audit: list[Row] = field(default_factory=list)
     payloads: list[Payload] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def commit(self, connection: Connection, position: Position) -> tuple[set[str], set[Place]]:
+    async def commit(self, connection: Connection, position: Position) -> tuple[set[str], set[DeliveryKey]]:
         """Write the batch and return the ids of the requests that were written, and the calls that were busy."""
         documents = (
-            self.incoming, self.wanted, self.fences, self.events, self.keys, self.owed, self.gone, self.readied,
-            self.dead, self.attempts, self.alive, self.released, self.finals,
+            self.incoming, self.updates, self.claim_checks, self.events, self.keys, self.owed, self.gone, self.readied,
+            self.dead, self.attempts, self.revived, self.released, self.recent_outcomes,
         )  # fmt: skip
         payloads = zip(*self.payloads, strict=True) if self.payloads else [()] * 6
         quarantine = zip(*self.quarantine, strict=True) if self.quarantine else [()] * 9

@@ -26,10 +26,10 @@ from gateway.ledger import codec
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.urgency import urgency
 
-from .commit import Batch, Place, Row
-from .entries import Applied, Attempt, Entry, Reschedule
+from .commit import Batch, DeliveryKey, Row
+from .queued import Attempt, CommitResult, QueuedCommand, Reschedule
 
-Held = Mapping[Place, tuple[str | None, int, bool]]
+Held = Mapping[DeliveryKey, tuple[str | None, int, bool]]
 """Who has a delivery, in which attempt, and whether its time-box has passed."""
 _NOBODY = (None, 0, False)
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
@@ -41,7 +41,7 @@ class Plan:
 
     def __init__(self, verify_within: float, express: Collection[str] = ()) -> None:
         self.batch = Batch()
-        self.results: list[tuple[Entry, Applied, bool]] = []
+        self.results: list[tuple[QueuedCommand, CommitResult, bool]] = []
         self.changed: list[tuple[Request | None, Request, list[Event], str | None]] = []
         self._verify_within = verify_within
         self._express = express
@@ -49,22 +49,22 @@ class Plan:
     @property
     def has_rows(self) -> bool:
         batch = self.batch
-        return bool(batch.incoming or batch.wanted or batch.fences)
+        return bool(batch.incoming or batch.updates or batch.claim_checks)
 
     def add(
         self,
         before: Request | None,
-        group: list[Entry],
+        group: list[QueuedCommand],
         claims: Held,
         began: str | None = None,
     ) -> None:
         """Fold one request's commands in order and add what they change; `began` is where its trace did."""
         request = before
         events: list[Event] = []
-        decided: list[tuple[Entry, list[Event]]] = []
+        decided: list[tuple[QueuedCommand, list[Event]]] = []
         for entry in group:
             claim, command = entry.claim, entry.command
-            owner, attempt, is_overdue = claims.get(place(claim), _NOBODY) if claim else _NOBODY
+            owner, attempt, is_overdue = claims.get(key_of(claim), _NOBODY) if claim else _NOBODY
             # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
             late = claim is not None and command is not None and not entry.known and (
                 request is None or (owner, attempt) != (claim.owner, claim.attempt)
@@ -79,9 +79,9 @@ class Plan:
             decided.append((entry, new))
         writes = bool(events)
         for entry, new in decided:
-            self.results.append((entry, Applied(request, tuple(new), began), writes))
+            self.results.append((entry, CommitResult(request, tuple(new), began), writes))
             if entry.claim is not None and request is not None:
-                self._fence(entry, entry.claim, guards=writes, request=request)
+                self._check_claim(entry, entry.claim, guards=writes, request=request)
         if request is not None and events:
             owing = next((entry.trace for entry, new in reversed(decided) if new and entry.trace), began)
             self._state(before, request, events, owing)
@@ -89,19 +89,19 @@ class Plan:
             for entry, new in decided:
                 self._bodies(request, entry, new)
 
-    def _outside(self, entry: Entry, request: Request | None) -> None:
+    def _outside(self, entry: QueuedCommand, request: Request | None) -> None:
         """A rescheduling, a late outcome, or a message for a request that nobody has: no state changes."""
-        self.results.append((entry, Applied(request, ()), False))
+        self.results.append((entry, CommitResult(request, ()), False))
         if entry.claim is not None:
-            self._fence(entry, entry.claim, guards=False, request=None)
+            self._check_claim(entry, entry.claim, guards=False, request=None)
 
-    def _fence(self, entry: Entry, claim: Claim, *, guards: bool, request: Request | None) -> None:
+    def _check_claim(self, entry: QueuedCommand, claim: Claim, *, guards: bool, request: Request | None) -> None:
         again = entry.again
         if again is None and request is not None:
             delivery = Delivery(claim.destination, claim.operation, claim.seq)
             if delivery in request.owed:  # a read-back that has not seen everything yet
                 again = Reschedule(entry.next_look, doubt=False, counts=True)
-        self.batch.fences.append(
+        self.batch.claim_checks.append(
             {
                 **_key(claim),
                 "owner": claim.owner,
@@ -143,13 +143,15 @@ class Plan:
         if before is None:
             batch.incoming.append({**codec.written_once(after, month), **codec.changing(after), "trace": trace})
         else:
-            batch.wanted.append({"id": after.id, "was": before.version, **codec.changing(after)})
+            batch.updates.append({"id": after.id, "was": before.version, **codec.changing(after)})
         for event in events:
             batch.events.append(codec.encode_event(after.id, month, event))
             said = _FINAL.get(type(event.fact))
             if said and not event.cause.startswith(SHOWN):  # what NewStore shows after a restore was said long ago
                 units = len(getattr(event.fact, "units", ()))
-                batch.finals.append({"request_id": after.id, "location": after.location, "said": said, "units": units})
+                batch.recent_outcomes.append(
+                    {"request_id": after.id, "location": after.location, "said": said, "units": units}
+                )
             if isinstance(event.fact, UnitsShipped | Redriven) and event.fact.parcel:
                 code = event.fact.parcel.tracking_code
                 batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
@@ -157,7 +159,7 @@ class Plan:
                 order = event.fact.provider_order
                 batch.keys.append({"request_id": after.id, "kind": "provider_order", "value": order})
         still_dead = {(dead.operation, dead.seq) for dead in after.dead}
-        batch.alive += [
+        batch.revived += [
             {"request_id": after.id, "operation": dead.operation, "seq": dead.seq}
             for dead in (before.dead if before else ())
             if (dead.operation, dead.seq) not in still_dead
@@ -199,11 +201,11 @@ class Plan:
         self.batch.gone.append(key)
         if owed.operation in _CALLED_OFF and not owed.in_flight:
             # What was decided of a call that nobody was making is void once somebody does.
-            self.batch.fences.append(
+            self.batch.claim_checks.append(
                 {**key, "owner": None, "guards": True, "again": False, "delay": 0.0, "doubt": owed.in_doubt}
             )
 
-    def _bodies(self, request: Request, entry: Entry, events: list[Event]) -> None:
+    def _bodies(self, request: Request, entry: QueuedCommand, events: list[Event]) -> None:
         batch, month, command = self.batch, codec.month_of(request), entry.command
         if entry.body is not None and command is not None and events:
             batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
@@ -257,7 +259,7 @@ _FINAL: dict[type, Said] = {
 }
 
 
-def place(claim: Claim) -> Place:
+def key_of(claim: Claim) -> DeliveryKey:
     """Say which call was claimed."""
     return claim.request_id, claim.operation, claim.seq
 

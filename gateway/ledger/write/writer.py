@@ -19,13 +19,13 @@ from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.database.seen import Position
 from gateway.ledger.database.servers import NoServer
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read import stories
-from gateway.telemetry import metrics, passing, trace
+from gateway.ledger.read import request_reads
+from gateway.telemetry import lifecycle_metrics, metrics, trace
 from gateway.telemetry.logs import log
 
-from .commit import Batch, Place
-from .entries import Applied, Attempt, Entry, LedgerUnavailable, Reschedule, Unstorable
-from .plan import Held, Plan, place
+from .commit import Batch, DeliveryKey
+from .plan import Held, Plan, key_of
+from .queued import Attempt, CommitResult, LedgerUnavailable, QueuedCommand, Reschedule, Unstorable
 
 _MOST_COMMANDS = 500
 _MOST_BYTES = 8 * 1024 * 1024
@@ -83,10 +83,10 @@ class Writer:
         self._express = express
         self._position = position or Position()
         self._connection: asyncpg.Connection | None = None
-        self._urgent: deque[Entry] = deque()
-        self._settlements: deque[Entry] = deque()
+        self._urgent: deque[QueuedCommand] = deque()
+        self._settlements: deque[QueuedCommand] = deque()
         self._waiting_bytes = 0  # of commands whose sender may be told to come again
-        self._writing: list[Entry] = []
+        self._writing: list[QueuedCommand] = []
         self._is_failing = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -101,7 +101,7 @@ class Writer:
     def waiting(self) -> int:
         return len(self._urgent) + len(self._settlements)
 
-    async def apply(self, command: Command, body: bytes | None = None) -> Applied:
+    async def apply(self, command: Command, body: bytes | None = None) -> CommitResult:
         """Decide and store a command with the bytes it came in.
 
         Raises `LedgerUnavailable` when the queue is full, the database is away or a commit takes too long (it may
@@ -109,7 +109,7 @@ class Writer:
         """
         if self.waiting >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
             raise LedgerUnavailable("too many commands are waiting")
-        entry = Entry(
+        entry = QueuedCommand(
             command.request_id, command, body=body, trace=trace.current(), optimistic=isinstance(command, Receive)
         )
         self._waiting_bytes += entry.size
@@ -125,7 +125,7 @@ class Writer:
         known: Request | None = None,
         *,
         next_look: float = 0.0,
-    ) -> Applied:
+    ) -> CommitResult:
         """Store how a claimed call went. A late outcome, whose claim was lost, is kept and changes nothing.
 
         `next_look` is in how many seconds a read-back looks again that has not seen everything.
@@ -134,7 +134,7 @@ class Writer:
         again = then if isinstance(then, Reschedule) else None
         command = None if isinstance(then, Reschedule) else then
         optimistic = known is not None and command is not None
-        entry = Entry(
+        entry = QueuedCommand(
             claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,
             next_look=next_look, optimistic=optimistic,
         )  # fmt: skip
@@ -214,12 +214,12 @@ class Writer:
                 if entry.claim is None and entry.since < too_old:
                     _fail(entry, LedgerUnavailable("the commit takes too long"))
 
-    def _next(self) -> list[Entry]:
+    def _next(self) -> list[QueuedCommand]:
         """Take the next batch, bounded in number and bytes: in turn what came in and what came of calls.
 
         Neither may wait for the other to run dry: a claim whose outcome is not stored in time is lost.
         """
-        batch: list[Entry] = []
+        batch: list[QueuedCommand] = []
         size = 0
         while (self._urgent or self._settlements) and len(batch) < _MOST_COMMANDS and size < _MOST_BYTES:
             for queue in (self._urgent, self._settlements):
@@ -230,7 +230,7 @@ class Writer:
                     self._waiting_bytes -= 0 if entry.claim else entry.size
         return batch
 
-    async def run_once(self, batch: list[Entry]) -> None:
+    async def run_once(self, batch: list[QueuedCommand]) -> None:
         """Write one batch; a command that the database can't store fails alone."""
         try:
             left = await self._write(batch)
@@ -252,7 +252,7 @@ class Writer:
             if left:
                 await self._come_round(left, batch)
 
-    async def _come_round(self, left: list[Entry], batch: list[Entry]) -> None:
+    async def _come_round(self, left: list[QueuedCommand], batch: list[QueuedCommand]) -> None:
         """What was not written goes first in the next batch."""
         if len(left) == len(batch):
             await asyncio.sleep(0.005)  # somebody else holds every one of these rows
@@ -260,7 +260,7 @@ class Writer:
             (self._settlements if entry.claim else self._urgent).appendleft(entry)
             self._waiting_bytes += 0 if entry.claim else entry.size
 
-    async def _give_back(self, batch: list[Entry], error: Exception) -> None:
+    async def _give_back(self, batch: list[QueuedCommand], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
         await self._part(error)
         for entry in batch:
@@ -269,7 +269,7 @@ class Writer:
         self._settlements.extendleft(entry for entry in reversed(batch) if entry.claim is not None)
         await asyncio.sleep(0.2)
 
-    async def _write(self, entries: list[Entry]) -> list[Entry]:
+    async def _write(self, entries: list[QueuedCommand]) -> list[QueuedCommand]:
         """Decide and commit; returns the entries that must be read again."""
         connection = await self._connected()
         started = perf_counter()
@@ -281,7 +281,7 @@ class Writer:
             claim = group[0].claim if group[0].known else None
             traced = claim.trace if claim else read.traces.get(request_id)
             plan.add(read.requests.get(request_id) or group[0].known, group, read.claims, traced)
-        written, busy = set[str](), set[Place]()
+        written, busy = set[str](), set[DeliveryKey]()
         if plan.has_rows:
             written, busy = await plan.batch.commit(connection, self._position)
             self._went(None)
@@ -291,28 +291,28 @@ class Writer:
         self.on_batch(len(now), seconds)
         return [*self._answer(plan, written, busy), *later]
 
-    def _answer(self, plan: Plan, written: set[str], busy: set[Place]) -> list[Entry]:
-        left: list[Entry] = []
+    def _answer(self, plan: Plan, written: set[str], busy: set[DeliveryKey]) -> list[QueuedCommand]:
+        left: list[QueuedCommand] = []
         for entry, applied, needs_write in plan.results:
-            is_busy = entry.claim is not None and place(entry.claim) in busy
+            is_busy = entry.claim is not None and key_of(entry.claim) in busy
             if is_busy or (needs_write and entry.request_id not in written):
                 entry.optimistic, entry.known = False, None
                 left.append(entry)
                 continue
             if applied.request is not None and not applied.events and (kind := _MESSAGES.get(type(entry.command))):
-                passing.came_again(applied.request, kind)
+                lifecycle_metrics.came_again(applied.request, kind)
             if not entry.done.done():
                 entry.done.set_result(applied)
         for before, after, events, traced in plan.changed:
             if after.id in written:
-                passing.passed(before, after, events, traced)
+                lifecycle_metrics.passed(before, after, events, traced)
         if plan.batch.owed or plan.batch.readied or plan.batch.gone:
             self.on_ready()
         if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:
             self.on_received(new)
         return left
 
-    async def _read(self, connection: asyncpg.Connection, entries: list[Entry]) -> _Read:
+    async def _read(self, connection: asyncpg.Connection, entries: list[QueuedCommand]) -> _Read:
         asked = {entry.request_id for entry in entries if entry.command and not entry.optimistic}
         if not asked:
             return _Read({}, {}, {})
@@ -330,7 +330,7 @@ class Writer:
             seen.setdefault(row["request_id"], {})[row["cause"]] = row["fingerprint"]
         about_parcels = {each.request_id for each in commands if _is_about_a_parcel(each)}
         asked_parcels = {row["id"]: row["month"] for row in rows if row["id"] in about_parcels}
-        parcels = await stories.parcels(connection, asked_parcels) if asked_parcels else {}
+        parcels = await request_reads.parcels(connection, asked_parcels) if asked_parcels else {}
         return _Read(
             {
                 row["id"]: codec.decode_request(row, owed[row["id"]], seen.get(row["id"]), parcels.get(row["id"]))
@@ -352,9 +352,9 @@ async def _nobody() -> None:
     """Stand for a listener that is not there."""
 
 
-def _by_request(entries: list[Entry]) -> dict[str, list[Entry]]:
+def _by_request(entries: list[QueuedCommand]) -> dict[str, list[QueuedCommand]]:
     """Group a batch by request; several entries of one must start from one state, so it is read."""
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[str, list[QueuedCommand]] = {}
     for entry in entries:
         groups.setdefault(entry.request_id, []).append(entry)
     for group in groups.values():
@@ -364,11 +364,11 @@ def _by_request(entries: list[Entry]) -> dict[str, list[Entry]]:
     return groups
 
 
-def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+def _defer_reads(entries: list[QueuedCommand]) -> tuple[list[QueuedCommand], list[QueuedCommand]]:
     """A read-back's outcome shares no statement with other commands of its request: both would move one row."""
     crowded = {entry.request_id for entry in entries if not _is_read(entry)}
-    now: list[Entry] = []
-    later: list[Entry] = []
+    now: list[QueuedCommand] = []
+    later: list[QueuedCommand] = []
     for entry in entries:
         is_read = _is_read(entry)
         (later if is_read and entry.request_id in crowded else now).append(entry)
@@ -377,11 +377,11 @@ def _defer_reads(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     return now, later
 
 
-def _is_read(entry: Entry) -> bool:
+def _is_read(entry: QueuedCommand) -> bool:
     return entry.claim is not None and entry.claim.operation in READS
 
 
-def _fail(entry: Entry, error: Exception, cause: Exception | None = None) -> None:
+def _fail(entry: QueuedCommand, error: Exception, cause: Exception | None = None) -> None:
     if not entry.done.done():
         error.__cause__ = cause
         entry.done.set_exception(error)

@@ -12,8 +12,8 @@ import pytest
 from gateway.domain.commands import RejectionReason, Word
 from gateway.ledger.database.connections import Connection
 from gateway.ledger.queue import holds, restored
-from gateway.ledger.read import numbers
-from gateway.ledger.read.numbers import Numbers
+from gateway.ledger.read import database_metrics
+from gateway.ledger.read.database_metrics import Numbers
 from gateway.ledger.write.writer import Writer
 from gateway.settings import Database, Secret
 from tests.requests import receive, said
@@ -245,7 +245,7 @@ async def test_the_size_of_the_database_is_told(pool: Pool) -> None:
 @pytest.mark.parametrize("is_superuser", [True, False])
 async def test_every_connection_of_whomever_is_one_less(database: str, pool: Pool, *, is_superuser: bool) -> None:
     async def left(connection: Connection) -> float:
-        return (await numbers.read(connection, []))["gateway_connections_left", ()]
+        return (await database_metrics.read(connection, []))["gateway_connections_left", ()]
 
     async with asyncpg.create_pool(database, min_size=5, max_size=5) as others, pool.acquire() as looking:
         if not is_superuser:
@@ -301,13 +301,14 @@ async def test_a_million_settled_requests_and_half_a_million_waiting_calls_cost_
     connection = await asyncpg.connect(database)
     await connection.execute("VACUUM ANALYZE", timeout=100)
     async with connection.transaction():
-        await connection.execute(numbers.ALONG_INDEXES)
-        rows = await connection.fetch("EXPLAIN (ANALYZE) " + numbers._NUMBERS, holds.BRAKE, ["acme"], holds.RESTORE)  # noqa: SLF001 - the SQL itself
+        await connection.execute(database_metrics.ALONG_INDEXES)
+        explain = "EXPLAIN (ANALYZE) " + database_metrics._NUMBERS  # noqa: SLF001 - the SQL itself
+        rows = await connection.fetch(explain, holds.BRAKE, ["acme"], holds.RESTORE)
     plan = "\n".join(row[0] for row in rows)
     took = []
     for _ in range(5):
         began = perf_counter()
-        found = await numbers.read(connection, ["acme"])
+        found = await database_metrics.read(connection, ["acme"])
         took.append(perf_counter() - began)
     await connection.close()
     assert found["pending_shipments", ("DC1", "acme")] == 250

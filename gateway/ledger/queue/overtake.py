@@ -66,13 +66,13 @@ RETURNING d.ready
 # what passed. One that is first of its request while none is ready gets it here, also after its hold.
 _HAND_BACK = """
 WITH first AS MATERIALIZED (
-    SELECT aside.row
+    SELECT overtake.row
     FROM (SELECT DISTINCT name FROM holds WHERE scope = 'rejections') held CROSS JOIN LATERAL (
         SELECT ctid AS row, request_id, seq FROM deliveries
         WHERE destination = $1 AND location = held.name AND NOT ready AND urgency = ANY($2) OFFSET 0
     ) aside CROSS JOIN LATERAL (
-        SELECT bool_or(ready OR seq < aside.seq) AS are_before FROM deliveries
-        WHERE request_id = aside.request_id AND destination = $1 AND NOT is_read
+        SELECT bool_or(ready OR seq < overtake.seq) AS are_before FROM deliveries
+        WHERE request_id = overtake.request_id AND destination = $1 AND NOT is_read
     ) others
     WHERE NOT others.are_before
 ), locked AS MATERIALIZED (
@@ -84,7 +84,7 @@ UPDATE deliveries d SET ready = true FROM locked WHERE d.ctid = locked.row
 """
 
 
-async def step_aside(connection: Connection | Pool) -> int:
+async def overtake_held(connection: Connection | Pool) -> int:
     """Let what may go pass what is held, and count the requests of which it did."""
     await connection.execute(_HAND_BACK, NEWSTORE, BRAKED)
     return sum(row["ready"] for row in await connection.fetch(_STEP_ASIDE, NEWSTORE, BRAKED))

@@ -7,11 +7,11 @@ import pytest
 
 from gateway.domain.commands import CallEnded, Close, Command, DiscardReports, End, RejectionReason, Word
 from gateway.domain.deliveries import Operation
-from gateway.ledger.queue.aside import step_aside
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.holds import place, release
+from gateway.ledger.queue.overtake import overtake_held
 from gateway.ledger.read import listing
-from gateway.ledger.write.entries import Reschedule
+from gateway.ledger.write.queued import Reschedule
 from gateway.ledger.write.writer import Writer
 from tests.requests import AT, receive, said
 
@@ -56,7 +56,7 @@ async def test_a_shipment_passes_a_held_rejection_which_is_next_again_whatever_b
     hold = await held_rejection(writer, pool)
     assert await at_newstore(pool) == []
 
-    assert await step_aside(pool) == 1
+    assert await overtake_held(pool) == 1
     (call,) = await at_newstore(pool)
     assert call.operation is Operation.SHIP
     await settle(writer, call, how)
@@ -69,19 +69,19 @@ async def test_a_shipment_passes_a_held_rejection_which_is_next_again_whatever_b
 
 async def test_a_shipment_that_is_tried_again_stays_first(writer: Writer, pool: Pool) -> None:
     await held_rejection(writer, pool)
-    await step_aside(pool)
+    await overtake_held(pool)
     (call,) = await at_newstore(pool)
     await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
     await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="two"))
 
-    assert await step_aside(pool) == 0
+    assert await overtake_held(pool) == 0
     assert await rows(pool, READY) == [("ship",)]
 
 
 async def test_a_rejection_in_doubt_keeps_its_grace_while_it_stands_aside(writer: Writer, pool: Pool) -> None:
     await held_rejection(writer, pool)
     await pool.execute("UPDATE deliveries SET due_at = now() + interval '1 min' WHERE operation = 'reject'")
-    await step_aside(pool)
+    await overtake_held(pool)
     (call,) = await at_newstore(pool)
     await settle(writer, call)
 
@@ -93,7 +93,7 @@ async def test_a_shipment_that_passed_keeps_its_time_when_the_rejection_is_disca
     writer: Writer, pool: Pool
 ) -> None:
     await held_rejection(writer, pool)
-    await step_aside(pool)
+    await overtake_held(pool)
     (call,) = await at_newstore(pool)
     await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
 
@@ -105,14 +105,14 @@ async def test_a_shipment_that_passed_keeps_its_time_when_the_rejection_is_disca
 
 async def test_what_is_owed_while_a_rejection_stands_aside_waits_for_its_turn(writer: Writer, pool: Pool) -> None:
     await held_rejection(writer, pool)
-    await step_aside(pool)
+    await overtake_held(pool)
     (call,) = await at_newstore(pool)
     await writer.apply(said(Word.SHIPPED, items={"CAP": 1}, event="two"))
-    assert (await at_newstore(pool), await step_aside(pool)) == ([], 0)
+    assert (await at_newstore(pool), await overtake_held(pool)) == ([], 0)
     await settle(writer, call)
 
     assert await rows(pool, READY) == [("reject",)]
-    assert await step_aside(pool) == 1
+    assert await overtake_held(pool) == 1
     assert [each.seq > call.seq for each in await at_newstore(pool)] == [True]
 
 
@@ -121,7 +121,7 @@ async def test_a_rejection_that_an_older_program_left_aside_is_next_again(
     writer: Writer, pool: Pool, *, is_held: bool
 ) -> None:
     hold = await held_rejection(writer, pool)
-    await step_aside(pool)
+    await overtake_held(pool)
     (call,) = await at_newstore(pool)
     await settle(writer, call)
     await pool.execute("UPDATE deliveries SET ready = false WHERE operation = 'reject'")  # it hands nothing back
@@ -129,7 +129,7 @@ async def test_a_rejection_that_an_older_program_left_aside_is_next_again(
     if not is_held:
         await release(pool, hold, "kim", "mended")
 
-    assert await step_aside(pool) == is_held
+    assert await overtake_held(pool) == is_held
     assert await rows(pool, READY) == [("ship" if is_held else "reject",)]
 
 
@@ -140,7 +140,7 @@ async def test_a_rejection_is_handed_no_turn_before_what_is_ready_or_was_owed_be
         await owe(pool, operation, Operation.REJECT, ready=False)
     await pool.execute("UPDATE deliveries SET seq = 2 WHERE operation <> 'acknowledge'")
 
-    assert await step_aside(pool) == 0
+    assert await overtake_held(pool) == 0
     assert await rows(pool, "SELECT request_id, operation FROM deliveries WHERE ready") == [("ship", "ship")]
 
 
@@ -152,11 +152,11 @@ async def test_only_what_is_held_steps_aside_and_only_for_what_may_go(pool: Pool
     await owe(pool, "twice", Operation.CANCEL, ready=False)
     await owe(pool, "ship", Operation.SHIP)
     await owe(pool, "ship", Operation.ACKNOWLEDGE, ready=False)
-    assert await step_aside(pool) == 0
+    assert await overtake_held(pool) == 0
     await place(pool, "rejections", "DC01", reason="a look first", who="kim")
     await place(pool, "rejections", "DC03", reason="until lunch", who="kim", seconds=-1)
 
-    assert await step_aside(pool) == 1
+    assert await overtake_held(pool) == 1
     assert ids(await at_newstore(pool)) == ["expired", "free", "held", "ship"]
     assert await pool.fetchval("SELECT ready FROM deliveries WHERE request_id = 'held' AND operation = 'ship'")
 
@@ -171,9 +171,9 @@ async def test_a_rejection_that_is_being_claimed_does_not_step_aside(writer: Wri
         assert len(await claimed(connection)) == 1
         await place(pool, "rejections", "DC01", reason="a look first", who="kim")
         async with asyncio.timeout(5):
-            assert await step_aside(pool) == 0
+            assert await overtake_held(pool) == 0
         await transaction.commit()
-    assert await step_aside(pool) == 0
+    assert await overtake_held(pool) == 0
     assert await at_newstore(pool) == []
 
 
@@ -184,7 +184,7 @@ async def test_while_a_rejection_steps_aside_nothing_of_its_request_is_claimed(p
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        assert await step_aside(connection) == 1
+        assert await overtake_held(connection) == 1
         await release(pool, hold.id, "kim", "mended")
         async with asyncio.timeout(5):
             assert await at_newstore(pool) == []
@@ -200,7 +200,7 @@ async def test_a_request_that_is_closed_while_its_rejection_steps_aside_owes_not
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        assert await step_aside(connection) == 1
+        assert await overtake_held(connection) == 1
         closing = asyncio.create_task(writer.apply(close))
         await writer.apply(receive("r-2"))
         assert not closing.done()
@@ -216,7 +216,7 @@ async def test_a_story_says_which_hold_keeps_what_back_and_who_goes_first(writer
         ("reject", None, hold), ("ship", "reject", None),
         f"gateway: the gateway has to ship the request at newstore; hold {hold} keeps back its reject",
     ]  # fmt: skip
-    await step_aside(pool)
+    await overtake_held(pool)
     assert (await owed_and_waits(pool))[:2] == [("reject", "ship", hold), ("ship", None, None)]
 
     stop = await place(pool, "request", "r-1", reason="a customer called", who="kim")
@@ -245,10 +245,10 @@ async def test_a_look_costs_little_without_a_hold_and_is_quick_with_many_held(po
     if is_counted:
         await pool.execute("ANALYZE deliveries")
     async with pool.acquire() as connection, connection.transaction():
-        assert await step_aside(connection) == 0
+        assert await overtake_held(connection) == 0
         assert await connection.fetchval(SCANNED) < 10  # none but what the planner asks the index for its ends
         await place(pool, "rejections", "DC01", reason="a look first", who="kim")
-        assert await step_aside(connection) == 50
+        assert await overtake_held(connection) == 50
         assert await connection.fetchval(SCANNED) < 1_000
 
 
@@ -267,9 +267,9 @@ async def test_what_may_go_passes_an_operation_that_is_held_everywhere(pool: Poo
         await place(pool, "rejections", "DC01", reason="a look first", who="kim")
     went = ["free", "reject-DC02", "ship-DC01", "ship-DC02", *([] if braked else ["reject-DC01"])]
 
-    assert await step_aside(pool) == len(went) - 1
+    assert await overtake_held(pool) == len(went) - 1
     assert ids(await at_newstore(pool)) == sorted(went)
-    assert await step_aside(pool) == 0
+    assert await overtake_held(pool) == 0
 
 
 @pytest.mark.parametrize(
@@ -289,5 +289,5 @@ async def test_in_a_held_location_a_turn_is_given_to_one_that_no_hold_keeps_back
         await pool.execute("UPDATE deliveries SET seq = $1 WHERE operation = $2", number, operation)
     await place(pool, "operation", held, reason="410", who="gateway")
     await place(pool, "rejections", "DC01", reason="a look first", who="kim")
-    assert await step_aside(pool) == 1
+    assert await overtake_held(pool) == 1
     assert await rows(pool, READY) == [("acknowledge",)]

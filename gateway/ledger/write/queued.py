@@ -45,7 +45,7 @@ class Reschedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class CommitResult:
     """What became of a command: the state after it and its events; no request means that none has this id."""
 
     request: Request | None
@@ -55,7 +55,7 @@ class Applied:
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class QueuedCommand:
     """A command (or a mere rescheduling) that waits for its commit."""
 
     request_id: str
@@ -69,7 +69,7 @@ class Entry:
     next_look: float = 0.0  # seconds until a read-back that has not seen everything looks again
     known: Request | None = None  # the state when the call was claimed, most likely still the state
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    done: asyncio.Future[Applied] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[CommitResult] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def size(self) -> int:

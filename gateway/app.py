@@ -20,6 +20,7 @@ from gateway.dispatch.dispatcher import Dispatcher
 from gateway.intake.app import public_app
 from gateway.intake.early import apply_early_callbacks
 from gateway.ledger.database import grants, migrations, months
+from gateway.ledger.database.connections import Connect
 from gateway.ledger.database.readiness import Readiness
 from gateway.ledger.database.seen import UnusableStateDir
 from gateway.ledger.database.servers import REFUSALS, NoServer, Servers, passes
@@ -113,24 +114,7 @@ async def running(
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
-        there = servers(settings, dsn)
-        pool = await asyncpg.create_pool(
-            connect=there.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME
-        )
-        stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
-        detector = RestoreDetector(settings.state_dir)
-        stack.push_async_callback(detector.close)
-        connect = detector.connecting(
-            partial(there.connect, command_timeout=_STATEMENT_TIME, server_settings=_KEEP_ALIVE)
-        )
-        membership = Membership(connect, detector.seen)
-        sessions = partial(refuse_shared, partial(there.connect, command_timeout=_STATEMENT_TIME))
-        await _patiently(there, sessions)
-        try:
-            await _patiently(there, partial(_begin, pool, settings, membership, detector, paused=paused))
-        except UnusableStateDir as error:
-            raise SettingsError((str(error),)) from error
-        stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
+        pool, connect, detector, membership = await _joined(stack, settings, dsn, paused=paused)
         newstore, adapters, adapter_for = await _callers(stack, settings)
         broke = asyncio.Event()
         _keep_running(stack, detector.keep(), broke)
@@ -171,6 +155,27 @@ async def running(
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)
         yield Gateway(public_url, internal_url, writer, dispatcher, newstore, reload, broke)
+
+
+async def _joined(
+    stack: AsyncExitStack, settings: Settings, dsn: str, *, paused: bool
+) -> tuple[asyncpg.Pool, Connect, RestoreDetector, Membership]:
+    """Find the database, see that this program can run on it, and become one of its processes."""
+    there = servers(settings, dsn)
+    pool = await asyncpg.create_pool(connect=there.connect, max_size=16, min_size=0, command_timeout=_STATEMENT_TIME)
+    stack.push_async_callback(_within, _CLOSE_TIME, pool.close)
+    detector = RestoreDetector(settings.state_dir)
+    stack.push_async_callback(detector.close)
+    own = partial(there.connect, command_timeout=_STATEMENT_TIME)
+    connect = detector.connecting(partial(own, server_settings=_KEEP_ALIVE))
+    membership = Membership(connect, detector.seen)
+    await _patiently(there, partial(refuse_shared, own))
+    try:
+        await _patiently(there, partial(_begin, pool, settings, membership, detector, paused=paused))
+    except UnusableStateDir as error:
+        raise SettingsError((str(error),)) from error
+    stack.push_async_callback(_within, _CLOSE_TIME, membership.leave)
+    return pool, connect, detector, membership
 
 
 async def _patiently(there: Servers, begin: Callable[[], Awaitable[None]]) -> None:

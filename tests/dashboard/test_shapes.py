@@ -1,5 +1,6 @@
 """The dashboard imports nothing of the gateway: what it reads of the API is compared with what the API promises."""
 
+import re
 from collections.abc import Iterator
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -8,7 +9,8 @@ import msgspec
 import pytest
 
 from dashboard import shapes
-from gateway.operations import openapi
+from gateway.api_shapes import ProblemDocument
+from gateway.routes import ROUTES
 
 READS = {
     ("get", "/v1/me"): shapes.Me,
@@ -34,9 +36,13 @@ READS = {
 
 @pytest.mark.parametrize(("method", "path"), READS)
 def test_the_api_promises_what_the_dashboard_reads(method: str, path: str) -> None:
-    (route,) = [each for each in openapi.ROUTES if (each.method, each.path) == (method, path)]
-    for promised in route.good.values():
+    (route,) = [each for each in ROUTES if (each.method, without_words(each.path)) == (method, path)]
+    for promised in {*route.answers.values()} - {ProblemDocument}:
         assert list(differences(READS[method, path], promised)) == []
+
+
+def without_words(path: str) -> str:
+    return re.sub(r":[^}]*", "", path)
 
 
 def test_every_shape_is_compared() -> None:

@@ -1,9 +1,113 @@
-"""The types of the operations API, from which its document is made; tests read real answers into them."""
+"""The types of what both listeners answer and the operations API takes; the server and its clients read them here."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+from gateway.domain.commands import RejectionReason
+
+Result = Literal["received", "duplicate", "conflicting_body", "conflicting_location", "unroutable"]
+CallbackResult = Literal["applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback"]
+Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
+"""Why somebody acts; it goes into the audit, and whoever comes next reads it."""
+Word = Annotated[str, msgspec.Meta(max_length=500)]
+
+MOST_AT_ONCE = 500
+BULK = {
+    "redrives": "redrive", "reroutes": "reroute", "rejections": "reject", "rechecks": "recheck", "closes": "close",
+    "discards": "discard",
+}  # fmt: skip
+"""The path of each act on many -> the act."""
+
+
+class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
+    """An error, as RFC 9457 writes it."""
+
+    title: str
+    status: int
+    detail: str
+    kind: str = "about:blank"
+
+
+class CallbackProblem(ProblemDocument, kw_only=True):
+    """A provider's message can never be right for its request; `result` and `reason` tell it to a program."""
+
+    result: CallbackResult
+    reason: str
+
+
+class Receipt(msgspec.Struct):
+    """NewStore's fulfillment request is stored; `result` tells as what."""
+
+    result: Result
+    id: str
+    reference: str
+
+
+class CallbackReceipt(msgspec.Struct, omit_defaults=True):
+    """A provider's message is stored; `reason` and `detail` tell why it was not applied."""
+
+    result: CallbackResult
+    id: str
+    reason: str = ""
+    detail: str = ""
+
+
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """Why somebody decides so."""
+
+    reason: Reason
+
+
+class ActRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person wants done; every act needs a reason."""
+
+    reason: Reason
+    dry_run: bool = False
+    to: str = ""
+    rejection_reason: RejectionReason | None = None
+    provider_stopped: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+    carrier: Word = ""
+    tracking_code: Word = ""
+    action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
+
+
+class BulkActRequest(ActRequest, forbid_unknown_fields=True, kw_only=True):
+    """The same for every request that a filter finds, a page at a time."""
+
+    filter: dict[str, str]
+    after: str | None = None
+    limit: int = MOST_AT_ONCE
+
+
+class ActResult(msgspec.Struct):
+    """What became of an act on one request, or would become of it."""
+
+    id: str
+    done: bool
+    outcome: str
+    consequence: str = ""
+
+
+class BulkResult(msgspec.Struct):
+    """What became of one page of requests; `matching` counts all that the filter finds from here on."""
+
+    dry_run: bool
+    matching: int
+    done: int
+    results: list[ActResult]
+    consequence: str
+    next_page: str | None
+
+
+class HoldRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to hold back: everything, newstore, or by name a provider, location, request, rejections or an operation."""
+
+    scope: str
+    reason: Reason
+    name: Annotated[str, msgspec.Meta(max_length=255)] = ""  # no id of a request is longer
+    minutes: float | None = None
 
 
 class WaitingFor(msgspec.Struct, forbid_unknown_fields=True):

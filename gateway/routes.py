@@ -57,7 +57,7 @@ from gateway.web.answers import json_answer, livez
 from gateway.web.routing import Route
 
 
-def _no(*statuses: int) -> dict[int, type]:
+def _no(*statuses: int) -> dict[int, type | None]:
     return dict.fromkeys(statuses, ProblemDocument)
 
 

@@ -30,8 +30,11 @@ _ANSWERS = {
     413: "The body is too large",
     415: "The body has a Content-Encoding that is not understood",
     422: "It can never be right for this request",
+    500: "The gateway has a fault and logged it; send the same again later",
     503: "Nothing is stored; send the same again after Retry-After",
 }
+_FAULT: dict[int, type | None] = {500: ProblemDocument}
+"""What every route may answer."""
 _KEYS: Mapping[Role, str] = {
     "location": "location_key",
     "provider": "callback_key",
@@ -74,7 +77,7 @@ def _operation(route: Route, schemas: Mapping[Any, _Schema]) -> _Schema:
         "summary": route.summary,
         "responses": {
             str(status): {"description": _ANSWERS[status], "content": {_media(shape): {"schema": schemas[shape]}}}
-            for status, shape in sorted(route.answers.items())
+            for status, shape in sorted((_FAULT | route.answers).items())
         },
     }
     if parameters := [*_path_parameters(route.path), *map(_query_parameter, route.query)]:

@@ -23,7 +23,7 @@ class Route:
     handler: Handler
     role: Role | None
     summary: str
-    answers: Mapping[int, type | None]
+    answers: dict[int, type | None]
     takes: tuple[Any, ...] = ()
     query: tuple[str, ...] = ()
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ ARGS   ?=
 DIR    ?= screenshots
 SECRETS ?= .gateway/secrets
 
-.PHONY: demo test lint bench bench-dashboard soak screenshots browser dashboards prometheus secrets constraints clean
+.PHONY: demo test lint bench bench-dashboard soak screenshots shapes browser dashboards prometheus secrets constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -32,6 +32,10 @@ browser:
 # Each page in both themes, as DIR/page-theme.png.
 screenshots: $(READY)
 	$(VENV)/bin/python -m tests.dashboard.screenshots $(DIR)
+
+# What the dashboard reads of the operations API, from its OpenAPI document.
+shapes: $(READY)
+	$(VENV)/bin/python -m tests.dashboard.shapes
 
 bench-dashboard: $(READY)
 	$(VENV)/bin/python -m tests.bench.dashboard $(ARGS)

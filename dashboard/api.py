@@ -64,10 +64,10 @@ class Api:
     def trends(self) -> shapes.Trends:
         return self._ask("/v1/trends", shapes.Trends)
 
-    def locations(self) -> list[shapes.Location]:
+    def locations(self) -> list[shapes.LocationStory]:
         return self._ask("/v1/locations", shapes.LocationList).locations
 
-    def destinations(self) -> list[shapes.Destination]:
+    def destinations(self) -> list[shapes.DestinationStory]:
         return self._ask("/v1/destinations", shapes.DestinationList).destinations
 
     def requests(self, filters: Mapping[str, str]) -> shapes.RequestPage:
@@ -104,12 +104,12 @@ class Api:
         """Do something about one page of what a filter finds, or count it."""
         return self._tell(f"/v1/{BULK[action]}", order, shapes.BulkResult)
 
-    def hold(self, scope: str, name: str, reason: str, minutes: float | None) -> shapes.Hold:
+    def hold(self, scope: str, name: str, reason: str, minutes: float | None) -> shapes.HoldStory:
         order = {"scope": scope, "name": name, "reason": reason} | ({"minutes": minutes} if minutes else {})
-        return self._tell("/v1/holds", order, shapes.Hold, (201,))
+        return self._tell("/v1/holds", order, shapes.HoldStory, (201,))
 
-    def release(self, hold_id: int, reason: str) -> shapes.Hold:
-        return self._tell(f"/v1/holds/{hold_id}/release", {"reason": reason}, shapes.Hold)
+    def release(self, hold_id: int, reason: str) -> shapes.HoldStory:
+        return self._tell(f"/v1/holds/{hold_id}/release", {"reason": reason}, shapes.HoldStory)
 
     def decide(self, quarantine_id: int, way: str, reason: str) -> shapes.QuarantineResult:
         """Replay or discard a quarantined message."""
@@ -141,7 +141,7 @@ def _read(answer: httpx.Response, kind: type[T], good: tuple[int, ...]) -> T:
     try:
         if answer.status_code in good and answer.headers["content-type"] == "application/json":
             return msgspec.json.decode(answer.content, type=kind)
-        problem = msgspec.json.decode(answer.content, type=shapes.Problem)
+        problem = msgspec.json.decode(answer.content, type=shapes.ProblemDocument)
     except (msgspec.MsgspecError, KeyError) as error:
         raise Unreachable(f"{answer.status_code}, and no answer of a gateway that this dashboard knows") from error
     said = f"{problem.title}: {problem.detail}"

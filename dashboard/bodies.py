@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import frame
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.shapes import Body, BodyList, RequestStory
+from dashboard.shapes import BodyList, BodyStory, RequestStory
 from dashboard.times import clock
 
 from .escaping import count, lines, shown
@@ -57,7 +57,7 @@ def _reveal(reveal: Callable[[str], BodyList], zone: str) -> None:
             frame.refused(error)
 
 
-def _list(bodies: Sequence[Body], zone: str) -> None:
+def _list(bodies: Sequence[BodyStory], zone: str) -> None:
     if not bodies:
         frame.empty("No body of this request is kept any more.")
     for each in bodies:

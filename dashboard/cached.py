@@ -25,11 +25,11 @@ def trends() -> shapes.Trends:
     return _trends(here())
 
 
-def locations() -> list[shapes.Location]:
+def locations() -> list[shapes.LocationStory]:
     return _locations(here())
 
 
-def destinations() -> list[shapes.Destination]:
+def destinations() -> list[shapes.DestinationStory]:
     return _destinations(here())
 
 
@@ -76,12 +76,12 @@ def _trends(who: Person) -> shapes.Trends:
 
 
 @st.cache_data(ttl=_SLOW, show_spinner=False, hash_funcs=_BY_ROLE)
-def _locations(who: Person) -> list[shapes.Location]:
+def _locations(who: Person) -> list[shapes.LocationStory]:
     return who.api.locations()
 
 
 @st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)
-def _destinations(who: Person) -> list[shapes.Destination]:
+def _destinations(who: Person) -> list[shapes.DestinationStory]:
     return who.api.destinations()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from dashboard.shapes import Event, RequestStory, Trends
+from dashboard.shapes import EventStory, RequestStory, Trends
 from dashboard.times import lasted
 
 from .escaping import shown
@@ -99,7 +99,7 @@ def _spans(story: RequestStory, provider: str) -> list[dict[str, str]]:
     return found
 
 
-def _moves(event: Event, provider: str, who: str) -> str:
+def _moves(event: EventStory, provider: str, who: str) -> str:
     found = _NEXT.get(event.kind, who)
     return provider if found == "provider" else found
 

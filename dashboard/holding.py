@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import cached, frame, words
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.shapes import Hold
+from dashboard.shapes import HoldStory
 from dashboard.times import age
 
 from .escaping import markdown, shown
@@ -15,7 +15,7 @@ from .escaping import markdown, shown
 _SPANS = {30: "30 minutes", 120: "2 hours", 480: "8 hours", 1440: "1 day", 0: "until somebody releases it"}
 
 
-def name_of(hold: Hold) -> str:
+def name_of(hold: HoldStory) -> str:
     """Write what a hold lies on."""
     word = words.SCOPES.get(hold.scope, hold.scope)
     return f"{word} {hold.name}".strip().replace("DC DC", "DC")
@@ -27,7 +27,7 @@ def ask_to_hold(scope: str = "", name: str = "") -> None:
     st.dialog("Hold back", width="medium", on_dismiss=frame.idle)(_hold)(scope, name)
 
 
-def ask_to_release(hold: Hold) -> None:
+def ask_to_release(hold: HoldStory) -> None:
     """Open the dialog that releases a hold."""
     frame.busy()
     st.dialog(f"Release · {markdown(name_of(hold), 60)}", on_dismiss=frame.idle)(_release)(hold)
@@ -54,7 +54,7 @@ def _hold(scope: str, name: str) -> None:
         _done(lambda: here().api.hold(scope, name, reason.strip(), minutes or None), "Held back")
 
 
-def _release(hold: Hold) -> None:
+def _release(hold: HoldStory) -> None:
     st.text(f"Held by {shown(hold.who, 40)}, {age(hold.at)}: {shown(hold.reason, 400)}")
     st.info("What follows: what waited goes out now, within the budgets.", icon=":material/arrow_forward:")
     if reason := frame.reason_for("Release", ":material/play_circle:"):
@@ -69,7 +69,7 @@ def _names(scope: str) -> list[str]:
     return [each.id for each in cached.locations()]
 
 
-def _done(act: Callable[[], Hold], word: str) -> None:
+def _done(act: Callable[[], HoldStory], word: str) -> None:
     try:
         hold = act()
     except Failed as error:

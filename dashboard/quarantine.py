@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import bodies, cached, frame, links, tables
 from dashboard.api import Failed
 from dashboard.person import here
-from dashboard.shapes import Quarantined
+from dashboard.shapes import QuarantineEntry
 
 from .escaping import HIDDEN, count, markdown, shown
 
@@ -41,7 +41,7 @@ def _digest() -> object:
     return [each.id for each in cached.quarantine().quarantine]
 
 
-def _buttons(chosen: list[Quarantined]) -> None:
+def _buttons(chosen: list[QuarantineEntry]) -> None:
     with st.container(horizontal=True):
         for way, (icon, help_text) in _WAYS.items():
             pressed = st.button(
@@ -57,7 +57,7 @@ def _buttons(chosen: list[Quarantined]) -> None:
                 st.dialog(markdown(title), on_dismiss=frame.idle)(_dialog)(way, chosen)
 
 
-def _one(message: Quarantined) -> None:
+def _one(message: QuarantineEntry) -> None:
     story = here().api.quarantined(message.id)
     st.text(f"{shown(message.reason, 60)}: {shown(message.detail, 1000)}")
     if story.request_id and story.request_id != HIDDEN:
@@ -67,14 +67,14 @@ def _one(message: Quarantined) -> None:
     bodies.text_of(story.text)
 
 
-def _dialog(way: str, chosen: list[Quarantined]) -> None:
+def _dialog(way: str, chosen: list[QuarantineEntry]) -> None:
     icon, consequence = _WAYS[way]
     st.info(f"What follows: {markdown(consequence)}", icon=":material/arrow_forward:")
     if reason := frame.reason_for(f"{markdown(way.capitalize())} {count(len(chosen), 'message')}", icon):
         _decide(way, chosen, reason)
 
 
-def _decide(way: str, chosen: list[Quarantined], reason: str) -> None:
+def _decide(way: str, chosen: list[QuarantineEntry], reason: str) -> None:
     for number, message in enumerate(chosen):
         try:
             result = here().api.decide(message.id, way, reason)

@@ -1,4 +1,4 @@
-"""What the operations API answers, as far as the dashboard reads it."""
+"""What the operations API answers; `make shapes` writes this from its OpenAPI document."""
 
 from datetime import datetime
 from typing import Any
@@ -6,18 +6,17 @@ from typing import Any
 import msgspec
 
 
-class Me(msgspec.Struct, frozen=True):
-    name: str
-    role: str
+class WaitingFor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has to move next, since when, and what comes next."""
 
-
-class WaitingFor(msgspec.Struct, frozen=True):
     who: str
     since: datetime
     next: str
 
 
 class RequestSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One fulfillment request in a list."""
+
     id: str
     order_id: str | None
     location: str
@@ -39,12 +38,25 @@ class RequestSummary(msgspec.Struct, frozen=True, kw_only=True):
     waiting_for: WaitingFor | None
 
 
-class RequestPage(msgspec.Struct, frozen=True):
+class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of requests; `next_page` is the `after` of the next one."""
+
     requests: list[RequestSummary]
     next_page: str | None
 
 
-class Unit(msgspec.Struct, frozen=True):
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An error, as RFC 9457 writes it."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+
+
+class UnitStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit: what the provider said of it, and what NewStore confirmed."""
+
     product_id: str
     said: str
     confirmed: str
@@ -52,7 +64,9 @@ class Unit(msgspec.Struct, frozen=True):
     reported_by: int | None
 
 
-class Parcel(msgspec.Struct, frozen=True):
+class ParcelStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One parcel; units with the same `reported_by` are in it."""
+
     reported_by: int
     carrier: str
     tracking_code: str
@@ -61,7 +75,9 @@ class Parcel(msgspec.Struct, frozen=True):
     code_said: str | None
 
 
-class Event(msgspec.Struct, frozen=True):
+class EventStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the log."""
+
     version: int
     kind: str
     at: datetime
@@ -69,7 +85,9 @@ class Event(msgspec.Struct, frozen=True):
     fact: dict[str, Any]
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class AttemptStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of an owed call."""
+
     operation: str
     seq: int
     attempt: int
@@ -83,7 +101,12 @@ class Attempt(msgspec.Struct, frozen=True):
     is_late: bool
 
 
-class Owed(msgspec.Struct, frozen=True):
+class OwedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that is still owed.
+
+    `waits_for` names the call to the same destination that goes before it, `hold` the hold that keeps it back.
+    """
+
     operation: str
     seq: int
     destination: str
@@ -92,15 +115,22 @@ class Owed(msgspec.Struct, frozen=True):
 
 
 class RequestStory(RequestSummary, frozen=True, kw_only=True):
-    units: list[Unit]
-    parcels: list[Parcel]
-    events: list[Event]
-    attempts: list[Attempt]
-    owed: list[Owed]
+    """One request whole; `trace_id` names the trace in which it began, None where nobody traced it."""
+
+    units: list[UnitStory]
+    parcels: list[ParcelStory]
+    events: list[EventStory]
+    attempts: list[AttemptStory]
+    owed: list[OwedCall]
     trace_id: str | None
 
 
-class Body(msgspec.Struct, frozen=True):
+class BodyStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One body as it came, or masked; `text` is None where it is masked and no JSON.
+
+    `about` is the event that it led to, why it is in quarantine, or the call and try that it answers.
+    """
+
     sender: str
     is_answer: bool
     about: str
@@ -109,12 +139,36 @@ class Body(msgspec.Struct, frozen=True):
     text: str | None
 
 
-class BodyList(msgspec.Struct, frozen=True):
+class BodyList(msgspec.Struct, frozen=True, kw_only=True):
+    """NewStore's request, and then the newest of what else was said of it."""
+
     masked: bool
-    bodies: list[Body]
+    bodies: list[BodyStory]
 
 
-class Hold(msgspec.Struct, frozen=True):
+class ActResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an act on one request, or would become of it."""
+
+    id: str
+    done: bool
+    outcome: str
+    consequence: str = ""
+
+
+class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one page of requests; `matching` counts all that the filter finds from here on."""
+
+    dry_run: bool
+    matching: int
+    done: int
+    results: list[ActResult]
+    consequence: str
+    next_page: str | None
+
+
+class HoldStory(msgspec.Struct, frozen=True, kw_only=True):
+    """Something is held back."""
+
     id: int
     scope: str
     name: str
@@ -124,12 +178,99 @@ class Hold(msgspec.Struct, frozen=True):
     expires_at: datetime | None
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests that a restore left open are compared with NewStore, of how many; the release begins that."""
+
     compared: int
     of: int
 
 
-class LocationSummary(msgspec.Struct, frozen=True):
+class HoldList(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is held back now."""
+
+    holds: list[HoldStory]
+    comparison: Comparison | None
+
+
+class QuarantineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that waits for a decision."""
+
+    id: int
+    source: str
+    event_id: str
+    request_id: str | None
+    reason: str
+    detail: str
+    at: datetime
+
+
+class QuarantinePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of them, oldest first; `next_page` is the `after` of the next one."""
+
+    quarantine: list[QuarantineEntry]
+    next_page: str | None
+
+
+class QuarantineStory(QuarantineEntry, frozen=True, kw_only=True):
+    """One message: what was read of it, and its body, masked; `text` is None where it is no JSON."""
+
+    resolved_at: datetime | None
+    bytes: int
+    said: dict[str, Any] | None
+    text: str | None
+
+
+class QuarantineResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a message.
+
+    `result` is the word its sender would hear, or "discarded". `done` is false where it has no effect; `why` says why.
+    """
+
+    id: int
+    request_id: str | None
+    outcome: str
+    result: str
+    done: bool
+    why: str
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what to which subject, why, and what followed."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    reason: str
+    outcome: str
+
+
+class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of them, newest first; `next_page` is the `before` of the next one."""
+
+    audit: list[AuditEntry]
+    next_page: str | None
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of reading the settings anew; where there are faults the old ones stay, all of them."""
+
+    changed: list[str]
+    needs_restart: list[str]
+    faults: list[str]
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose token it is, and what they may do."""
+
+    name: str
+    role: str
+
+
+class LocationSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What is open at one location with one provider; `failures` counts the failed ones by cause."""
+
     location: str
     provider: str | None
     pending: int
@@ -140,7 +281,9 @@ class LocationSummary(msgspec.Struct, frozen=True):
     failures: dict[str, int]
 
 
-class Summary(msgspec.Struct, frozen=True):
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts of what is open, and what else may need a person; `newly_failed` since `since`."""
+
     locations: list[LocationSummary]
     quarantined: int
     dead_deliveries: int
@@ -148,11 +291,13 @@ class Summary(msgspec.Struct, frozen=True):
     since: datetime
     taken: dict[str, int]
     shut: list[str]
-    holds: list[Hold]
-    comparison: Comparison | None = None
+    holds: list[HoldStory]
+    comparison: Comparison | None
 
 
-class FailureCause(msgspec.Struct, frozen=True):
+class FailureCause(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests failed in one way at one place; `said` is what one of them was answered."""
+
     failure: str
     location: str
     provider: str | None
@@ -165,11 +310,15 @@ class FailureCause(msgspec.Struct, frozen=True):
     said: str | None
 
 
-class FailureCauses(msgspec.Struct, frozen=True):
+class FailureCauses(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed, by its cause; the most frequent first."""
+
     failures: list[FailureCause]
 
 
-class Speed(msgspec.Struct, frozen=True):
+class Speed(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast the newest requests of a location went, in seconds from their receipt; None where none got so far."""
+
     location: str
     received: int
     accepted: int
@@ -180,34 +329,49 @@ class Speed(msgspec.Struct, frozen=True):
     ship_p90: float | None
 
 
-class Flow(msgspec.Struct, frozen=True):
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests came, and how many shipped first, in one span of time."""
+
     at: datetime
     location: str
     received: int
     shipped: int
 
 
-class Trends(msgspec.Struct, frozen=True):
+class Trends(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest 5,000 requests of the last day; `since` is None where there are none."""
+
     since: datetime | None
     bucket_seconds: int
     speeds: list[Speed]
     flow: list[Flow]
 
 
-class Location(msgspec.Struct, frozen=True):
+class LocationStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One DC of the settings, and what is held back there."""
+
     id: str
     provider: str | None
     adapter: str | None
     time_zone: str
     on_provider_cancel: str
-    holds: list[Hold]
+    holds: list[HoldStory]
 
 
-class LocationList(msgspec.Struct, frozen=True):
-    locations: list[Location]
+class LocationList(msgspec.Struct, frozen=True, kw_only=True):
+    """All DCs of the settings."""
+
+    locations: list[LocationStory]
 
 
-class Destination(msgspec.Struct, frozen=True):
+class DestinationStory(msgspec.Struct, frozen=True, kw_only=True):
+    """NewStore or one provider: its breaker, its budget, and what waits for it.
+
+    `more_waiting`: there are more than `waiting`, which counts no further than 5,000 for each DC and urgency.
+    `calls` and `failures` are those of the breaker's present window. `calls_left` of the five-minute budget is None
+    until a first call.
+    """
+
     name: str
     adapter: str | None
     concurrency: int
@@ -226,70 +390,7 @@ class Destination(msgspec.Struct, frozen=True):
     calls_left: int | None
 
 
-class DestinationList(msgspec.Struct, frozen=True):
-    destinations: list[Destination]
+class DestinationList(msgspec.Struct, frozen=True, kw_only=True):
+    """NewStore and all providers of the settings."""
 
-
-class Quarantined(msgspec.Struct, frozen=True):
-    id: int
-    source: str
-    event_id: str
-    request_id: str | None
-    reason: str
-    detail: str
-    at: datetime
-
-
-class QuarantinePage(msgspec.Struct, frozen=True):
-    quarantine: list[Quarantined]
-    next_page: str | None
-
-
-class QuarantineStory(Quarantined, frozen=True, kw_only=True):
-    resolved_at: datetime | None
-    bytes: int
-    text: str | None
-
-
-class QuarantineResult(msgspec.Struct, frozen=True):
-    id: int
-    request_id: str | None
-    outcome: str
-    done: bool
-    why: str
-
-
-class AuditEntry(msgspec.Struct, frozen=True):
-    id: int
-    at: datetime
-    who: str
-    action: str
-    subject: str
-    reason: str
-    outcome: str
-
-
-class AuditPage(msgspec.Struct, frozen=True):
-    audit: list[AuditEntry]
-    next_page: str | None
-
-
-class ActResult(msgspec.Struct, frozen=True):
-    id: str
-    done: bool
-    outcome: str
-    consequence: str
-
-
-class BulkResult(msgspec.Struct, frozen=True):
-    dry_run: bool
-    matching: int
-    done: int
-    results: list[ActResult]
-    consequence: str
-    next_page: str | None
-
-
-class Problem(msgspec.Struct, frozen=True):
-    title: str = ""
-    detail: str = ""
+    destinations: list[DestinationStory]

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached, words
-from dashboard.shapes import Quarantined, RequestSummary
+from dashboard.shapes import QuarantineEntry, RequestSummary
 from dashboard.times import age, clock
 
 from .escaping import cell, shown
@@ -59,7 +59,7 @@ def of_requests(requests: Sequence[RequestSummary]) -> list[dict[str, str]]:
     ]
 
 
-def of_quarantine(messages: Sequence[Quarantined]) -> list[dict[str, str]]:
+def of_quarantine(messages: Sequence[QuarantineEntry]) -> list[dict[str, str]]:
     return [
         {
             "no.": str(each.id),

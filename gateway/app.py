@@ -17,7 +17,6 @@ from gateway import postgres, sending, sweeps
 from gateway.call_errors import CallError
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.intake.app import public_app
 from gateway.intake.early import apply_early_callbacks
 from gateway.ledger.database import grants, migrations, months
 from gateway.ledger.database.connections import Connect
@@ -30,8 +29,8 @@ from gateway.ledger.queue.processes import Membership
 from gateway.ledger.queue.restored import RestoreDetector
 from gateway.ledger.read import request_reads
 from gateway.ledger.write.writer import Writer
+from gateway.listeners import internal_app, public_app
 from gateway.newstore.client import Client
-from gateway.operations.app import internal_app
 from gateway.operations.reloading import Reloading
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter

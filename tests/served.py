@@ -14,11 +14,11 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.domain.commands import OnProviderCancel, SameParcel
-from gateway.intake.app import public_app
 from gateway.intake.early import apply_early_callbacks
 from gateway.ledger.write.writer import Writer
-from gateway.operations.app import internal_app
+from gateway.listeners import internal_app, public_app
 from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
+from tests.documented import as_documented
 
 KEY = {"Authorization": "Bearer the-key-of-DC01"}
 ACME = {"Authorization": "Bearer the-callback-key-of-acme"}
@@ -84,17 +84,20 @@ class Served:
     async def receive(self, body: object, location: str = "DC01", **headers: str) -> ClientResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         path = f"/newstore/{location}/fulfillment_requests"
-        return await self.public.post(path, data=data, headers=headers or KEY)
+        return await as_documented(await self.public.post(path, data=data, headers=headers or KEY))
 
     async def say(self, body: object, provider: str = "acme", headers: dict[str, str] = ACME) -> ClientResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.public.post(f"/providers/{provider}/callbacks", data=data, headers=headers)
+        path = f"/providers/{provider}/callbacks"
+        return await as_documented(await self.public.post(path, data=data, headers=headers))
 
     async def ask(self, path: str, who: str = "vera") -> ClientResponse:
-        return await self.internal.get(path, headers={"Authorization": f"Bearer the-token-of-{who}"})
+        headers = {"Authorization": f"Bearer the-token-of-{who}"}
+        return await as_documented(await self.internal.get(path, headers=headers))
 
     async def do(self, path: str, body: object, token: str = "the-token-of-otto") -> ClientResponse:
-        return await self.internal.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"}
+        return await as_documented(await self.internal.post(path, json=body, headers=headers))
 
     async def reveal(self, subject: str, reason: object = "the parcel came back", who: str = "ada") -> ClientResponse:
         return await self.do(f"/v1/{subject}/reveal", {"reason": reason}, token=f"the-token-of-{who}")

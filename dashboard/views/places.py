@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import cached, frame, holding, links, tables
 from dashboard.escaping import shown
 from dashboard.person import here
-from dashboard.shapes import Destination, Hold, Location
+from dashboard.shapes import DestinationStory, HoldStory, LocationStory
 from dashboard.times import age, clock
 
 
@@ -36,7 +36,7 @@ def _holds() -> None:
         holding.ask_to_hold()
 
 
-def _held(hold: Hold) -> None:
+def _held(hold: HoldStory) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
             st.text(f"Hold on {shown(holding.name_of(hold))}")
@@ -64,7 +64,7 @@ def _destinations() -> None:
     tables.show(rows, "Destinations")
 
 
-def _breaker(each: Destination) -> str:
+def _breaker(each: DestinationStory) -> str:
     if each.breaker == "open":
         return f"✕ open since {age(each.shut_at)}; tries one call {age(each.probe_at)}"
     if each.not_before and age(each.not_before).startswith("in"):
@@ -72,7 +72,7 @@ def _breaker(each: Destination) -> str:
     return "✓ closed"
 
 
-def _left(each: Destination) -> str:
+def _left(each: DestinationStory) -> str:
     if each.calls_left is None:
         return "not called yet"
     most = each.calls_per_five_minutes
@@ -99,7 +99,7 @@ def _locations() -> None:
     links.to("shipments", "All pending shipments", icon=":material/package_2:", status="pending")
 
 
-def _goes(place: Location) -> str:
+def _goes(place: LocationStory) -> str:
     """Tell where a test request would go, and why."""
     if place.provider is None:
         return "nowhere: the settings name no provider; it is parked as unroutable"

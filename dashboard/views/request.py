@@ -9,7 +9,7 @@ from dashboard import acts, bodies, cached, charts, frame, holding, links, table
 from dashboard.escaping import HIDDEN, count, markdown, shown
 from dashboard.person import here
 from dashboard.settings import settings
-from dashboard.shapes import Owed, Parcel, RequestStory
+from dashboard.shapes import OwedCall, ParcelStory, RequestStory
 from dashboard.times import age, both, clock, lasted
 
 _WEB = ("https://", "http://")
@@ -120,7 +120,7 @@ def _units(story: RequestStory) -> None:
             st.code(shown(product, 20_000), language=None, wrap_lines=True)
 
 
-def _parcels(parcels: Sequence[Parcel]) -> None:
+def _parcels(parcels: Sequence[ParcelStory]) -> None:
     if not parcels:
         st.caption("No parcel yet.")
         return
@@ -136,7 +136,7 @@ def _parcels(parcels: Sequence[Parcel]) -> None:
     tables.show(rows, "Parcels", link=st.column_config.LinkColumn("link", display_text="Follow it"))
 
 
-def _said(parcel: Parcel) -> dict[str, str]:
+def _said(parcel: ParcelStory) -> dict[str, str]:
     """Name the provider's own words, where NewStore was told others."""
     words = [shown(said, 60) for said in (parcel.carrier_said, parcel.code_said) if said]
     return {"the provider said": " ".join(words)} if words else {}
@@ -148,7 +148,7 @@ def _address(url: str) -> dict[str, str]:
     return {"link": url} if is_web else {"no link": shown(url, 120)} if url else {}
 
 
-def _parcel(parcel: Parcel | None) -> str:
+def _parcel(parcel: ParcelStory | None) -> str:
     return f"{shown(parcel.carrier, 20)} {shown(parcel.tracking_code, 40)}" if parcel else "—"
 
 
@@ -177,7 +177,7 @@ def _calls(story: RequestStory) -> None:
     tables.show(rows, "Calls, newest first", trace=st.column_config.LinkColumn("trace", display_text="Open"))
 
 
-def _why_not_yet(owed: Owed) -> str:
+def _why_not_yet(owed: OwedCall) -> str:
     after = f", after the {owed.waits_for.replace('_', ' ')}" if owed.waits_for else ""
     return after + (f", kept back by hold {owed.hold}" if owed.hold else "")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from gateway.operations.acts import BULK
+from gateway.api_shapes import BULK
 
 from .api import LOCAL, Json, Token, Url, given, part, tell, why
 from .terminal import console, fault, print_json, print_table, run, say

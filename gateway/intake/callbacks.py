@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from gateway.api_shapes import CallbackReceipt
 from gateway.domain.commands import ProviderSaid
 from gateway.ledger import quarantine
 from gateway.ledger.quarantine import Kept
@@ -18,7 +19,7 @@ from gateway.web.answers import ECHO, Problem, answer, json_answer
 from gateway.web.bodies import read_body
 from gateway.web.keys import bearer, count_use, key_among
 from gateway.web.location_rules import with_location_rule
-from gateway.web.receipts import CallbackReceipt, callback_receipt, repeated_receipt
+from gateway.web.receipts import callback_receipt, repeated_receipt
 from gateway.web.timeouts import within
 
 from .context import CONTEXT, STORE_SECONDS, IntakeContext, Message, failed, kept_malformed

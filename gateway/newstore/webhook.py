@@ -19,6 +19,13 @@ LONGEST = 10_000
 
 _ONE = (1, "1", None)
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+_One = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"enum": list(_ONE)})]
+_OrderId = Annotated[
+    msgspec.Raw, msgspec.Meta(description="A text or a number; anything else is kept and tells no order")
+]
+_ShippingOptions = Annotated[
+    msgspec.Raw, msgspec.Meta(description="Its service_level decides what is urgent; anything else is kept")
+]
 
 
 class Malformed(Exception):
@@ -39,22 +46,26 @@ class Incoming:
     products: tuple[str, ...]
 
 
-class _Item(msgspec.Struct):
+class FulfillmentItem(msgspec.Struct):
+    """One unit of one product: NewStore sends an entry for each."""
+
     product_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
-    quantity: msgspec.Raw = msgspec.Raw(b"1")
+    quantity: _One = msgspec.field(default_factory=lambda: msgspec.Raw(b"1"))
 
 
-class _Body(msgspec.Struct):
+class FulfillmentRequest(msgspec.Struct):
+    """NewStore's request, as far as the gateway must understand it; all else in it is kept and passed on."""
+
     id: _Id
-    items: Annotated[list[_Item], msgspec.Meta(min_length=1)]
-    order_id: msgspec.Raw = msgspec.Raw(b"null")
-    shipping_options: msgspec.Raw = msgspec.Raw(b"null")
+    items: Annotated[list[FulfillmentItem], msgspec.Meta(min_length=1)]
+    order_id: _OrderId = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    shipping_options: _ShippingOptions = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 def read_request(body: bytes) -> Incoming:
     """Read a webhook's body. Raises `Malformed`; whatever else is odd about it is accepted and kept."""
     try:
-        read = msgspec.json.decode(body.removeprefix(canonical.BYTE_ORDER_MARK), type=_Body)
+        read = msgspec.json.decode(body.removeprefix(canonical.BYTE_ORDER_MARK), type=FulfillmentRequest)
         _check_text("$.id", read.id)
         if read.id in {".", ".."}:
             raise Malformed("$.id", "can't be part of a URL: send another id")

@@ -13,6 +13,7 @@ from gateway.web.answers import ECHO, Problem
 from gateway.web.bodies import read_body
 from gateway.web.guessing import address_of
 from gateway.web.keys import bearer, count_use, key_among
+from gateway.web.routing import role_for
 
 from .context import CONTEXT
 from .viewers import for_viewers
@@ -47,7 +48,7 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
         raise Problem(401, detail, WWW_Authenticate="Bearer")
     request[OPERATOR] = operator
     try:
-        _check_may_act(request, operator)
+        _check_may_ask(request, operator)
         if request.method == "POST":
             await read_body(request, _BODY_LIMIT, context.body_seconds)  # what is read once is read
         answer = await handler(request)
@@ -69,10 +70,13 @@ def _for_a_viewer(answer: web.StreamResponse) -> web.Response:
     return answer
 
 
-def _check_may_act(request: web.Request, operator: Operator) -> None:
-    if request.method != "GET" and not may_act(operator):
-        whom = "an admin" if request.path.endswith(("/reveal", "/reload")) else "an operator"
+def _check_may_ask(request: web.Request, operator: Operator) -> None:
+    least = role_for(request) or ("viewer" if request.method == "GET" else "operator")
+    if least != "viewer" and not may_act(operator):
+        whom = "an admin" if least == "admin" else "an operator"
         raise Problem(403, f"{operator.name} is a {operator.role} and may only read; ask {whom} to do it")
+    if least == "admin" and operator.role != "admin":
+        raise Problem(403, f"{operator.name} is an {operator.role}; this is for admins alone, ask one")
 
 
 async def _audit_refusal(request: web.Request, operator: Operator, problem: Problem) -> None:
@@ -90,20 +94,3 @@ async def _audit_refusal(request: web.Request, operator: Operator, problem: Prob
 
 def _storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:ECHO]
-
-
-def may_see_people(request: web.Request) -> str:
-    """Tell who it is that sees personal data. Raises a 403 for everybody but an admin."""
-    return _admin(request, "personal data is shown to admins alone")
-
-
-def may_reload(request: web.Request) -> str:
-    """Tell who it is that has the settings read anew. Raises a 403 for everybody but an admin."""
-    return _admin(request, "settings are read anew for admins alone")
-
-
-def _admin(request: web.Request, rule: str) -> str:
-    operator = request[OPERATOR]
-    if operator.role != "admin":
-        raise Problem(403, f"{operator.name} is an {operator.role}; {rule}, ask one")
-    return operator.name

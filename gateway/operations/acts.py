@@ -4,11 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from aiohttp import web
 
+from gateway.api_shapes import MOST_AT_ONCE, ActRequest, ActResult, BulkActRequest, BulkResult
 from gateway.domain.commands import (
     Close,
     Command,
@@ -32,55 +32,9 @@ from gateway.web.answers import Problem, json_answer
 
 from .access import OPERATOR
 from .context import CONTEXT, OperationsContext
-from .queries import Reason, check_named, filters_of, id_of, no_such_request, place_of, read_as
+from .queries import check_named, filters_of, id_of, no_such_request, place_of, read_as
 
-_MOST_AT_ONCE = 500
 _PER_SECOND = 100
-
-
-Word = Annotated[str, msgspec.Meta(max_length=500)]
-
-
-class ActRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What a person wants done; every act needs a reason."""
-
-    reason: Reason
-    dry_run: bool = False
-    to: str = ""
-    rejection_reason: RejectionReason | None = None
-    provider_stopped: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
-    carrier: Word = ""
-    tracking_code: Word = ""
-    action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
-
-
-class BulkActRequest(ActRequest, forbid_unknown_fields=True, kw_only=True):
-    """The same for every request that a filter finds, a page at a time."""
-
-    filter: dict[str, str]
-    after: str | None = None
-    limit: int = _MOST_AT_ONCE
-
-
-class ActResult(msgspec.Struct):
-    """What became of an act on one request, or would become of it."""
-
-    id: str
-    done: bool
-    outcome: str
-    consequence: str = ""
-
-
-class BulkResult(msgspec.Struct):
-    """What became of one page of requests; `matching` counts all that the filter finds from here on."""
-
-    dry_run: bool
-    matching: int
-    done: int
-    results: list[ActResult]
-    consequence: str
-    next_page: str | None
-
 
 CONSEQUENCES = {
     ("reject", RejectionReason.NO_INVENTORY): "NewStore reroutes the units and sets this DC's stock of them to zero",
@@ -116,7 +70,7 @@ def act_on_many(action: str) -> Callable[[web.Request], Awaitable[web.Response]]
         filters = filters_of(order.filter)
         place_of(order.after)
         context, who = request.app[CONTEXT], request[OPERATOR].name
-        limit = max(1, min(order.limit, _MOST_AT_ONCE))
+        limit = max(1, min(order.limit, MOST_AT_ONCE))
         page, next_page = await listing.requests(context.pool, filters, order.after, limit)
         matching = await listing.count(context.pool, filters, order.after)
         results = await _at_bounded_speed(context, who, action, [row["id"] for row in page], order)
@@ -224,8 +178,3 @@ _COMMANDS: dict[str, Callable[[OperationsContext, Request, ActRequest, Mapping[s
     "reject": _reject,
 }
 ACTIONS = tuple(_COMMANDS)
-BULK = {
-    "redrives": "redrive", "reroutes": "reroute", "rejections": "reject", "rechecks": "recheck", "closes": "close",
-    "discards": "discard",
-}  # fmt: skip
-"""The path of each act on many -> the act."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import asyncpg
 from aiohttp import web
 
+from gateway.api_shapes import Reloaded
 from gateway.ledger.write.writer import Writer
 from gateway.providers.contract import Adapter
 from gateway.settings import Settings
 from gateway.web.guessing import Guesses
-
-from .shapes import Reloaded
 
 Reload = Callable[[str, str], Awaitable[Reloaded]]
 """Read the settings anew: who wants it, and why."""

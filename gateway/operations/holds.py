@@ -1,11 +1,9 @@
 """Holds: keep calls from going out, see what is kept, let it go."""
 
-from typing import Annotated
-
-import msgspec
 from aiohttp import web
 from asyncpg import Pool
 
+from gateway.api_shapes import HoldRequest
 from gateway.domain.deliveries import NEWSTORE, WRITES
 from gateway.ledger.queue import comparison, holds
 from gateway.ledger.read import request_reads
@@ -14,18 +12,9 @@ from gateway.web.answers import ECHO, Problem, json_answer
 
 from .access import OPERATOR
 from .context import CONTEXT
-from .queries import Reason, check_named, number_of, read_as, reason_in
+from .queries import check_named, number_of, read_as, reason_in
 
 _LONGEST = 60 * 24 * 365.0
-
-
-class HoldRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to hold back: everything, newstore, or by name a provider, location, request, rejections or an operation."""
-
-    scope: str
-    reason: Reason
-    name: Annotated[str, msgspec.Meta(max_length=255)] = ""  # no id of a request is longer
-    minutes: float | None = None
 
 
 async def list_holds(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.api_shapes import QuarantineResult
 from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
 from gateway.domain.events import Event, QuarantineLeft
 from gateway.domain.requests import Request
@@ -29,7 +30,6 @@ from .access import OPERATOR
 from .bodies import revealed, unkept, without_people
 from .context import CONTEXT, OperationsContext
 from .queries import limit_of, number_of, reason_in
-from .shapes import QuarantineResult
 
 _WITHOUT_EFFECT = {
     "quarantined": "it is in quarantine again",

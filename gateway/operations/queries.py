@@ -2,26 +2,19 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
+from gateway.api_shapes import Decision
 from gateway.ledger.read import listing
 from gateway.web.answers import ECHO, Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
-Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
-"""Why somebody acts; it goes into the audit, and whoever comes next reads it."""
 
 _MOST = 200
 _TIMES = frozenset({"since", "until", "changed_since"})
-
-
-class Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """Why somebody decides so."""
-
-    reason: Reason
 
 
 def read_as(kind: type[T], body: bytes) -> T:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import asyncpg
 from aiohttp import web
 
+from gateway.api_shapes import Reloaded
 from gateway.ledger import audit
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import holds
@@ -15,10 +16,9 @@ from gateway.settings import Provider, Settings, SettingsError, change
 from gateway.telemetry.logs import log
 from gateway.web.answers import Problem, json_answer
 
-from .access import may_reload
+from .access import OPERATOR
 from .context import CONTEXT
 from .queries import reason_in
-from .shapes import Reloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,7 @@ class Reloading:
 
 async def reload_settings(request: web.Request) -> web.Response:
     """Read the settings anew for an admin."""
-    who = may_reload(request)
-    reason = reason_in(await request.read(), "a reload")
+    who, reason = request[OPERATOR].name, reason_in(await request.read(), "a reload")
     reload = request.app[CONTEXT].reload
     if reload is None:
         raise Problem(404, "these settings come from no file; start the gateway with `gateway serve`")

@@ -209,31 +209,88 @@ def _id_in(document: object) -> str | None:
 
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
-class _Item(msgspec.Struct):
+class Line(msgspec.Struct):
+    """Pieces of one product; without a quantity it is one piece, where no more are open."""
+
     product_id: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]  # as NewStore's
     quantity: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | UnsetType = UNSET
 
 
-class _Shipment(msgspec.Struct):
+class Shipment(msgspec.Struct):
+    """One parcel; blanks around its carrier and number are left out."""
+
     carrier: _Text
     tracking_number: _Text | int
     tracking_url: str | None = None
 
 
-class _Callback(msgspec.Struct):
-    type: _Text
-    fulfillment_request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    items: list[_Item] | UnsetType | None = UNSET
-    reason: Annotated[str, msgspec.Meta(max_length=500)] | None = None
-    shipment: _Shipment | None = None
+class _Said(msgspec.Struct, kw_only=True):
+    fulfillment_request_id: _Id
+    event_id: _Id | None = None
 
+
+class _Callback(_Said, kw_only=True):
+    """All that is read of a message, whatever its type is."""
+
+    type: _Text
+    items: list[Line] | UnsetType | None = UNSET
+    reason: Annotated[str, msgspec.Meta(max_length=500)] | None = None
+    shipment: Shipment | None = None
+
+
+_Lines = Annotated[list[Line], msgspec.Meta(min_length=1)]
+
+
+class Accepted(_Said, kw_only=True, tag_field="type", tag="accepted"):
+    """These units will be shipped; without `items` all that are open."""
+
+    items: _Lines | UnsetType = UNSET
+
+
+class Rejected(_Said, kw_only=True, tag_field="type", tag="rejected"):
+    """These units will never be shipped; without `items` all that are open."""
+
+    reason: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(REASONS)})]
+    items: _Lines | UnsetType = UNSET
+
+
+class Cancelled(_Said, kw_only=True, tag_field="type", tag="cancelled"):
+    """These units were cancelled; without `items` all that are open."""
+
+    items: _Lines | UnsetType = UNSET
+
+
+class Shipped(_Said, kw_only=True, tag_field="type", tag="shipped"):
+    """These units are on their way in one parcel."""
+
+    items: _Lines
+    shipment: Shipment
+
+
+Message = Accepted | Rejected | Cancelled | Shipped
+"""What a provider can say and is understood; whatever else can be read is kept for a person."""
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "accepted": {"type": "accepted", "event_id": "1", "fulfillment_request_id": "…"},
+    "rejected": {
+        "type": "rejected", "event_id": "2", "fulfillment_request_id": "…", "reason": "no_inventory",
+        "items": [{"product_id": "A", "quantity": 1}],
+    },
+    "cancelled": {
+        "type": "cancelled", "event_id": "3", "fulfillment_request_id": "…",
+        "items": [{"product_id": "B", "quantity": 1}],
+    },
+    "shipped": {
+        "type": "shipped", "event_id": "4", "fulfillment_request_id": "…",
+        "items": [{"product_id": "C", "quantity": 2}], "shipment": {"carrier": "UPS", "tracking_number": "1Z…"},
+    },
+}  # fmt: skip
 
 _FIELDS = frozenset(_Callback.__struct_fields__)
-_LINE_FIELDS = frozenset(_Item.__struct_fields__)
-_READ = _FIELDS | _LINE_FIELDS | frozenset(_Shipment.__struct_fields__)
+_LINE_FIELDS = frozenset(Line.__struct_fields__)
+_READ = _FIELDS | _LINE_FIELDS | frozenset(Shipment.__struct_fields__)
 
 
 def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str = "") -> ProviderSaid:
@@ -293,7 +350,7 @@ def _decoded(body: bytes) -> tuple[dict[str, Any], _Callback, bytes]:
     return document, said, spelled
 
 
-def _count(items: Iterable[_Item]) -> tuple[dict[str, int], dict[str, int]]:
+def _count(items: Iterable[Line]) -> tuple[dict[str, int], dict[str, int]]:
     """Add up the units by product, and the lines that give no count."""
     counted, uncounted = dict[str, int](), dict[str, int]()
     for item in items:
@@ -304,7 +361,7 @@ def _count(items: Iterable[_Item]) -> tuple[dict[str, int], dict[str, int]]:
     return counted, uncounted
 
 
-def _parcel(shipment: _Shipment, provider: Provider) -> Parcel:
+def _parcel(shipment: Shipment, provider: Provider) -> Parcel:
     """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
     carrier, tracking_number = shipment.carrier.strip(), str(shipment.tracking_number).strip()
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):

@@ -21,15 +21,6 @@ SERVER = "gateway"
 """All that is said of what runs here."""
 
 
-class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
-    """An error, as RFC 9457 writes it."""
-
-    title: str
-    status: int
-    detail: str
-    kind: str = "about:blank"
-
-
 class Problem(Exception):
     """Answer with this error; `closes` also ends the connection."""
 
@@ -44,6 +35,11 @@ class Problem(Exception):
 def json_answer(document: object, status: int = 200) -> web.Response:
     """Write an answer as JSON."""
     return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+
+
+async def livez(_: web.Request) -> web.Response:
+    """Say that the process is alive."""
+    return web.Response(text="alive\n")
 
 
 def unavailable() -> Problem:

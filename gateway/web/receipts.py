@@ -1,10 +1,8 @@
 """What a committed command is answered with: the one table for callbacks, and NewStore's results."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-import msgspec
-
+from gateway.api_shapes import CallbackReceipt, CallbackResult, Receipt, Result
 from gateway.domain.commands import Receive
 from gateway.domain.events import (
     CallbackQuarantined,
@@ -23,26 +21,6 @@ from gateway.domain.events import (
     UnitsWithdrawn,
 )
 from gateway.domain.requests import Request
-
-Result = Literal["received", "duplicate", "conflicting_body", "conflicting_location", "unroutable"]
-CallbackResult = Literal["applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback"]
-
-
-class Receipt(msgspec.Struct):
-    """NewStore's fulfillment request is stored; `result` tells as what."""
-
-    result: Result
-    id: str
-    reference: str
-
-
-class CallbackReceipt(msgspec.Struct, omit_defaults=True):
-    """A provider's message is stored; `reason` and `detail` tell why it was not applied."""
-
-    result: CallbackResult
-    id: str
-    reason: str = ""
-    detail: str = ""
 
 
 def receipt(command: Receive, request: Request, events: Sequence[Event]) -> Receipt:

@@ -20,11 +20,11 @@ from gateway.domain.commands import Command, Receive
 from gateway.domain.deliveries import Operation
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
-from gateway.intake.app import public_app
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.destinations import Destination
 from gateway.ledger.read.request_reads import DeliveryContext
 from gateway.ledger.write.queued import Attempt, CommitResult, Reschedule
+from gateway.listeners import public_app
 from gateway.newstore import webhook
 from gateway.providers.http import Http
 

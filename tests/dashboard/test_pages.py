@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 import dashboard
+from gateway.api_shapes import BULK
 from gateway.demo.world import World
-from gateway.operations.acts import ACTIONS, BULK
+from gateway.operations.acts import ACTIONS
 from tests.dashboard import stand
 from tests.ledger.owed import owe
 

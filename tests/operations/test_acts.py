@@ -4,9 +4,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.api_shapes import QuarantineResult
 from gateway.domain.commands import CallEnded, End
 from gateway.ledger.read import request_reads
-from gateway.operations.shapes import QuarantineResult
 from tests.requests import AT
 from tests.served import Served, event, order
 

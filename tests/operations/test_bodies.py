@@ -4,11 +4,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway import api_shapes
 from gateway.domain.commands import CallEnded, End
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read import request_reads
 from gateway.ledger.write.queued import Attempt
-from gateway.operations import shapes
 from gateway.operations.masking import masked
 from tests.requests import AT
 from tests.served import Served, event, order
@@ -23,10 +23,10 @@ PERSONAL = {
 }  # fmt: skip
 
 
-async def bodies(gateway: Served, request_id: str = "r-1") -> list[shapes.BodyStory]:
+async def bodies(gateway: Served, request_id: str = "r-1") -> list[api_shapes.BodyStory]:
     answer = await gateway.ask(f"/v1/requests/{request_id}/bodies")
     assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
-    found = msgspec.json.decode(await answer.read(), type=shapes.BodyList)
+    found = msgspec.json.decode(await answer.read(), type=api_shapes.BodyList)
     assert found.masked
     return found.bodies
 
@@ -52,7 +52,7 @@ async def test_an_admin_sees_it_as_it_came_and_the_audit_says_who_and_why(gatewa
     sent = json.dumps(order("r-1", **PERSONAL)).encode()
     await gateway.receive(sent)
     answer = await gateway.reveal("requests/r-1", " the parcel came back ")
-    found = msgspec.json.decode(await answer.read(), type=shapes.BodyList)
+    found = msgspec.json.decode(await answer.read(), type=api_shapes.BodyList)
     assert (found.masked, [each.text for each in found.bodies]) == (False, [sent.decode()])
     (entry,) = await audited(gateway)
     assert [entry[name] for name in ("who", "subject", "reason")] == ["ada", "r-1", "the parcel came back"]
@@ -151,17 +151,17 @@ async def test_a_code_that_is_a_sentence_is_masked_too(gateway: Served) -> None:
     assert json.loads(answer.text or "") == {"error_code": "•••", "failed_items": [shown]}
 
 
-async def quarantined(gateway: Served) -> shapes.QuarantineStory:
+async def quarantined(gateway: Served) -> api_shapes.QuarantineStory:
     answer = await gateway.ask("/v1/quarantine/1")
     assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
-    return msgspec.json.decode(await answer.read(), type=shapes.QuarantineStory)
+    return msgspec.json.decode(await answer.read(), type=api_shapes.QuarantineStory)
 
 
 async def test_a_quarantined_message_is_shown_masked_and_whole_to_an_admin_who_says_why(gateway: Served) -> None:
     said = {**event("accepted", "e-1", "r-2"), "note": "Ada"}
     await gateway.say(said)
     assert json.loads((await quarantined(gateway)).text or "") == {**said, "note": "•••"}
-    found = msgspec.json.decode(await (await gateway.reveal("quarantine/1")).read(), type=shapes.BodyList)
+    found = msgspec.json.decode(await (await gateway.reveal("quarantine/1")).read(), type=api_shapes.BodyList)
     (body,) = found.bodies
     assert (found.masked, body.sender, body.about, body.text) == (False, "acme", "unknown_request", json.dumps(said))
     (entry,) = await audited(gateway)

@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 from aiohttp import web
 
-from gateway.operations.openapi import ROUTES
+from gateway.routes import ROUTES
 from gateway.telemetry.logs import EVENTS
 from tests.processes import gateway
 

@@ -14,9 +14,8 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from gateway.intake.app import public_app
 from gateway.ledger.write.writer import Writer
-from gateway.operations.app import internal_app
+from gateway.listeners import internal_app, public_app
 from gateway.settings import Listener
 from gateway.telemetry import metrics
 from gateway.web.listening import MOST, listen

@@ -1,16 +1,121 @@
-"""The types of the operations API, from which its document is made; tests read real answers into them."""
+"""The types of what both listeners answer and the operations API takes; the server and its clients read them here."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+from gateway.domain.commands import RejectionReason
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Result = Literal["received", "duplicate", "conflicting_body", "conflicting_location", "unroutable"]
+CallbackResult = Literal["applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback"]
+Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
+"""Why somebody acts; it goes into the audit, and whoever comes next reads it."""
+Word = Annotated[str, msgspec.Meta(max_length=500)]
+
+MOST_AT_ONCE = 500
+BULK = {
+    "redrives": "redrive", "reroutes": "reroute", "rejections": "reject", "rechecks": "recheck", "closes": "close",
+    "discards": "discard",
+}  # fmt: skip
+"""The path of each act on many -> the act."""
+
+
+class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
+    """An error, as RFC 9457 writes it."""
+
+    title: str
+    status: int
+    detail: str
+    kind: str = "about:blank"
+
+
+class CallbackProblem(ProblemDocument, kw_only=True):
+    """A provider's message can never be right for its request; `result` and `reason` tell it to a program."""
+
+    result: CallbackResult
+    reason: str
+
+
+class Receipt(msgspec.Struct):
+    """NewStore's fulfillment request is stored; `result` tells as what."""
+
+    result: Result
+    id: str
+    reference: str
+
+
+class CallbackReceipt(msgspec.Struct, omit_defaults=True):
+    """A provider's message is stored; `reason` and `detail` tell why it was not applied."""
+
+    result: CallbackResult
+    id: str
+    reason: str = ""
+    detail: str = ""
+
+
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """Why somebody decides so."""
+
+    reason: Reason
+
+
+class ActRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person wants done; every act needs a reason."""
+
+    reason: Reason
+    dry_run: bool = False
+    to: str = ""
+    rejection_reason: RejectionReason | None = None
+    provider_stopped: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+    carrier: Word = ""
+    tracking_code: Word = ""
+    action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
+
+
+class BulkActRequest(ActRequest, forbid_unknown_fields=True, kw_only=True):
+    """The same for every request that a filter finds, a page at a time."""
+
+    filter: dict[str, str]
+    after: str | None = None
+    limit: int = MOST_AT_ONCE
+
+
+class ActResult(msgspec.Struct):
+    """What became of an act on one request, or would become of it."""
+
+    id: str
+    done: bool
+    outcome: str
+    consequence: str = ""
+
+
+class BulkResult(msgspec.Struct):
+    """What became of one page of requests; `matching` counts all that the filter finds from here on."""
+
+    dry_run: bool
+    matching: int
+    done: int
+    results: list[ActResult]
+    consequence: str
+    next_page: str | None
+
+
+class HoldRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to hold back: everything, newstore, or by name a provider, location, request, rejections or an operation."""
+
+    scope: str
+    reason: Reason
+    name: Annotated[str, msgspec.Meta(max_length=255)] = ""  # no id of a request is longer
+    minutes: float | None = None
 
 
 class WaitingFor(msgspec.Struct, forbid_unknown_fields=True):
     """Who has to move next, since when, and what comes next."""
 
     who: str
-    since: datetime
+    since: Moment
     next: str
 
 
@@ -30,11 +135,11 @@ class RequestSummary(msgspec.Struct, forbid_unknown_fields=True):
     conflicts: int
     taken_by: str | None
     closed: bool
-    received_at: datetime
-    submitted_at: datetime | None
-    accepted_at: datetime | None
-    shipped_at: datetime | None
-    settled_at: datetime | None
+    received_at: Moment
+    submitted_at: Moment | None
+    accepted_at: Moment | None
+    shipped_at: Moment | None
+    settled_at: Moment | None
     waiting_for: WaitingFor | None
 
 
@@ -51,7 +156,7 @@ class UnitStory(msgspec.Struct, forbid_unknown_fields=True):
     product_id: str
     said: str
     confirmed: str
-    accepted_at: datetime | None
+    accepted_at: Moment | None
     reported_by: int | None
 
 
@@ -71,7 +176,7 @@ class EventStory(msgspec.Struct, forbid_unknown_fields=True):
 
     version: int
     kind: str
-    at: datetime
+    at: Moment
     cause: str
     fact: dict[str, Any]
 
@@ -83,7 +188,7 @@ class AttemptStory(msgspec.Struct, forbid_unknown_fields=True):
     seq: int
     attempt: int
     destination: str
-    at: datetime
+    at: Moment
     seconds: float
     outcome: str
     status: int | None
@@ -125,7 +230,7 @@ class BodyStory(msgspec.Struct, forbid_unknown_fields=True):
     sender: str
     is_answer: bool
     about: str
-    at: datetime
+    at: Moment
     bytes: int
     text: str | None
 
@@ -145,8 +250,8 @@ class HoldStory(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     reason: str
     who: str
-    at: datetime
-    expires_at: datetime | None
+    at: Moment
+    expires_at: Moment | None
 
 
 class Comparison(msgspec.Struct, forbid_unknown_fields=True):
@@ -165,7 +270,7 @@ class LocationSummary(msgspec.Struct, forbid_unknown_fields=True):
     failed: int
     rejected: int
     unroutable: int
-    oldest_pending: datetime | None
+    oldest_pending: Moment | None
     failures: dict[str, int]
 
 
@@ -176,7 +281,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     quarantined: int
     dead_deliveries: int
     newly_failed: int
-    since: datetime
+    since: Moment
     taken: dict[str, int]
     shut: list[str]
     holds: list[HoldStory]
@@ -208,8 +313,8 @@ class FailureCause(msgspec.Struct, forbid_unknown_fields=True):
     why: str | None
     requests: int
     untaken: int
-    oldest: datetime
-    newest: datetime
+    oldest: Moment
+    newest: Moment
     said: str | None
 
 
@@ -235,7 +340,7 @@ class Speed(msgspec.Struct, forbid_unknown_fields=True):
 class Flow(msgspec.Struct, forbid_unknown_fields=True):
     """How many requests came, and how many shipped first, in one span of time."""
 
-    at: datetime
+    at: Moment
     location: str
     received: int
     shipped: int
@@ -244,7 +349,7 @@ class Flow(msgspec.Struct, forbid_unknown_fields=True):
 class Trends(msgspec.Struct, forbid_unknown_fields=True):
     """The newest 5,000 requests of the last day; `since` is None where there are none."""
 
-    since: datetime | None
+    since: Moment | None
     bucket_seconds: int
     speeds: list[Speed]
     flow: list[Flow]
@@ -282,12 +387,12 @@ class DestinationStory(msgspec.Struct, forbid_unknown_fields=True):
     calls_per_five_minutes: float | None
     waiting: int
     more_waiting: bool
-    oldest_due: datetime | None
+    oldest_due: Moment | None
     flying: int
     breaker: Literal["closed", "open"]
-    shut_at: datetime | None
-    probe_at: datetime | None
-    not_before: datetime | None
+    shut_at: Moment | None
+    probe_at: Moment | None
+    not_before: Moment | None
     calls: int
     failures: int
     calls_left: int | None
@@ -315,7 +420,7 @@ class QuarantineEntry(msgspec.Struct, forbid_unknown_fields=True):
     request_id: str | None
     reason: str
     detail: str
-    at: datetime
+    at: Moment
 
 
 class QuarantinePage(msgspec.Struct, forbid_unknown_fields=True):
@@ -328,7 +433,7 @@ class QuarantinePage(msgspec.Struct, forbid_unknown_fields=True):
 class QuarantineStory(QuarantineEntry, forbid_unknown_fields=True, kw_only=True):
     """One message: what was read of it, and its body, masked; `text` is None where it is no JSON."""
 
-    resolved_at: datetime | None
+    resolved_at: Moment | None
     bytes: int
     said: dict[str, Any] | None
     text: str | None
@@ -352,7 +457,7 @@ class AuditEntry(msgspec.Struct, forbid_unknown_fields=True):
     """Who did what to which subject, why, and what followed."""
 
     id: int
-    at: datetime
+    at: Moment
     who: str
     action: str
     subject: str

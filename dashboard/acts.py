@@ -9,10 +9,9 @@ import streamlit as st
 
 from dashboard import cached, frame, tables
 from dashboard.api import BULK, Api, Failed
+from dashboard.escaping import count, markdown, shown
 from dashboard.person import here
 from dashboard.shapes import ActResult
-
-from .escaping import count, markdown, shown
 
 _COUNTING = "counting what would follow"
 _REASONS = {

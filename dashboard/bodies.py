@@ -6,11 +6,10 @@ import streamlit as st
 
 from dashboard import frame
 from dashboard.api import Failed
+from dashboard.escaping import count, lines, shown
 from dashboard.person import here
 from dashboard.shapes import BodyList, BodyStory, RequestStory
 from dashboard.times import clock
-
-from .escaping import count, lines, shown
 
 _MOST = 20_000
 

@@ -7,10 +7,9 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
+from dashboard.escaping import shown
 from dashboard.shapes import EventStory, RequestStory, Trends
 from dashboard.times import lasted
-
-from .escaping import shown
 
 # What has happened -> who has to move then.
 _NEXT = {

@@ -7,9 +7,8 @@ import streamlit as st
 
 from dashboard import person
 from dashboard.api import Failed, SignedOut, Unreachable
+from dashboard.escaping import markdown, shown
 from dashboard.settings import settings
-
-from .escaping import markdown, shown
 
 _EVERY = 3.0
 _LONG = 2000  # characters of what the gateway says

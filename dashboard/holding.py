@@ -6,11 +6,10 @@ import streamlit as st
 
 from dashboard import cached, frame, words
 from dashboard.api import Failed
+from dashboard.escaping import markdown, shown
 from dashboard.person import here
 from dashboard.shapes import HoldStory
 from dashboard.times import age
-
-from .escaping import markdown, shown
 
 _SPANS = {30: "30 minutes", 120: "2 hours", 480: "8 hours", 1440: "1 day", 0: "until somebody releases it"}
 

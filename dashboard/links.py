@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from .escaping import markdown
+from dashboard.escaping import markdown
 
 _PAGES = "pages"
 

@@ -4,10 +4,9 @@ import streamlit as st
 
 from dashboard import bodies, cached, frame, links, tables
 from dashboard.api import Failed
+from dashboard.escaping import HIDDEN, count, markdown, shown
 from dashboard.person import here
 from dashboard.shapes import QuarantineEntry
-
-from .escaping import HIDDEN, count, markdown, shown
 
 _WAYS = {
     "replay": (":material/replay:", "It is read again, as the settings and adapters are now, and applied."),

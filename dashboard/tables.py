@@ -8,10 +8,9 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached, words
+from dashboard.escaping import cell, shown
 from dashboard.shapes import QuarantineEntry, RequestSummary
 from dashboard.times import age, clock
-
-from .escaping import cell, shown
 
 _WIDTHS = {"waits for": st.column_config.TextColumn(width=340), "order": st.column_config.TextColumn(width=150)}
 _ROW, _MOST_HEIGHT = 35, 738

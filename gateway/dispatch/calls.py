@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from gateway.call_errors import Inconclusive, NotYet, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
-from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
+from gateway.domain.events.event import Event
+from gateway.domain.events.provider import UnitsShipped, UnitsWithdrawn
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.references import idempotency_key, provider_reference
 from gateway.domain.reports import parcels, reports

@@ -6,17 +6,10 @@ from dataclasses import dataclass
 
 from .commands import Compare, Key, ReadBack, RejectionReason
 from .deliveries import READ_BACK, REPORT, Operation, Parcel
-from .events import (
-    Fact,
-    RecheckAsked,
-    Reported,
-    ShownBeyondLog,
-    SurplusShown,
-    UnitsCancelled,
-    UnitsRejected,
-    UnitsShipped,
-    UnitsWithdrawn,
-)
+from .events.calls import RecheckAsked, Reported
+from .events.event import Fact
+from .events.newstore import ShownBeyondLog, SurplusShown
+from .events.provider import UnitsCancelled, UnitsRejected, UnitsShipped, UnitsWithdrawn
 from .operator_actions import reads_of_failures
 from .requests import Request
 from .units import Confirmed, Said

@@ -29,23 +29,18 @@ from .commands import (
     Take,
     Word,
 )
-from .events import (
+from .events.assignment import ProviderAssigned, RequestReceived
+from .events.event import Fact
+from .events.messages import (
     CallbackQuarantined,
     CallbackRefused,
     CallbackWithoutEffect,
     ConflictingBody,
     ConflictingCallback,
     ConflictingLocation,
-    Fact,
-    ProviderAssigned,
     QuarantineLeft,
-    RequestReceived,
-    UnitsAccepted,
-    UnitsCancelled,
-    UnitsRejected,
-    UnitsShipped,
-    UnitsWithdrawn,
 )
+from .events.provider import UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped, UnitsWithdrawn
 from .operator_actions import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .deliveries import Parcel
-from .events import Event, Redriven, UnitsCancelled, UnitsShipped, UnitsWithdrawn
+from .events.calls import Redriven
+from .events.event import Event
+from .events.provider import UnitsCancelled, UnitsShipped, UnitsWithdrawn
 
 Report = UnitsShipped | UnitsWithdrawn | UnitsCancelled
 

@@ -2,7 +2,9 @@
 
 from .commands import End, RejectByHand, Reroute
 from .deliveries import Operation
-from .events import Fact, OrderWithdrawn, ProviderAssigned, UnitsRejected, UnitsWithdrawn, WithdrawalAsked
+from .events.assignment import OrderWithdrawn, ProviderAssigned, WithdrawalAsked
+from .events.event import Fact
+from .events.provider import UnitsRejected, UnitsWithdrawn
 from .operator_actions import CLOSED, declined
 from .requests import Request, Withdrawal
 

@@ -31,23 +31,12 @@ from gateway.domain.commands import (
     Word,
 )
 from gateway.domain.deliveries import NEWSTORE, READ_BACK, REVERSALS, Delivery, Operation, Parcel, normal
-from gateway.domain.events import (
-    Declined,
-    Event,
-    Fact,
-    ProviderAssigned,
-    Redriven,
-    Reported,
-    ReportRefused,
-    RequestReceived,
-    UnitsAccepted,
-    UnitsCancelled,
-    UnitsRefused,
-    UnitsRejected,
-    UnitsReopened,
-    UnitsShipped,
-    UnitsWithdrawn,
-)
+from gateway.domain.events.assignment import ProviderAssigned, RequestReceived
+from gateway.domain.events.calls import Redriven, Reported, ReportRefused
+from gateway.domain.events.event import Event, Fact
+from gateway.domain.events.newstore import UnitsRefused
+from gateway.domain.events.people import Declined, UnitsReopened
+from gateway.domain.events.provider import UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped, UnitsWithdrawn
 from gateway.domain.evolve import evolve
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing

@@ -7,7 +7,8 @@ import pytest
 from gateway.dispatch.retry import PROVIDER, delay
 from gateway.domain.commands import Assign, CallEnded, End, OnProviderCancel, ReadBack, Word
 from gateway.domain.deliveries import NEWSTORE, READ_BACK, READS, Operation
-from gateway.domain.events import CallbackQuarantined, CallbackRefused, UnitsShipped
+from gateway.domain.events.messages import CallbackQuarantined, CallbackRefused
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.references import provider_reference, reference

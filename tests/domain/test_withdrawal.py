@@ -7,15 +7,10 @@ import pytest
 
 from gateway.domain.commands import Assign, Close, End, OnProviderCancel, Recheck, Redrive, RejectByHand, Reroute, Word
 from gateway.domain.deliveries import Delivery, Operation
-from gateway.domain.events import (
-    CallbackRefused,
-    Declined,
-    OrderWithdrawn,
-    ProviderAssigned,
-    UnitsRejected,
-    UnitsWithdrawn,
-    WithdrawalAsked,
-)
+from gateway.domain.events.assignment import OrderWithdrawn, ProviderAssigned, WithdrawalAsked
+from gateway.domain.events.messages import CallbackRefused
+from gateway.domain.events.people import Declined
+from gateway.domain.events.provider import UnitsRejected, UnitsWithdrawn
 from gateway.domain.references import provider_reference
 from gateway.domain.requests import Request, Status, Withdrawal
 from gateway.domain.units import Said

@@ -40,7 +40,7 @@ from .events.messages import (
     ConflictingLocation,
     QuarantineLeft,
 )
-from .events.provider import UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped, UnitsWithdrawn
+from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
 from .operator_actions import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare
@@ -249,7 +249,7 @@ def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> li
     if fact := _not_applicable(request, said, units, Said.REJECTED):
         return [fact]
     rejected = UnitsRejected(units, reason)
-    return [rejected, UnitsWithdrawn(units, reason, "provider_said")] if said.is_proof else [rejected]
+    return [rejected, RejectionProven(units, reason, "provider_said")] if said.is_proof else [rejected]
 
 
 def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:

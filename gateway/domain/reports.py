@@ -6,9 +6,9 @@ from dataclasses import replace
 from .deliveries import Parcel
 from .events.calls import Redriven
 from .events.event import Event
-from .events.provider import UnitsCancelled, UnitsShipped, UnitsWithdrawn
+from .events.provider import RejectionProven, UnitsCancelled, UnitsShipped
 
-Report = UnitsShipped | UnitsWithdrawn | UnitsCancelled
+Report = UnitsShipped | RejectionProven | UnitsCancelled
 
 
 def reports(story: Sequence[Event]) -> dict[int, Report]:

@@ -49,7 +49,7 @@ def test_the_same_id_again_changes_nothing_and_another_body_or_place_is_flagged(
 
 def test_reject_is_allowed_after_accept() -> None:
     request = after(receive(), said(Word.ACCEPTED))
-    assert names(request, reject("TEE")) == ["UnitsRejected", "UnitsWithdrawn"]
+    assert names(request, reject("TEE")) == ["UnitsRejected", "RejectionProven"]
 
 
 def test_reject_is_never_allowed_after_shipped() -> None:
@@ -120,7 +120,7 @@ def test_an_unknown_word_is_quarantined_and_never_mapped() -> None:
     ("policy", "facts"),
     [
         (OnProviderCancel.QUARANTINE, ["CallbackQuarantined"]),
-        (OnProviderCancel.REJECT, ["UnitsRejected", "UnitsWithdrawn"]),
+        (OnProviderCancel.REJECT, ["UnitsRejected", "RejectionProven"]),
         (OnProviderCancel.CANCEL, ["UnitsCancelled"]),
     ],
 )

@@ -66,7 +66,7 @@ class UnitsRejected(UnitsFact):
 
 
 @dataclass(frozen=True, slots=True)
-class UnitsWithdrawn(UnitsFact):
+class RejectionProven(UnitsFact):
     """Proof that the provider will not ship these rejected units: only now may NewStore be told."""
 
     kind = "units_withdrawn"

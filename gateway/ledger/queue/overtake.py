@@ -66,13 +66,13 @@ RETURNING d.ready
 # what passed. One that is first of its request while none is ready gets it here, also after its hold.
 _HAND_BACK = """
 WITH first AS MATERIALIZED (
-    SELECT overtake.row
+    SELECT aside.row
     FROM (SELECT DISTINCT name FROM holds WHERE scope = 'rejections') held CROSS JOIN LATERAL (
         SELECT ctid AS row, request_id, seq FROM deliveries
         WHERE destination = $1 AND location = held.name AND NOT ready AND urgency = ANY($2) OFFSET 0
     ) aside CROSS JOIN LATERAL (
-        SELECT bool_or(ready OR seq < overtake.seq) AS are_before FROM deliveries
-        WHERE request_id = overtake.request_id AND destination = $1 AND NOT is_read
+        SELECT bool_or(ready OR seq < aside.seq) AS are_before FROM deliveries
+        WHERE request_id = aside.request_id AND destination = $1 AND NOT is_read
     ) others
     WHERE NOT others.are_before
 ), locked AS MATERIALIZED (

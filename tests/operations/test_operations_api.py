@@ -195,7 +195,7 @@ async def test_the_summary_names_what_needs_a_person(gateway: Served) -> None:
         await gateway.receive(order(f"r-{number}"))
     await gateway.pool.execute("UPDATE requests SET failure = 'refused', taken_by = 'otto' WHERE id = 'r-1'")
     await gateway.pool.execute(
-        "INSERT INTO destinations (name, shut, shut_at, probe_at) VALUES ('zen', true, now(), now())"
+        "INSERT INTO destinations (name, is_open, opened_at, half_open_at) VALUES ('zen', true, now(), now())"
     )
     await gateway.do("/v1/holds", {"scope": "location", "name": "DC01", "reason": "strike"})
     summary = await read(gateway, "/v1/summary", shapes.Summary)

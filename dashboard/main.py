@@ -7,10 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import frame, links, person
+from dashboard.escaping import HIDDEN, shown
 from dashboard.settings import settings
 from dashboard.views import audit, failures, now, places, request, shipments
-
-from .escaping import HIDDEN, shown
 
 # One of Streamlit's names would be fetched from outside, and a file is given to nobody who has not signed in.
 _ICON = f"data:image/png;base64,{b64encode(Path(__file__).with_name('icon.png').read_bytes()).decode()}"

@@ -10,10 +10,9 @@ from starlette.routing import Route
 from dashboard.media import Kept
 from dashboard.person import has_logged_in, has_oidc
 from dashboard.policy import Policy
+from dashboard.return_to import come_back
 from dashboard.settings import settings
-
-from .return_to import come_back
-from .sign_in import Base, Doorkeeper, has_session, sign_in, sign_out
+from dashboard.sign_in import Base, Doorkeeper, has_session, sign_in, sign_out
 
 _BASE = settings().base
 _ROUTES = [Route(f"{_BASE}/sign-in", sign_in, methods=["GET", "POST"]), Route(f"{_BASE}/sign-out", sign_out)]

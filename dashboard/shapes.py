@@ -66,6 +66,7 @@ class Event(msgspec.Struct, frozen=True):
     kind: str
     at: datetime
     cause: str
+    hands_to: str | None
     fact: dict[str, Any]
 
 

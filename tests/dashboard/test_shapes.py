@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -69,7 +69,7 @@ def differences(read: Any, promised: Any, place: str = "$") -> Iterator[str]:
 
 def choices(hint: Any) -> dict[Any, Any]:
     """Tell what a value may be, by its kind."""
-    if isinstance(hint, UnionType):
+    if get_origin(hint) in {Union, UnionType}:
         return {kind: each for choice in get_args(hint) for kind, each in choices(choice).items()}
     if get_origin(hint) is Literal:
         return {str: str}

@@ -7,12 +7,13 @@ from gateway.domain.deliveries import AT_PROVIDER, Delivery, Operation
 from gateway.domain.requests import Request, Withdrawal
 from gateway.domain.units import Unit
 
-from .event import Event, Fact
+from .event import Event, Fact, Party
 
 
 @dataclass(frozen=True, slots=True)
 class RequestReceived(Fact):
     kind = "request_received"
+    hands_to = Party.GATEWAY
     counts = "received_requests"
 
     location: str
@@ -48,6 +49,7 @@ class ProviderAssigned(Fact):
     """`who` and `reason` are given where a person rerouted the request."""
 
     kind = "provider_assigned"
+    hands_to = Party.GATEWAY
     calls = Operation.CREATE
 
     provider: str
@@ -69,6 +71,7 @@ class WithdrawalAsked(Fact):
     """The provider is asked to stop; then the request goes to `to`, or its units are rejected."""
 
     kind = "withdrawal_asked"
+    hands_to = Party.PROVIDER
     calls = Operation.WITHDRAW
 
     to: str | None
@@ -86,6 +89,7 @@ class OrderWithdrawn(Fact):
     """The provider will do nothing more with the open units; `seq` is 0 where no call to it was needed."""
 
     kind = "order_withdrawn"
+    hands_to = Party.GATEWAY
 
     seq: int
     proof: str

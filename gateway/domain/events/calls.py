@@ -7,12 +7,13 @@ from gateway.domain.deliveries import READ_BACK, READS, Delivery, Operation, Par
 from gateway.domain.requests import Dead, Request
 from gateway.domain.units import Confirmed, Unit, confirm
 
-from .event import Event, Fact, UnitsFact
+from .event import Event, Fact, Party, UnitsFact
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted(Fact):
     kind = "submitted"
+    hands_to = Party.PROVIDER
 
     seq: int
     provider_order: str | None
@@ -32,6 +33,7 @@ class Submitted(Fact):
 @dataclass(frozen=True, slots=True)
 class Acknowledged(Fact):
     kind = "acknowledged"
+    hands_to = Party.PROVIDER
 
     seq: int
 
@@ -42,6 +44,7 @@ class Acknowledged(Fact):
 @dataclass(frozen=True, slots=True)
 class Reported(Fact):
     kind = "reported"
+    hands_to = Party.NEWSTORE
 
     operation: Operation
     seq: int
@@ -63,6 +66,7 @@ class Reported(Fact):
 @dataclass(frozen=True, slots=True)
 class ReportRefused(Fact):
     kind = "report_refused"
+    hands_to = Party.OPERATIONS
     counts = "refused_units"
 
     operation: Operation
@@ -82,6 +86,7 @@ class ReportRefused(Fact):
 @dataclass(frozen=True, slots=True)
 class DeliveryDied(Fact):
     kind = "delivery_died"
+    hands_to = Party.OPERATIONS
 
     operation: Operation
     seq: int
@@ -105,6 +110,7 @@ class Redriven(UnitsFact):
     """
 
     kind = "redriven"
+    hands_to = Party.GATEWAY
 
     operation: Operation
     was_seq: int
@@ -139,6 +145,7 @@ class RecheckAsked(Fact):
     """A person, or the gateway after a restore, wants to know what became of a kind of call; `operation` tells it."""
 
     kind = "recheck_asked"
+    hands_to = Party.GATEWAY
     begins_wait = False
 
     operation: Operation

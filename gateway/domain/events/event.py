@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import ClassVar
 
 from gateway.domain.deliveries import Delivery, Operation
 from gateway.domain.requests import Request
 from gateway.domain.units import Said
+
+
+class Party(StrEnum):
+    """Who may have to move."""
+
+    GATEWAY = "gateway"
+    PROVIDER = "provider"
+    NEWSTORE = "newstore"
+    OPERATIONS = "operations"
 
 
 class Verdict(Enum):
@@ -38,6 +47,8 @@ class Fact:
 
     kind: ClassVar[str]
     """What it is stored as, for ever."""
+    hands_to: ClassVar[Party | None] = None
+    """Who has to move then; None where it stays with whoever had to."""
     begins_wait: ClassVar[bool] = True
     """Whoever has to move now has waited since then."""
     calls: ClassVar[Operation | None] = None

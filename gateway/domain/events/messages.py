@@ -7,7 +7,7 @@ from typing import Final
 from gateway.domain.commands import Word
 from gateway.domain.requests import Refusal, Request
 
-from .event import Answer, Event, Fact, Verdict
+from .event import Answer, Event, Fact, Party, Verdict
 
 TURNED_AWAY: Final[Mapping[str, Verdict]] = {
     "unknown_product": Verdict.IMPOSSIBLE,
@@ -55,6 +55,7 @@ class ConflictingCallback(Fact):
     """A message came again under the same id with other content."""
 
     kind = "conflicting_callback"
+    hands_to = Party.OPERATIONS
     counts = "conflicts"
     counted_as = "callback"
 
@@ -73,6 +74,7 @@ class CallbackRefused(Fact):
     """`message` is the cause of what was refused: the same id with other content may put it right."""
 
     kind = "callback_refused"
+    hands_to = Party.OPERATIONS
     begins_wait = False
     counts = "callbacks_refused"
 
@@ -128,6 +130,7 @@ class CallbackWithoutEffect(Fact):
 @dataclass(frozen=True, slots=True)
 class CallbackQuarantined(Fact):
     kind = "callback_quarantined"
+    hands_to = Party.OPERATIONS
 
     reason: str
     detail: str

@@ -6,7 +6,7 @@ from gateway.domain.deliveries import Delivery, Operation
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed, Said
 
-from .event import Event, Fact, UnitsFact
+from .event import Event, Fact, Party, UnitsFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class UnitsProved(UnitsFact):
 @dataclass(frozen=True, slots=True)
 class UnitsRefused(UnitsFact):
     kind = "units_refused"
+    hands_to = Party.OPERATIONS
     counts = "refused_units"
 
     operation: Operation
@@ -38,6 +39,7 @@ class UnitsRefused(UnitsFact):
 @dataclass(frozen=True, slots=True)
 class UnitsUnverified(UnitsFact):
     kind = "units_unverified"
+    hands_to = Party.OPERATIONS
 
     operation: Operation
     units: tuple[int, ...]
@@ -64,6 +66,7 @@ class SurplusShown(Fact):
     """NewStore shows more units taken than we ever sent for this key; `detail` says what a restored log can't place."""
 
     kind = "surplus_shown"
+    hands_to = Party.OPERATIONS
 
     operation: Operation
     product: str
@@ -83,6 +86,7 @@ class ShownBeyondLog(UnitsFact):
     """
 
     kind = "shown_beyond_log"
+    hands_to = Party.PROVIDER
 
     operation: Operation
     units: tuple[int, ...]

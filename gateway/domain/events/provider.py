@@ -7,12 +7,13 @@ from gateway.domain.deliveries import Delivery, Operation, Parcel
 from gateway.domain.requests import Request
 from gateway.domain.units import Said, say
 
-from .event import Event, UnitsFact
+from .event import Event, Party, UnitsFact
 
 
 @dataclass(frozen=True, slots=True)
 class UnitsAccepted(UnitsFact):
     kind = "units_accepted"
+    hands_to = Party.GATEWAY
     counts = "accepted_units"
 
     units: tuple[int, ...]
@@ -30,6 +31,7 @@ class UnitsAccepted(UnitsFact):
 @dataclass(frozen=True, slots=True)
 class UnitsShipped(UnitsFact):
     kind = "units_shipped"
+    hands_to = Party.GATEWAY
     calls = Operation.SHIP
     final = Said.SHIPPED
     counts = "shipped_units"
@@ -52,6 +54,7 @@ class UnitsRejected(UnitsFact):
     """`who` and `remark` are given where a person rejected them."""
 
     kind = "units_rejected"
+    hands_to = Party.GATEWAY
     final = Said.REJECTED
     counts = "rejected_units"
 
@@ -70,6 +73,7 @@ class RejectionProven(UnitsFact):
     """Proof that the provider will not ship these rejected units: only now may NewStore be told."""
 
     kind = "units_withdrawn"
+    hands_to = Party.GATEWAY
     calls = Operation.REJECT
 
     units: tuple[int, ...]
@@ -83,6 +87,7 @@ class RejectionProven(UnitsFact):
 @dataclass(frozen=True, slots=True)
 class UnitsCancelled(UnitsFact):
     kind = "units_cancelled"
+    hands_to = Party.GATEWAY
     calls = Operation.CANCEL
     final = Said.CANCELLED
     counts = "cancelled_units"

@@ -8,19 +8,8 @@ import altair as alt
 import streamlit as st
 
 from dashboard.escaping import shown
-from dashboard.shapes import EventStory, RequestStory, Trends
+from dashboard.shapes import RequestStory, Trends
 from dashboard.times import lasted
-
-# What has happened -> who has to move then.
-_NEXT = {
-    "request_received": "gateway", "provider_assigned": "gateway", "submitted": "provider", "units_accepted": "gateway",
-    "acknowledged": "provider", "units_shipped": "gateway", "units_rejected": "gateway", "units_withdrawn": "gateway",
-    "units_cancelled": "gateway", "reported": "NewStore", "report_refused": "a person", "units_refused": "a person",
-    "units_unverified": "a person", "surplus_shown": "a person", "delivery_died": "a person", "redriven": "gateway",
-    "shown_beyond_log": "provider",
-    "recheck_asked": "gateway", "withdrawal_asked": "provider", "order_withdrawn": "gateway",
-    "callback_quarantined": "a person", "conflicting_callback": "a person", "callback_refused": "a person",
-}  # fmt: skip
 
 _COLOURS = ["#8c8c8c", "#3a6fc4", "#7ba7e0", "#c9473f"]  # what waits for a person stands out in both themes
 
@@ -60,9 +49,10 @@ def _summed(trends: Trends) -> list[dict[str, Any]]:
 def waiting(story: RequestStory) -> None:
     """Draw who waited for whom, and each call and message on the row of whom it concerns."""
     provider = story.provider or "no provider"
-    spans = _spans(story, provider)
+    names = {"gateway": "gateway", "provider": provider, "newstore": "NewStore", "operations": "a person"}
+    spans = _spans(story, names)
     base = _of(spans)
-    rows = ["gateway", shown(provider), "NewStore", "a person"]
+    rows = [shown(name) for name in names.values()]
     row = alt.Y("who:N", title=None, scale=alt.Scale(domain=rows), axis=alt.Axis(labelOverlap=False))
     bars = base.mark_bar(height=12, cornerRadius=3).encode(
         x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)), x2="end:T", y=row,
@@ -81,7 +71,7 @@ def waiting(story: RequestStory) -> None:
     st.altair_chart(chart, alt="Who had to move when, and the calls that were made; the tables below say the same")
 
 
-def _spans(story: RequestStory, provider: str) -> list[dict[str, str]]:
+def _spans(story: RequestStory, names: Mapping[str, str]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     who, since, after = "gateway", story.received_at, "request_received"
     for event in [*story.events[1:], None]:
@@ -94,13 +84,9 @@ def _spans(story: RequestStory, provider: str) -> list[dict[str, str]]:
                 {"who": who, "start": since.isoformat(), "end": ends.isoformat(), "after": after, "lasted": lasting}
             )
         if event:
-            who, since, after = _moves(event, provider, who), event.at, event.kind.replace("_", " ")
+            who = names[event.hands_to] if event.hands_to else who
+            since, after = event.at, event.kind.replace("_", " ")
     return found
-
-
-def _moves(event: EventStory, provider: str, who: str) -> str:
-    found = _NEXT.get(event.kind, who)
-    return provider if found == "provider" else found
 
 
 def _end(story: RequestStory) -> datetime:

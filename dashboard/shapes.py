@@ -76,12 +76,13 @@ class ParcelStory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventStory(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the log."""
+    """One entry of the log; `hands_to` tells who has to move then, None where it stays with whoever had to."""
 
     version: int
     kind: str
     at: datetime
     cause: str
+    hands_to: str | None
     fact: dict[str, Any]
 
 

@@ -172,12 +172,13 @@ class ParcelStory(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EventStory(msgspec.Struct, forbid_unknown_fields=True):
-    """One entry of the log."""
+    """One entry of the log; `hands_to` tells who has to move then, None where it stays with whoever had to."""
 
     version: int
     kind: str
     at: Moment
     cause: str
+    hands_to: Literal["gateway", "provider", "newstore", "operations"] | None
     fact: dict[str, Any]
 
 

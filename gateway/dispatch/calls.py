@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from gateway.call_errors import Inconclusive, NotYet, Refused
 from gateway.domain.commands import CallTaken, Command, ReadBack
 from gateway.domain.deliveries import READ_BACK, Operation
-from gateway.domain.events import Event, UnitsShipped, UnitsWithdrawn
+from gateway.domain.events.event import Event
+from gateway.domain.events.provider import RejectionProven, UnitsShipped
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.references import idempotency_key, provider_reference
 from gateway.domain.reports import parcels, reports
@@ -145,7 +146,7 @@ async def _send(client: Client, claim: Claim, story: Sequence[Event], products: 
     fact = reports(story)[claim.seq]
     if isinstance(fact, UnitsShipped):
         await client.ship(claim.request_id, products, fact.parcel)
-    elif isinstance(fact, UnitsWithdrawn):
+    elif isinstance(fact, RejectionProven):
         await client.reject(claim.request_id, products, fact.reason)
     else:
         await client.cancel(claim.request_id, products)

@@ -6,17 +6,10 @@ from dataclasses import dataclass
 
 from .commands import Compare, Key, ReadBack, RejectionReason
 from .deliveries import READ_BACK, REPORT, Operation, Parcel
-from .events import (
-    Fact,
-    RecheckAsked,
-    Reported,
-    ShownBeyondLog,
-    SurplusShown,
-    UnitsCancelled,
-    UnitsRejected,
-    UnitsShipped,
-    UnitsWithdrawn,
-)
+from .events.calls import RecheckAsked, Reported
+from .events.event import Fact
+from .events.newstore import ShownBeyondLog, SurplusShown
+from .events.provider import RejectionProven, UnitsCancelled, UnitsRejected, UnitsShipped
 from .operator_actions import reads_of_failures
 from .requests import Request
 from .units import Confirmed, Said
@@ -64,7 +57,7 @@ class Explained:
             return [UnitsCancelled(self.units)]
         still_open = tuple(index for index in self.units if request.units[index].said is Said.OPEN)
         rejected = [UnitsRejected(still_open, _REASON)] if still_open else []
-        return [*rejected, UnitsWithdrawn(self.units, _REASON, "NewStore shows the rejection")]
+        return [*rejected, RejectionProven(self.units, _REASON, "NewStore shows the rejection")]
 
 
 def shown_beyond(

@@ -29,23 +29,18 @@ from .commands import (
     Take,
     Word,
 )
-from .events import (
+from .events.assignment import ProviderAssigned, RequestReceived
+from .events.event import Fact
+from .events.messages import (
     CallbackQuarantined,
     CallbackRefused,
     CallbackWithoutEffect,
     ConflictingBody,
     ConflictingCallback,
     ConflictingLocation,
-    Fact,
-    ProviderAssigned,
     QuarantineLeft,
-    RequestReceived,
-    UnitsAccepted,
-    UnitsCancelled,
-    UnitsRejected,
-    UnitsShipped,
-    UnitsWithdrawn,
 )
+from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
 from .operator_actions import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare
@@ -254,7 +249,7 @@ def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> li
     if fact := _not_applicable(request, said, units, Said.REJECTED):
         return [fact]
     rejected = UnitsRejected(units, reason)
-    return [rejected, UnitsWithdrawn(units, reason, "provider_said")] if said.is_proof else [rejected]
+    return [rejected, RejectionProven(units, reason, "provider_said")] if said.is_proof else [rejected]
 
 
 def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:

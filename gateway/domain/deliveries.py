@@ -76,6 +76,10 @@ class Delivery:
         """No try of it can have been taken."""
         return not (self.in_doubt or self.in_flight)
 
+    def has_key(self, operation: Operation, seq: int) -> bool:
+        """Tell whether it is the one delivery of its request that has this operation and number."""
+        return self.seq == seq and self.operation is operation
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:

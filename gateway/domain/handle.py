@@ -2,7 +2,8 @@
 
 from .commands import Command
 from .decide import decide
-from .events import TURNED_AWAY, CallbackRefused, ConflictingCallback, Event, Fact
+from .events.event import Event, Fact
+from .events.messages import TURNED_AWAY, CallbackRefused, ConflictingCallback
 from .evolve import evolve
 from .requests import Request
 

@@ -5,7 +5,10 @@ from dataclasses import replace
 
 from .commands import Act, Close, Discard, DiscardReports, End, Note, Recheck, Redrive, Take
 from .deliveries import READ_BACK, REPORT, REVERSALS, Operation, normal
-from .events import Closed, Declined, Fact, Noted, QuarantineLeft, RecheckAsked, Redriven, TakenOver, UnitsReopened
+from .events.calls import RecheckAsked, Redriven
+from .events.event import Fact
+from .events.messages import QuarantineLeft
+from .events.people import Closed, Declined, Noted, TakenOver, UnitsReopened
 from .requests import Dead, Request
 from .units import Confirmed, Said
 

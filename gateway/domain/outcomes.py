@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from .commands import CallEnded, CallTaken, End
 from .deliveries import READ_BACK, READS, Operation
-from .events import Acknowledged, DeliveryDied, Fact, Rechecked, Reported, ReportRefused, Submitted, WithdrawalRefused
+from .events.assignment import WithdrawalRefused
+from .events.calls import Acknowledged, DeliveryDied, Rechecked, Reported, ReportRefused, Submitted
+from .events.event import Fact
 from .requests import Request
 from .withdrawal import leave
 

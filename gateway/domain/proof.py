@@ -8,16 +8,9 @@ from enum import Enum
 from .beyond import Explained, shown_beyond
 from .commands import Key, ReadBack
 from .deliveries import READ_BACK, REPORT, Operation, Parcel, normal
-from .events import (
-    Fact,
-    Rechecked,
-    Reported,
-    SurplusShown,
-    UnitsProved,
-    UnitsRefused,
-    UnitsUnverifiable,
-    UnitsUnverified,
-)
+from .events.calls import Rechecked, Reported
+from .events.event import Fact
+from .events.newstore import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverifiable, UnitsUnverified
 from .requests import Request
 from .units import SETTLED, Confirmed, Unit
 

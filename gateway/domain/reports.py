@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .deliveries import Parcel
-from .events import Event, Redriven, UnitsCancelled, UnitsShipped, UnitsWithdrawn
+from .events.calls import Redriven
+from .events.event import Event
+from .events.provider import RejectionProven, UnitsCancelled, UnitsShipped
 
-Report = UnitsShipped | UnitsWithdrawn | UnitsCancelled
+Report = UnitsShipped | RejectionProven | UnitsCancelled
 
 
 def reports(story: Sequence[Event]) -> dict[int, Report]:

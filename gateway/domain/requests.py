@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from .commands import End, RejectionReason
-from .deliveries import Delivery, Operation, Parcel
-from .units import Confirmed, Said, Unit
+from .deliveries import AT_PROVIDER, NEWSTORE, Delivery, Operation, Parcel
+from .units import Confirmed, Said, Unit, confirm
 
 
 class Status(StrEnum):
@@ -176,7 +176,12 @@ class Request:
 
     def owes(self, operation: Operation, seq: int) -> bool:
         """Tell whether this very delivery is still owed."""
-        return any(owed.operation is operation and owed.seq == seq for owed in self.owed)
+        return any(owed.has_key(operation, seq) for owed in self.owed)
+
+    def delivery(self, operation: Operation, seq: int, *, in_doubt: bool = False) -> Delivery:
+        """Make a delivery of this request, to its provider or to NewStore."""
+        destination = (self.provider or "") if operation in AT_PROVIDER else NEWSTORE
+        return Delivery(destination, operation, seq, in_doubt=in_doubt)
 
     def with_each(self, indices: Iterable[int], change: Callable[[Unit], Unit]) -> "Request":
         """Give the request with these units changed."""
@@ -184,6 +189,14 @@ class Request:
         for index in indices:
             units[index] = change(units[index])
         return replace(self, units=tuple(units))
+
+    def with_confirmed(self, indices: Iterable[int], confirmed: Confirmed) -> "Request":
+        """Give the request with this confirmed of these units."""
+        return self.with_each(indices, lambda unit: confirm(unit, confirmed))
+
+    def with_conflict(self) -> "Request":
+        """Give the request with one contradiction more."""
+        return replace(self, conflicts=self.conflicts + 1)
 
     def without_dead(self, *operations: Operation) -> "Request":
         """Give the request without the dead deliveries of these kinds."""

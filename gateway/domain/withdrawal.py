@@ -2,7 +2,9 @@
 
 from .commands import End, RejectByHand, Reroute
 from .deliveries import Operation
-from .events import Fact, OrderWithdrawn, ProviderAssigned, UnitsRejected, UnitsWithdrawn, WithdrawalAsked
+from .events.assignment import OrderWithdrawn, ProviderAssigned, WithdrawalAsked
+from .events.event import Fact
+from .events.provider import RejectionProven, UnitsRejected
 from .operator_actions import CLOSED, declined
 from .requests import Request, Withdrawal
 
@@ -66,7 +68,7 @@ def _follow(request: Request, proof: str, then: Withdrawal) -> list[Fact]:
     if then.rejection_reason is None or not (units := (*request.open_units, *request.unproved_rejections)):
         return []
     said = UnitsRejected(request.open_units, then.rejection_reason, then.who, then.reason)
-    proved = UnitsWithdrawn(tuple(sorted(units)), then.rejection_reason, proof)
+    proved = RejectionProven(tuple(sorted(units)), then.rejection_reason, proof)
     return [said, proved] if request.open_units else [proved]
 
 

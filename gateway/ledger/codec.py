@@ -1,6 +1,5 @@
 """Facts and commands as JSON, and request rows as states."""
 
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -10,15 +9,11 @@ from asyncpg import Record
 
 from gateway.domain.commands import End, ProviderSaid
 from gateway.domain.deliveries import Delivery, Operation, Parcel
-from gateway.domain.events import Declined, Event, Fact
+from gateway.domain.events import FACTS
+from gateway.domain.events.event import Event, Fact
+from gateway.domain.events.people import Declined
 from gateway.domain.requests import Dead, Refusal, Request, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
-
-_FACTS: dict[str, type] = {fact.__name__: fact for fact in typing.get_args(Fact)}
-_KINDS = {
-    fact: "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_") for name, fact in _FACTS.items()
-}
-_BY_KIND = {kind: fact for fact, kind in _KINDS.items()}
 
 
 def encode(value: object) -> str:
@@ -26,7 +21,7 @@ def encode(value: object) -> str:
 
 
 def decode_fact(kind: str, text: str) -> Fact:
-    fact: Fact = msgspec.json.decode(text, type=_BY_KIND[kind])
+    fact: Fact = msgspec.json.decode(text, type=FACTS[kind])
     return fact
 
 
@@ -46,7 +41,7 @@ def month_of(request: Request) -> date:
 def outcome(events: Sequence[Event]) -> str:
     """Say in a few words what followed from an act: why it was declined, or its facts."""
     declined = [event.fact.why for event in events if isinstance(event.fact, Declined)]
-    return f"declined: {declined[0]}" if declined else ", ".join(_KINDS[type(event.fact)] for event in events)
+    return f"declined: {declined[0]}" if declined else ", ".join(event.fact.kind for event in events)
 
 
 def written_once(request: Request, month: date) -> dict[str, Any]:
@@ -101,7 +96,7 @@ def encode_event(request_id: str, month: date, event: Event) -> dict[str, Any]:
         "month": month,
         "request_id": request_id,
         "version": event.version,
-        "kind": _KINDS[type(event.fact)],
+        "kind": event.fact.kind,
         "at": event.at,
         "cause": event.cause,
         "fingerprint": event.fingerprint,

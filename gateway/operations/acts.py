@@ -22,7 +22,8 @@ from gateway.domain.commands import (
     Take,
 )
 from gateway.domain.decide import decide
-from gateway.domain.events import Declined, Event
+from gateway.domain.events.event import Event
+from gateway.domain.events.people import Declined
 from gateway.domain.requests import Request
 from gateway.ledger import codec
 from gateway.ledger.read import listing, request_reads

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from gateway.api_shapes import QuarantineResult
 from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
-from gateway.domain.events import Event, QuarantineLeft
+from gateway.domain.events.event import Event
+from gateway.domain.events.messages import QuarantineLeft
 from gateway.domain.requests import Request
 from gateway.ledger import audit, codec, quarantine
 from gateway.ledger.read import request_reads

@@ -1,26 +1,11 @@
 """What a stored change of a request adds to the counters, and how long its last step took."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from gateway.domain.events import (
-    CallbackQuarantined,
-    CallbackRefused,
-    ConflictingBody,
-    ConflictingCallback,
-    ConflictingLocation,
-    Event,
-    ReportRefused,
-    RequestReceived,
-    UnitsAccepted,
-    UnitsCancelled,
-    UnitsProved,
-    UnitsRefused,
-    UnitsRejected,
-    UnitsShipped,
-)
-from gateway.domain.evolve import is_welcome
+from gateway.domain.events import FACTS
+from gateway.domain.events.event import Event, Fact
+from gateway.domain.events.messages import CallbackQuarantined
 from gateway.domain.requests import Request
 
 from . import metrics, trace
@@ -30,8 +15,10 @@ from .logs import log
 def passed(before: Request | None, after: Request, events: Sequence[Event], traced: str | None) -> None:
     """Count what these events did, in the trace of this `traceparent`; call it once they are committed."""
     for event in events:
-        if count := _COUNTS.get(type(event.fact)):
-            count(after, event.fact)
+        if event.fact.counts:
+            _count(after, event.fact)
+        if isinstance(event.fact, CallbackQuarantined):
+            log("message.quarantined", source=after.provider, reason=event.fact.reason, request_id=after.id)
     _time(before, after, traced)
     if after.failure and after.failure != (before and before.failure):
         log(
@@ -64,36 +51,13 @@ def _seconds(since: datetime, at: datetime) -> float:
     return max(0.0, (at - since).total_seconds())
 
 
-def _units(counter: Any) -> Callable[[Request, Any], None]:
-    return lambda request, fact: _count(counter, request, len(fact.units))
+def _count(request: Request, fact: Fact) -> None:
+    counter, labels = _COUNTERS[fact.kind]
+    told = {
+        "location": request.location, "provider": request.provider or metrics.NO_PROVIDER, "kind": fact.counted_as
+    }  # fmt: skip
+    metrics.of(counter, *(told[label] for label in labels)).inc(fact.counted(request))
 
 
-def _count(counter: Any, request: Request, units: int) -> None:
-    metrics.of(counter, request.location, request.provider or metrics.NO_PROVIDER).inc(units)
-
-
-def _conflict(kind: str) -> Callable[[Request, Any], None]:
-    return lambda request, _: metrics.of(metrics.CONFLICTS, request.location, kind).inc()
-
-
-_COUNTS: dict[type, Callable[[Request, Any], None]] = {
-    RequestReceived: lambda request, _: metrics.of(metrics.RECEIVED, request.location).inc(),
-    UnitsAccepted: _units(metrics.ACCEPTED_UNITS),
-    UnitsShipped: _units(metrics.SHIPPED_UNITS),
-    UnitsRejected: _units(metrics.REJECTED_UNITS),
-    UnitsCancelled: _units(metrics.CANCELLED_UNITS),
-    UnitsProved: _units(metrics.PROVED_UNITS),
-    UnitsRefused: _units(metrics.REFUSED_UNITS),
-    ReportRefused: lambda request, fact: _count(
-        metrics.REFUSED_UNITS, request, sum(unit.by == fact.seq for unit in request.units)
-    ),
-    ConflictingBody: _conflict("body"),
-    ConflictingLocation: _conflict("location"),
-    ConflictingCallback: _conflict("callback"),
-    CallbackQuarantined: lambda request, fact: log(
-        "message.quarantined", source=request.provider, reason=fact.reason, request_id=request.id
-    ),
-    CallbackRefused: lambda request, fact: metrics.of(
-        metrics.CALLBACKS_REFUSED, request.provider or metrics.NO_PROVIDER
-    ).inc(not is_welcome(request, fact)),
-}
+_COUNTERS = {kind: metrics.COUNTERS[f"gateway_{fact.counts}_total"] for kind, fact in FACTS.items() if fact.counts}
+"""By kind of fact: the counter that it adds to, and that one's labels."""

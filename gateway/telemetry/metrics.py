@@ -7,14 +7,7 @@ processes. What is `of` a process is its own; use `sum`.
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 UNKNOWN: Final = "unknown"
@@ -40,6 +33,8 @@ class Declared:
 
 
 DECLARED: list[Declared] = []
+COUNTERS: dict[str, tuple[Counter, tuple[str, ...]]] = {}
+"""The counters by name, with their labels."""
 NUMBERS: dict[str, Gauge] = {}
 """The gauges of the database, by name."""
 
@@ -56,7 +51,9 @@ def of(metric: T, *labels: str) -> T:
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
     DECLARED.append(Declared(name, "counter", labels, "process", text))
-    return Counter(name, text, labels, registry=REGISTRY)
+    counter = Counter(name, text, labels, registry=REGISTRY)
+    COUNTERS[name] = counter, labels
+    return counter
 
 
 def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:

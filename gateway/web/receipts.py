@@ -4,22 +4,8 @@ from collections.abc import Sequence
 
 from gateway.api_shapes import CallbackReceipt, CallbackResult, Receipt, Result
 from gateway.domain.commands import Receive
-from gateway.domain.events import (
-    CallbackQuarantined,
-    CallbackRefused,
-    CallbackWithoutEffect,
-    ConflictingCallback,
-    Event,
-    Fact,
-    OrderWithdrawn,
-    ProviderAssigned,
-    RequestReceived,
-    UnitsAccepted,
-    UnitsCancelled,
-    UnitsRejected,
-    UnitsShipped,
-    UnitsWithdrawn,
-)
+from gateway.domain.events.assignment import RequestReceived
+from gateway.domain.events.event import Event, Verdict
 from gateway.domain.requests import Request
 
 
@@ -37,11 +23,9 @@ def _result(command: Receive, request: Request, events: Sequence[Event]) -> Resu
 
 def callback_receipt(request_id: str, events: Sequence[Event]) -> tuple[int, CallbackReceipt]:
     """Find status and body for what a callback led to."""
-    fact = events[-1].fact
-    reason = fact.reason if isinstance(fact, CallbackRefused | CallbackQuarantined) else ""
-    detail = fact.detail if isinstance(fact, CallbackRefused | CallbackQuarantined) else ""
-    status, result = CALLBACKS.get((type(fact), reason)) or CALLBACKS[type(fact), ""]
-    return status, CallbackReceipt(result, request_id, reason, detail)
+    answer = events[-1].fact.answer
+    status, result = CALLBACKS[answer.verdict]
+    return status, CallbackReceipt(result, request_id, answer.reason, answer.detail)
 
 
 def repeated_receipt(request_id: str, before: Sequence[Event]) -> tuple[int, CallbackReceipt]:
@@ -50,19 +34,12 @@ def repeated_receipt(request_id: str, before: Sequence[Event]) -> tuple[int, Cal
     return (200, CallbackReceipt("duplicate", request_id)) if told.result == "applied" else (status, told)
 
 
-CALLBACKS: dict[tuple[type[Fact], str], tuple[int, CallbackResult]] = {
-    (UnitsAccepted, ""): (200, "applied"),
-    (UnitsShipped, ""): (200, "applied"),
-    (UnitsRejected, ""): (200, "applied"),
-    (UnitsWithdrawn, ""): (200, "applied"),
-    (UnitsCancelled, ""): (200, "applied"),
-    (OrderWithdrawn, ""): (200, "applied"),
-    (ProviderAssigned, ""): (200, "applied"),
-    (CallbackWithoutEffect, ""): (200, "duplicate"),
-    (CallbackQuarantined, ""): (202, "quarantined"),
-    (ConflictingCallback, ""): (202, "conflicting_callback"),
-    (CallbackRefused, ""): (202, "callback_refused"),
-    (CallbackRefused, "unknown_product"): (422, "callback_refused"),
-    (CallbackRefused, "too_many_units"): (422, "callback_refused"),
-    (CallbackRefused, "other_provider"): (403, "callback_refused"),
+CALLBACKS: dict[Verdict, tuple[int, CallbackResult]] = {
+    Verdict.APPLIED: (200, "applied"),
+    Verdict.DUPLICATE: (200, "duplicate"),
+    Verdict.QUARANTINED: (202, "quarantined"),
+    Verdict.CONFLICTING: (202, "conflicting_callback"),
+    Verdict.REFUSED: (202, "callback_refused"),
+    Verdict.IMPOSSIBLE: (422, "callback_refused"),
+    Verdict.FORBIDDEN: (403, "callback_refused"),
 }

@@ -15,7 +15,8 @@ from gateway.dispatch.calls import OutboundClients, make
 from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
-from gateway.domain.events import Declined, Rechecked
+from gateway.domain.events.calls import Rechecked
+from gateway.domain.events.people import Declined
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue import holds, restored
 from gateway.ledger.queue.claims import Claim

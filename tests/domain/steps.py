@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, RejectionReason, Word
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel, normal
-from gateway.domain.events import Event
+from gateway.domain.events.event import Event
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
 from gateway.domain.units import Said

@@ -22,7 +22,9 @@ from gateway.domain.commands import (
     Word,
 )
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel, normal
-from gateway.domain.events import CallbackWithoutEffect, RecheckAsked, ShownBeyondLog, SurplusShown
+from gateway.domain.events.calls import RecheckAsked
+from gateway.domain.events.messages import CallbackWithoutEffect
+from gateway.domain.events.newstore import ShownBeyondLog, SurplusShown
 from gateway.domain.proof import missing
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed, Said
@@ -88,7 +90,8 @@ def test_newstore_is_asked_about_all_that_is_open_once_for_each_release() -> Non
 def test_a_report_that_failed_before_the_backup_is_read_back_and_nothing_else_where_no_unit_is_open() -> None:
     request = ended(taken(after(receive(), ship()), Operation.ACKNOWLEDGE), Operation.SHIP, End.REFUSED)
     (event,) = events(replace(request, restored=True), COMPARE)
-    assert event.fact.operation is Operation.READ_SHIPMENT  # type: ignore[union-attr]
+    assert isinstance(event.fact, RecheckAsked)
+    assert event.fact.operation is Operation.READ_SHIPMENT
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 
 from gateway.domain.commands import CallEnded, End, Redrive, Word
 from gateway.domain.deliveries import Operation, Parcel
-from gateway.domain.events import Declined, Redriven, UnitsShipped
+from gateway.domain.events.calls import Redriven
+from gateway.domain.events.people import Declined
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.reports import parcels
 from gateway.domain.requests import Request

@@ -9,7 +9,6 @@ import pytest
 from gateway.domain.commands import (
     CallTaken,
     Close,
-    Command,
     Discard,
     DiscardReports,
     End,
@@ -25,19 +24,11 @@ from gateway.domain.commands import (
     replayed,
 )
 from gateway.domain.deliveries import NEWSTORE, Delivery, Operation
-from gateway.domain.events import (
-    CallbackRefused,
-    Closed,
-    Declined,
-    Event,
-    QuarantineLeft,
-    RecheckAsked,
-    Redriven,
-    Reported,
-    UnitsProved,
-    UnitsReopened,
-    UnitsShipped,
-)
+from gateway.domain.events.calls import RecheckAsked, Redriven, Reported
+from gateway.domain.events.messages import CallbackRefused, QuarantineLeft
+from gateway.domain.events.newstore import UnitsProved
+from gateway.domain.events.people import Closed, Declined, UnitsReopened
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.reports import parcels, reports
@@ -231,13 +222,10 @@ def test_the_same_command_twice_is_obeyed_once() -> None:
 
 
 def test_a_redriven_report_is_found_by_its_new_number() -> None:
-    story: list[Event] = []
-    request: Request | None = None
-    steps: tuple[Command, ...] = (receive(), ship())
-    for command in steps:
-        request, new = handle(request, command)
-        story += new
+    request, story = handle(None, receive())
+    request, new = handle(request, ship())
     assert request is not None
+    story += new
     was = request.units[0].by
     for number in (1, 2):
         request = ended(request, Operation.SHIP, End.REFUSED)

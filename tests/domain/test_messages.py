@@ -7,7 +7,8 @@ import pytest
 
 from gateway.domain.commands import Command, OnProviderCancel, RejectionReason, Word
 from gateway.domain.deliveries import Operation
-from gateway.domain.events import CallbackQuarantined, CallbackRefused, UnitsAccepted, UnitsRejected, UnitsShipped
+from gateway.domain.events.messages import CallbackQuarantined, CallbackRefused
+from gateway.domain.events.provider import UnitsAccepted, UnitsRejected, UnitsShipped
 from gateway.domain.requests import Status
 from gateway.domain.units import Said
 from gateway.domain.waiting import waiting_for

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.domain.commands import End, Recheck
 from gateway.domain.deliveries import Operation, Parcel, normal
-from gateway.domain.events import Rechecked, SurplusShown, UnitsProved, UnitsRefused, UnitsUnverifiable, UnitsUnverified
+from gateway.domain.events.calls import Rechecked
+from gateway.domain.events.newstore import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverifiable, UnitsUnverified
 from gateway.domain.proof import Unclear, compare, missing
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed

@@ -31,23 +31,12 @@ from gateway.domain.commands import (
     Word,
 )
 from gateway.domain.deliveries import NEWSTORE, READ_BACK, REVERSALS, Delivery, Operation, Parcel, normal
-from gateway.domain.events import (
-    Declined,
-    Event,
-    Fact,
-    ProviderAssigned,
-    Redriven,
-    Reported,
-    ReportRefused,
-    RequestReceived,
-    UnitsAccepted,
-    UnitsCancelled,
-    UnitsRefused,
-    UnitsRejected,
-    UnitsReopened,
-    UnitsShipped,
-    UnitsWithdrawn,
-)
+from gateway.domain.events.assignment import ProviderAssigned, RequestReceived
+from gateway.domain.events.calls import Redriven, Reported, ReportRefused
+from gateway.domain.events.event import Event, Fact
+from gateway.domain.events.newstore import UnitsRefused
+from gateway.domain.events.people import Declined, UnitsReopened
+from gateway.domain.events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
 from gateway.domain.evolve import evolve
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
@@ -233,7 +222,7 @@ def check_story(products: list[str], story: list[Event], owed: Counter[Operation
     facts = Counter(type(event.fact) for event in story)
     again = Counter(event.fact.operation for event in story if isinstance(event.fact, Redriven))
     assert owed[Operation.SHIP] == facts[UnitsShipped] + again[Operation.SHIP]
-    assert owed[Operation.REJECT] == facts[UnitsWithdrawn] + again[Operation.REJECT]
+    assert owed[Operation.REJECT] == facts[RejectionProven] + again[Operation.REJECT]
     assert owed[Operation.CANCEL] == facts[UnitsCancelled] + again[Operation.CANCEL]
     assert owed[Operation.ACKNOWLEDGE] == min(1, facts[UnitsAccepted]) + again[Operation.ACKNOWLEDGE]
     assigned = [
@@ -250,7 +239,7 @@ def check_repeats(story: list[Event]) -> None:
     doubted: set[int] = set()
     for event in story:
         fact, seq = event.fact, event.version
-        if isinstance(fact, UnitsShipped | UnitsWithdrawn | UnitsCancelled):
+        if isinstance(fact, UnitsShipped | RejectionProven | UnitsCancelled):
             reports[seq] = set(fact.units)
         elif isinstance(fact, Redriven):
             reports[seq] = set(fact.units)

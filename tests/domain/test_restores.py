@@ -23,7 +23,8 @@ from gateway.domain.commands import (
     Word,
 )
 from gateway.domain.deliveries import READ_BACK, REPORT, Delivery, Operation, Parcel, normal
-from gateway.domain.events import Event, UnitsShipped
+from gateway.domain.events.event import Event
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.reports import parcels, reports

@@ -7,7 +7,8 @@ import pytest
 from gateway.dispatch.retry import PROVIDER, delay
 from gateway.domain.commands import Assign, CallEnded, End, OnProviderCancel, ReadBack, Word
 from gateway.domain.deliveries import NEWSTORE, READ_BACK, READS, Operation
-from gateway.domain.events import CallbackQuarantined, CallbackRefused, UnitsShipped
+from gateway.domain.events.messages import CallbackQuarantined, CallbackRefused
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import handle
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.references import provider_reference, reference
@@ -48,7 +49,7 @@ def test_the_same_id_again_changes_nothing_and_another_body_or_place_is_flagged(
 
 def test_reject_is_allowed_after_accept() -> None:
     request = after(receive(), said(Word.ACCEPTED))
-    assert names(request, reject("TEE")) == ["UnitsRejected", "UnitsWithdrawn"]
+    assert names(request, reject("TEE")) == ["UnitsRejected", "RejectionProven"]
 
 
 def test_reject_is_never_allowed_after_shipped() -> None:
@@ -119,7 +120,7 @@ def test_an_unknown_word_is_quarantined_and_never_mapped() -> None:
     ("policy", "facts"),
     [
         (OnProviderCancel.QUARANTINE, ["CallbackQuarantined"]),
-        (OnProviderCancel.REJECT, ["UnitsRejected", "UnitsWithdrawn"]),
+        (OnProviderCancel.REJECT, ["UnitsRejected", "RejectionProven"]),
         (OnProviderCancel.CANCEL, ["UnitsCancelled"]),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.domain.commands import Command, ProviderSaid, SameParcel, Word
 from gateway.domain.deliveries import Parcel, normal
-from gateway.domain.events import CallbackQuarantined, UnitsShipped
+from gateway.domain.events.messages import CallbackQuarantined
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.requests import Request
 from gateway.domain.units import Said
 from tests.requests import PARCEL, receive, said

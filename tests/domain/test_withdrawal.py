@@ -7,15 +7,10 @@ import pytest
 
 from gateway.domain.commands import Assign, Close, End, OnProviderCancel, Recheck, Redrive, RejectByHand, Reroute, Word
 from gateway.domain.deliveries import Delivery, Operation
-from gateway.domain.events import (
-    CallbackRefused,
-    Declined,
-    OrderWithdrawn,
-    ProviderAssigned,
-    UnitsRejected,
-    UnitsWithdrawn,
-    WithdrawalAsked,
-)
+from gateway.domain.events.assignment import OrderWithdrawn, ProviderAssigned, WithdrawalAsked
+from gateway.domain.events.messages import CallbackRefused
+from gateway.domain.events.people import Declined
+from gateway.domain.events.provider import RejectionProven, UnitsRejected
 from gateway.domain.references import provider_reference
 from gateway.domain.requests import Request, Status, Withdrawal
 from gateway.domain.units import Said
@@ -150,7 +145,7 @@ def test_a_persons_word_is_kept_as_the_proof() -> None:
     assert facts == [
         OrderWithdrawn(0, "ada: they deleted it"),
         UnitsRejected((0, 1), NO_STOCK, "ada", "flood"),
-        UnitsWithdrawn((0, 1), NO_STOCK, "ada: they deleted it"),
+        RejectionProven((0, 1), NO_STOCK, "ada: they deleted it"),
     ]
 
 
@@ -310,10 +305,10 @@ def test_a_rejection_that_waits_for_proof_is_ended_by_a_persons_word() -> None:
     facts = [event.fact for event in events(request, reject_by_hand(can_withdraw=False, how="they said so"))]
     assert facts[1:] == [
         UnitsRejected((1,), NO_STOCK, "ada", "flood"),
-        UnitsWithdrawn((0, 1), NO_STOCK, "ada: they said so"),
+        RejectionProven((0, 1), NO_STOCK, "ada: they said so"),
     ]
     whole = after(said(Word.REJECTED, reason=NO_STOCK, is_proof=False), start=accepted())
-    assert names(whole, reject_by_hand(how="they said so")) == ["OrderWithdrawn", "UnitsWithdrawn"]
+    assert names(whole, reject_by_hand(how="they said so")) == ["OrderWithdrawn", "RejectionProven"]
     assert operations(stopped(after(reject_by_hand(), start=whole))) == [Operation.REJECT]
 
 

@@ -11,7 +11,7 @@ import pytest
 from gateway.comparison import Comparing
 from gateway.domain.commands import Compare, Key, ReadBack, Word
 from gateway.domain.deliveries import Operation, Parcel
-from gateway.domain.events import CallbackWithoutEffect
+from gateway.domain.events.messages import CallbackWithoutEffect
 from gateway.domain.units import Confirmed, Said
 from gateway.ledger.queue import comparison, restored
 from gateway.ledger.queue.claims import Claim

@@ -24,7 +24,7 @@ from gateway.domain.commands import (
     replayed,
 )
 from gateway.domain.deliveries import Operation
-from gateway.domain.events import Declined
+from gateway.domain.events.people import Declined
 from gateway.domain.requests import Dead, Request, Withdrawal
 from gateway.domain.units import Confirmed, Said
 from gateway.ledger.database.seen import Position

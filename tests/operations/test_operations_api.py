@@ -114,6 +114,7 @@ async def test_a_story_has_the_documented_shape(gateway: Served) -> None:
     answer = await gateway.ask("/v1/requests/r-1")
     story = msgspec.json.decode(await answer.read(), type=api_shapes.RequestStory)
     assert [each.kind for each in story.events] == ["request_received", "units_accepted"]
+    assert [each.hands_to for each in story.events] == ["gateway", "gateway"]
     assert story.events[1].fact == {"units": [0, 1]}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from asyncpg import Pool, Record
 
+from gateway.domain.events import FACTS
 from gateway.domain.reports import parcels
 from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
@@ -144,13 +145,18 @@ async def story(pool: Pool, request_id: str, providers: Collection[str] | None =
             for unit in request.units
         ],
         "parcels": _parcels(request, events),
-        "events": [
-            {**{name: event[name] for name in ("version", "kind", "at", "cause")}, "fact": orjson.loads(event["fact"])}
-            for event in events
-        ],
+        "events": [_event(event) for event in events],
         "attempts": [dict(attempt) for attempt in attempts],
         "owed": _owed(owed),
         "trace_id": _trace_id(row["trace"]),
+    }
+
+
+def _event(event: Record) -> dict[str, Any]:
+    return {
+        **{name: event[name] for name in ("version", "kind", "at", "cause")},
+        "hands_to": FACTS[event["kind"]].hands_to,
+        "fact": orjson.loads(event["fact"]),
     }
 
 

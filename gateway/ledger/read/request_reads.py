@@ -8,7 +8,9 @@ from asyncpg import Pool, Record
 
 from gateway.domain.commands import ProviderSaid
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel
-from gateway.domain.events import Event, Redriven, UnitsShipped
+from gateway.domain.events.calls import Redriven
+from gateway.domain.events.event import Event
+from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
 from gateway.ledger.codec import decode_delivery, decode_event, decode_fact, decode_request

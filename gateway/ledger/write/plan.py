@@ -7,21 +7,11 @@ from hashlib import sha256
 
 from gateway.domain.commands import SHOWN, Act, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
-from gateway.domain.events import (
-    CallbackQuarantined,
-    DeliveryDied,
-    Event,
-    QuarantineLeft,
-    Redriven,
-    Reported,
-    Submitted,
-    UnitsCancelled,
-    UnitsRejected,
-    UnitsShipped,
-)
+from gateway.domain.events.calls import DeliveryDied, Reported
+from gateway.domain.events.event import Event
+from gateway.domain.events.messages import CallbackQuarantined, QuarantineLeft
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request
-from gateway.domain.units import Said
 from gateway.ledger import codec
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.urgency import urgency
@@ -146,18 +136,14 @@ class Plan:
             batch.updates.append({"id": after.id, "was": before.version, **codec.changing(after)})
         for event in events:
             batch.events.append(codec.encode_event(after.id, month, event))
-            said = _FINAL.get(type(event.fact))
+            said = event.fact.final
             if said and not event.cause.startswith(SHOWN):  # what NewStore shows after a restore was said long ago
-                units = len(getattr(event.fact, "units", ()))
+                units = event.fact.counted(after)
                 batch.recent_outcomes.append(
                     {"request_id": after.id, "location": after.location, "said": said, "units": units}
                 )
-            if isinstance(event.fact, UnitsShipped | Redriven) and event.fact.parcel:
-                code = event.fact.parcel.tracking_code
-                batch.keys.append({"request_id": after.id, "kind": "tracking_code", "value": code})
-            elif isinstance(event.fact, Submitted) and event.fact.provider_order:
-                order = event.fact.provider_order
-                batch.keys.append({"request_id": after.id, "kind": "provider_order", "value": order})
+            for kind, value in event.fact.search_keys:
+                batch.keys.append({"request_id": after.id, "kind": kind, "value": value})
         still_dead = {(dead.operation, dead.seq) for dead in after.dead}
         batch.revived += [
             {"request_id": after.id, "operation": dead.operation, "seq": dead.seq}
@@ -251,12 +237,6 @@ def _first_look(request: Request) -> float:
 
 _CALLED_OFF = frozenset({Operation.CREATE, *REVERSALS})
 """The calls that are called off only while they have not begun."""
-
-_FINAL: dict[type, Said] = {
-    UnitsShipped: Said.SHIPPED,
-    UnitsRejected: Said.REJECTED,
-    UnitsCancelled: Said.CANCELLED,
-}
 
 
 def key_of(claim: Claim) -> DeliveryKey:

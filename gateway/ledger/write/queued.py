@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.domain.commands import Command
-from gateway.domain.events import Event
+from gateway.domain.events.event import Event
 from gateway.domain.requests import Request
 from gateway.ledger.queue.claims import Claim
 

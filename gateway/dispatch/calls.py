@@ -115,7 +115,7 @@ async def _report(clients: OutboundClients, claim: Claim, context: DeliveryConte
     units: Sequence[int] = [
         index
         for index, unit in enumerate(request.units)
-        if unit.by == claim.seq and unit.confirmed is Confirmed.NOT_SENT
+        if unit.reported_by == claim.seq and unit.confirmed is Confirmed.NOT_SENT
     ]
     verifiable = clients.newstore.is_verifiable(claim.operation)
     if claim.doubt:

@@ -144,6 +144,9 @@ def _open(request: Request, operation: Operation, product: str) -> list[int]:
 def _is_on_its_way(request: Request, operation: Operation, product: str) -> bool:
     """Tell whether a report of this product will be looked at again: what is shown may be that one in other words."""
     return any(
-        unit.product == product and unit.by and REPORT.get(unit.said) is operation and unit.confirmed in _ON_ITS_WAY
+        unit.product == product
+        and unit.reported_by
+        and REPORT.get(unit.said) is operation
+        and unit.confirmed in _ON_ITS_WAY
         for unit in request.units
     )

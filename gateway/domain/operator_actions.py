@@ -68,7 +68,9 @@ def _dead(request: Request, dead: Dead, act: Redrive) -> Redriven:
     units = tuple(
         index
         for index, unit in enumerate(request.units)
-        if unit.by == dead.seq and unit.confirmed is Confirmed.NOT_SENT and REPORT.get(unit.said) is dead.operation
+        if unit.reported_by == dead.seq
+        and unit.confirmed is Confirmed.NOT_SENT
+        and REPORT.get(unit.said) is dead.operation
     )
     in_doubt = dead.end is End.UNDECIDABLE and dead.operation in _MAY_HAVE_HAPPENED
     return Redriven(dead.operation, dead.seq, units, in_doubt, act.who, act.reason)
@@ -79,7 +81,7 @@ def _failed(request: Request, act: Redrive) -> Iterator[Redriven]:
     reports: dict[tuple[Operation, int], list[int]] = {}
     for index, unit in enumerate(request.units):
         if unit.confirmed in {Confirmed.REFUSED, Confirmed.UNVERIFIED}:
-            reports.setdefault((REPORT[unit.said], unit.by), []).append(index)
+            reports.setdefault((REPORT[unit.said], unit.reported_by), []).append(index)
     for (operation, seq), units in reports.items():
         in_doubt = any(request.units[index].confirmed is Confirmed.UNVERIFIED for index in units)
         yield Redriven(operation, seq, tuple(units), in_doubt, act.who, act.reason)
@@ -103,7 +105,7 @@ def reads_of_failures(request: Request, read_backs: Collection[Operation]) -> It
     """Name the reads that tell what became of reports that failed."""
     dead = {each.seq for each in request.dead}
     for unit in request.units:
-        is_dead = unit.confirmed is Confirmed.NOT_SENT and unit.by in dead
+        is_dead = unit.confirmed is Confirmed.NOT_SENT and unit.reported_by in dead
         if is_dead or unit.confirmed in {Confirmed.REFUSED, Confirmed.UNVERIFIED}:
             report = REPORT[unit.said]
             if report in read_backs:
@@ -126,7 +128,7 @@ def discard_reports(request: Request, act: DiscardReports) -> list[Fact]:
     units = tuple(
         index
         for index, unit in enumerate(request.units)
-        if unit.said in {Said.REJECTED, Said.CANCELLED} and unit.by in {0, *reports}
+        if unit.said in {Said.REJECTED, Said.CANCELLED} and unit.reported_by in {0, *reports}
     )
     if request.closed:
         return declined(act, CLOSED)

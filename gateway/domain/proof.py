@@ -26,7 +26,7 @@ def key(unit: Unit, operation: Operation, parcels: Mapping[int, Parcel]) -> Key:
     """Say what NewStore counts this unit by."""
     if operation is not Operation.SHIP:
         return (unit.product, None, None)
-    parcel = parcels[unit.by]
+    parcel = parcels[unit.reported_by]
     return (unit.product, normal(parcel.carrier), normal(parcel.tracking_code))
 
 
@@ -95,8 +95,8 @@ def _died_and_arrived(request: Request, shown: ReadBack, left: _Unexplained, fou
     reports: dict[int, list[tuple[int, Key]]] = {seq: [] for seq in dead}
     for index, unit in _counted(request, shown, {Confirmed.NOT_SENT}):
         each = key(unit, shown.operation, shown.parcels)
-        if unit.by in reports:
-            reports[unit.by].append((index, each))
+        if unit.reported_by in reports:
+            reports[unit.reported_by].append((index, each))
         else:
             left.taken[each] -= 1  # its report may be on the way right now
     arrived = []
@@ -162,7 +162,7 @@ def _silent(request: Request, shown: ReadBack, heard: Collection[int]) -> list[F
 def _counted(request: Request, shown: ReadBack, confirmed: Collection[Confirmed]) -> Iterator[tuple[int, Unit]]:
     """The reported units of this kind; of shipments those whose parcel was known when NewStore was asked."""
     for index, unit in enumerate(request.units):
-        is_known = shown.operation is not Operation.SHIP or unit.by in shown.parcels
+        is_known = shown.operation is not Operation.SHIP or unit.reported_by in shown.parcels
         if _is_reported(unit, shown) and unit.confirmed in confirmed and is_known:
             yield index, unit
 
@@ -192,7 +192,7 @@ def _knows_all(request: Request, shown: ReadBack) -> bool:
 
 
 def _is_reported(unit: Unit, shown: ReadBack) -> bool:
-    return unit.by > 0 and REPORT.get(unit.said) is shown.operation
+    return unit.reported_by > 0 and REPORT.get(unit.said) is shown.operation
 
 
 def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Unclear:
@@ -207,9 +207,9 @@ def missing(request: Request, seq: int, shown: ReadBack) -> tuple[int, ...] | Un
     in_doubt = {owed.seq for owed in request.owed if owed.operation is shown.operation and owed.in_doubt}
     for index, unit in _counted(request, shown, {Confirmed.NOT_SENT}):
         each = key(unit, shown.operation, shown.parcels)
-        if unit.by == seq:
+        if unit.reported_by == seq:
             ours.setdefault(each, []).append(index)
-        elif unit.by in in_doubt:
+        elif unit.reported_by in in_doubt:
             doubted[each] += 1
     sent, unverified = _count(request, shown, {Confirmed.SENT}), _count(request, shown, {Confirmed.UNVERIFIED})
     earlier = _count(request, shown, SETTLED) + sent + unverified

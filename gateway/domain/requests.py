@@ -145,7 +145,9 @@ class Request:
     @property
     def unproved_rejections(self) -> tuple[int, ...]:
         """The rejected units of which nothing proves yet that the provider will not ship them."""
-        return tuple(index for index, unit in enumerate(self.units) if unit.said is Said.REJECTED and not unit.by)
+        return tuple(
+            index for index, unit in enumerate(self.units) if unit.said is Said.REJECTED and not unit.reported_by
+        )
 
     @property
     def is_cut_off(self) -> bool:

@@ -51,7 +51,7 @@ class Unit:
     said: Said = Said.OPEN
     confirmed: Confirmed = Confirmed.NOT_SENT
     accepted: int = 0  # version of the event that accepted it; 0 until then
-    by: int = 0  # version of the event whose report to NewStore carries it; 0 until one does
+    reported_by: int = 0  # version of the event whose report to NewStore carries it; 0 until one does
     refusals: int = 0  # how often a read-back showed it refused: NewStore's list keeps each of them
 
     @property
@@ -59,11 +59,11 @@ class Unit:
         return self.said is not Said.OPEN and self.confirmed in SETTLED
 
 
-def say(unit: Unit, said: Said, by: int) -> Unit:
+def say(unit: Unit, said: Said, reported_by: int) -> Unit:
     """Move a unit to what the provider said of it. Raises `ValueError` for a move that is not legal."""
     if said not in SAID_NEXT[unit.said]:
         raise ValueError(f"a unit that is {unit.said} cannot become {said}")
-    return replace(unit, said=said, by=by)
+    return replace(unit, said=said, reported_by=reported_by)
 
 
 def confirm(unit: Unit, confirmed: Confirmed) -> Unit:
@@ -87,9 +87,10 @@ _CONFIRMED_BACK = {code: confirmed for confirmed, code in _CONFIRMED.items()}
 
 
 def to_text(units: Iterable[Unit]) -> str:
-    """Write the changing part of each unit as a few characters: said, confirmed, `accepted`.`by`[.`refusals`]."""
+    """Write the changing part of each unit as a few characters: said, confirmed, `accepted`.`reported_by`[.`refusals`]."""
     return " ".join(
-        f"{_SAID[u.said]}{_CONFIRMED[u.confirmed]}{u.accepted}.{u.by}" + (f".{u.refusals}" if u.refusals else "")
+        f"{_SAID[u.said]}{_CONFIRMED[u.confirmed]}{u.accepted}.{u.reported_by}"
+        + (f".{u.refusals}" if u.refusals else "")
         for u in units
     )
 

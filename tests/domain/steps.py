@@ -89,7 +89,7 @@ def shown(
         attempt=1,
         taken=taken,
         refused=refused or {},
-        parcels={unit.by: PARCEL for unit in request.units if unit.said is Said.SHIPPED},
+        parcels={unit.reported_by: PARCEL for unit in request.units if unit.said is Said.SHIPPED},
         overdue=overdue,
         seq=seq,
     )

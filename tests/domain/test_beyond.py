@@ -59,7 +59,7 @@ def read(
         attempt=1,
         taken=taken,
         refused=refused or {},
-        parcels={request.units[index].by: parcel for index, parcel in request.parcels.items()},
+        parcels={request.units[index].reported_by: parcel for index, parcel in request.parcels.items()},
         overdue=False,
         seq=seq,
         spelled={key_of(SPELLED): SPELLED},
@@ -123,7 +123,7 @@ def test_units_shown_shipped_are_shipped_in_that_parcel_and_proved() -> None:
         "taken over after the restore",
     )  # fmt: skip
     request = after(read(request, {key_of(SPELLED): 1}), start=request)
-    assert request.units[0].by == told[1].version
+    assert request.units[0].reported_by == told[1].version
     assert counted(request) == {
         ("TEE", Said.SHIPPED, Confirmed.PROVED): 1,
         ("TEE", Said.OPEN, Confirmed.NOT_SENT): 1,
@@ -206,15 +206,17 @@ def test_another_parcel_than_the_one_on_its_way_is_what_became_of_another_unit()
     look = read(request, {key_of(OTHER, "A"): 1})
     assert names(request, look) == ["ShownBeyondLog", "UnitsShipped", "Reported", "UnitsProved", "Rechecked"]
     after_all = after(look, start=request)
-    again = replace(look, seq=0, parcels={unit.by: after_all.parcels[i] for i, unit in enumerate(after_all.units)})
-    assert missing(after_all, after_all.units[0].by, again) == (0,)
+    again = replace(
+        look, seq=0, parcels={unit.reported_by: after_all.parcels[i] for i, unit in enumerate(after_all.units)}
+    )
+    assert missing(after_all, after_all.units[0].reported_by, again) == (0,)
 
 
 def test_what_a_regular_look_shows_beyond_a_restored_log_is_taken_over_too() -> None:
     request = restored(receive("r-1", "A", "A"), ship(A=1))
     request = after(read(request, {}), start=request)
     request = taken(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP)
-    parcels = {request.units[0].by: PARCEL}
+    parcels = {request.units[0].reported_by: PARCEL}
     look = ReadBack(
         request_id="r-1", at=AT, operation=Operation.SHIP, attempt=1, taken={parcel_of("A"): 1, key_of(OTHER, "A"): 1},
         refused={}, parcels=parcels, overdue=False,

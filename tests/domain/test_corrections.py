@@ -100,7 +100,7 @@ def test_a_corrected_report_is_the_one_that_is_sent_and_compared() -> None:
     redriven, new = handle(start, redrive(carrier="UPS"))
     story += new
     assert redriven is not None
-    assert parcels(story)[redriven.units[0].by].carrier == "UPS"
+    assert parcels(story)[redriven.units[0].reported_by].carrier == "UPS"
     assert redriven.parcels[0].carrier == "UPS"
 
 
@@ -110,7 +110,7 @@ def test_a_corrected_shipment_that_newstore_refuses_again_is_seen_at_once() -> N
     first = after(shown(reported, {}, {key: (1, "invalid_carrier")}), start=reported)
     assert first.failure == "refused"
     again = taken(after(redrive(carrier="DHL"), start=first), Operation.SHIP)
-    sent = again.units[0].by
+    sent = again.units[0].reported_by
     read = shown(again, {}, {key: (1, "invalid_carrier"), ("A", "dhl", key[2]): (1, "invalid_carrier")})
     assert after(replace(read, parcels={sent: Parcel("DHL", PARCEL.tracking_code)}), start=again).failure == "refused"
 

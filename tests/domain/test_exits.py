@@ -133,12 +133,12 @@ def owed(request: Request, operation: Operation) -> Delivery:
 
 def test_a_refused_shipment_is_owed_again_under_the_number_of_the_redrive() -> None:
     request = refused_by_answer()
-    was = request.units[0].by
+    was = request.units[0].reported_by
     again = after(redrive(), start=request)
     assert [event.fact for event in events(request, redrive())] == [
         Redriven(Operation.SHIP, was, (0, 1), in_doubt=False, who="ada", reason="phoned the DC")
     ]
-    assert [(unit.confirmed, unit.by) for unit in again.units] == [(Confirmed.NOT_SENT, again.version)] * 2
+    assert [(unit.confirmed, unit.reported_by) for unit in again.units] == [(Confirmed.NOT_SENT, again.version)] * 2
     assert owed(again, Operation.SHIP) == Delivery(NEWSTORE, Operation.SHIP, again.version)
     assert owed(again, Operation.SHIP).is_unsent
     assert again.failure is None
@@ -147,7 +147,7 @@ def test_a_refused_shipment_is_owed_again_under_the_number_of_the_redrive() -> N
 def test_of_a_shipment_refused_in_part_only_the_refused_units_are_sent_again() -> None:
     again = after(redrive(), start=refused_by_read_back())
     assert [unit.confirmed for unit in again.units] == [Confirmed.PROVED, Confirmed.NOT_SENT]
-    assert again.units[0].by < again.units[1].by == again.version
+    assert again.units[0].reported_by < again.units[1].reported_by == again.version
 
 
 def test_a_redriven_unit_is_not_refused_by_the_entry_of_its_first_refusal() -> None:
@@ -176,10 +176,10 @@ def test_of_a_report_never_shown_only_what_is_still_missing_is_sent_again() -> N
 
 def test_a_dead_delivery_is_owed_again_and_no_longer_dead() -> None:
     request = dead(End.UNDECIDABLE)
-    assert request.dead == (Dead(Operation.SHIP, request.units[0].by, End.UNDECIDABLE),)
+    assert request.dead == (Dead(Operation.SHIP, request.units[0].reported_by, End.UNDECIDABLE),)
     again = after(redrive(), start=request)
     assert again.dead == ()
-    assert {unit.by for unit in again.units} == {again.version}
+    assert {unit.reported_by for unit in again.units} == {again.version}
 
 
 @pytest.mark.parametrize("end", [End.REFUSED, End.EXHAUSTED, End.UNDECIDABLE])
@@ -226,7 +226,7 @@ def test_a_redriven_report_is_found_by_its_new_number() -> None:
     request, new = handle(request, ship())
     assert request is not None
     story += new
-    was = request.units[0].by
+    was = request.units[0].reported_by
     for number in (1, 2):
         request = ended(request, Operation.SHIP, End.REFUSED)
         story += [replace(story[-1], version=request.version, fact=Declined("", "", ""))]
@@ -271,7 +271,7 @@ def test_an_unverified_unit_that_is_shown_by_now_is_proved_and_one_refused_is_re
 def test_a_dead_report_that_is_shown_whole_did_arrive() -> None:
     request = after(recheck(), start=dead(End.UNDECIDABLE))
     look = shown(request, {parcel_of("TEE"): 1, parcel_of("CAP"): 1}, recheck=True)
-    seq = request.units[0].by
+    seq = request.units[0].reported_by
     assert [event.fact for event in events(request, look)][:2] == [
         Reported(Operation.SHIP, seq, found=True, verifiable=True),
         UnitsProved(Operation.SHIP, (0, 1)),
@@ -364,7 +364,7 @@ def unproved() -> Request:
 @pytest.mark.parametrize("request_", [rejected(), cancelled(), unproved()])
 def test_what_newstore_was_never_told_is_open_again_and_may_ship(request_: Request) -> None:
     undone = after(discard(), start=request_)
-    assert [(unit.said, unit.by) for unit in undone.units] == [(Said.OPEN, 0)] * 2
+    assert [(unit.said, unit.reported_by) for unit in undone.units] == [(Said.OPEN, 0)] * 2
     assert (undone.owed, undone.failure, undone.is_rejected) == ((), None, False)
     assert waiting_for(undone) == waiting_for(acknowledged())
 
@@ -469,7 +469,7 @@ def test_a_callback_for_a_closed_request_changes_nothing_and_is_seen(word: Word)
 
 def test_a_call_that_was_on_its_way_when_its_request_was_closed_changes_nothing() -> None:
     request = after(ship(), start=acknowledged())
-    call = CallTaken(request_id="r-1", at=AT, operation=Operation.SHIP, seq=request.units[0].by, attempt=1)
+    call = CallTaken(request_id="r-1", at=AT, operation=Operation.SHIP, seq=request.units[0].reported_by, attempt=1)
     assert names(request, call) == ["Reported"]
     assert events(after(close(), start=request), call) == []
     assert events(after(close(), start=sent()), shown(sent(), {parcel_of("TEE"): 1})) == []
@@ -561,7 +561,7 @@ def test_of_two_equal_reports_redriven_together_each_finds_its_own_units_and_wha
     request = taken(taken(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP), Operation.SHIP)
     request = after(shown(request, {}, overdue=True), start=request)
     request = after(redrive(), start=request)
-    first, second = (unit.by for unit in request.units)
+    first, second = (unit.reported_by for unit in request.units)
     assert missing(request, first, shown(request, {})) == (0,)
     for seen in (1, 2):
         assert missing(request, first, shown(request, {parcel_of("A"): seen})) == ()
@@ -580,7 +580,7 @@ def test_of_two_equal_reports_redriven_together_each_finds_its_own_units_and_wha
 def test_while_an_earlier_report_is_not_shown_nothing_is_sent_again() -> None:
     request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", A=1))
     request = taken(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP)
-    seq = request.units[1].by
+    seq = request.units[1].reported_by
     assert missing(request, seq, shown(request, {})) is Unclear.NOT_YET
     assert missing(request, seq, shown(request, {parcel_of("A"): 1})) is Unclear.NOT_YET
     assert missing(request, seq, shown(request, {parcel_of("A"): 2})) == ()

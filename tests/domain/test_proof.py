@@ -40,7 +40,7 @@ def test_a_unit_refused_is_told_with_newstores_reason() -> None:
 def test_a_parcel_proves_only_the_units_that_were_sent_with_it() -> None:
     request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", parcel=OTHER, A=1))
     request = taken(taken(request, Operation.SHIP), Operation.SHIP)
-    parcels = {request.units[0].by: PARCEL, request.units[1].by: OTHER}
+    parcels = {request.units[0].reported_by: PARCEL, request.units[1].reported_by: OTHER}
     read = replace(shown(request, {("A", normal(OTHER.carrier), normal(OTHER.tracking_code)): 1}), parcels=parcels)
     assert compare(request, read) == [UnitsProved(Operation.SHIP, (1,))]
 
@@ -67,7 +67,7 @@ def test_a_parcel_that_newstore_writes_in_another_way_proves_its_units() -> None
     parcel = Parcel("ups", " 1z 999 aa1 ")
     request = after(receive("r-1", "A"), ship("s-1", parcel=parcel, A=1))
     request = taken(taken(request, Operation.ACKNOWLEDGE), Operation.SHIP)
-    read = replace(shown(request, {("A", "ups", "1z999aa1"): 1}), parcels={request.units[0].by: parcel})
+    read = replace(shown(request, {("A", "ups", "1z999aa1"): 1}), parcels={request.units[0].reported_by: parcel})
     assert compare(request, read) == [UnitsProved(Operation.SHIP, (0,))]
 
 
@@ -134,7 +134,7 @@ def test_a_second_read_back_of_a_kind_is_not_taken_for_the_first() -> None:
 
 def test_of_two_equal_units_only_the_one_that_never_arrived_is_sent_again() -> None:
     request = after(receive("r-1", "A", "A"), ship(A=1))
-    seq = request.units[0].by
+    seq = request.units[0].reported_by
     assert missing(request, seq, shown(request, {})) == (0,)
     assert missing(request, seq, shown(request, {parcel_of("A"): 1})) == ()
     assert missing(request, seq, shown(request, {}, {parcel_of("A"): (1, "no")})) == ()
@@ -143,7 +143,7 @@ def test_of_two_equal_units_only_the_one_that_never_arrived_is_sent_again() -> N
 
 def test_a_unit_shown_in_a_parcel_that_nobody_sent_may_be_ours_under_another_spelling() -> None:
     request = after(receive("r-1", "A", "A", "B"), ship(A=1))
-    seq = request.units[0].by
+    seq = request.units[0].reported_by
     other = shown(request, {("A", "unitedparcel", normal(PARCEL.tracking_code)): 1})
     assert missing(request, seq, other) is Unclear.NEVER
     assert missing(request, seq, shown(request, {parcel_of("B"): 1})) == (0,)
@@ -151,26 +151,28 @@ def test_a_unit_shown_in_a_parcel_that_nobody_sent_may_be_ours_under_another_spe
 
 def test_a_report_that_arrived_in_part_is_sent_again_in_part() -> None:
     request = after(receive("r-1", "A", "A", "B"), ship())
-    seq = request.units[0].by
+    seq = request.units[0].reported_by
     assert missing(request, seq, shown(request, {parcel_of("A"): 1, parcel_of("B"): 1})) == (1,)
 
 
 def test_a_list_that_lacks_what_it_proved_before_decides_nothing() -> None:
     request = taken(two_shipments_of_a(), Operation.SHIP)
     request = after(shown(request, {parcel_of("A"): 1}), start=request)
-    assert missing(request, request.units[1].by, shown(request, {})) is Unclear.NEVER
+    assert missing(request, request.units[1].reported_by, shown(request, {})) is Unclear.NEVER
 
 
 def test_units_of_an_earlier_report_refused_by_its_answer_do_not_hide_what_arrived() -> None:
     request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
-    seq = request.units[1].by
+    seq = request.units[1].reported_by
     assert missing(request, seq, shown(request, {parcel_of("A"): 1})) == ()
     assert missing(request, seq, shown(request, {})) == (1,)
 
 
 def test_a_refusal_that_may_be_of_this_report_or_of_an_earlier_one_decides_nothing() -> None:
     request = ended(two_shipments_of_a(), Operation.SHIP, End.REFUSED)
-    assert missing(request, request.units[1].by, shown(request, {}, {parcel_of("A"): (1, "no")})) is Unclear.NEVER
+    assert (
+        missing(request, request.units[1].reported_by, shown(request, {}, {parcel_of("A"): (1, "no")})) is Unclear.NEVER
+    )
 
 
 def test_a_refusal_already_counted_refuses_no_other_unit() -> None:

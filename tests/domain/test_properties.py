@@ -180,7 +180,7 @@ def check_step(before: Request, after: Request, facts: list[Fact]) -> None:
         assert (was.said is not Said.OPEN and now.said is Said.OPEN) is (index in reopened)
         assert was.confirmed is now.confirmed or is_reached(was.confirmed, now.confirmed)
         assert was.accepted in {0, now.accepted} or is_rerouted
-        assert was.by in {0, now.by} or is_redriven or (now.by == 0 and index in reopened)
+        assert was.reported_by in {0, now.reported_by} or is_redriven or (now.reported_by == 0 and index in reopened)
         assert was.refusals <= now.refusals
     assert before.status is after.status or after.status in STATUS_NEXT[before.status] or reopened
     assert before.settled_at is None or after.settled_at == before.settled_at

@@ -83,7 +83,7 @@ class Gateway:
         mine = tuple(
             index
             for index, unit in enumerate(self.request.units)
-            if unit.by == owed.seq and unit.confirmed is Confirmed.NOT_SENT
+            if unit.reported_by == owed.seq and unit.confirmed is Confirmed.NOT_SENT
         )
         left: tuple[int, ...] | Unclear = mine
         if owed.in_doubt:

@@ -206,7 +206,7 @@ def test_more_shown_than_was_sent_waits_for_a_person() -> None:
 def test_after_an_unknown_shipment_only_what_is_missing_is_sent_again() -> None:
     request = after(receive("r-1", "A", "A"), ship("s-1", A=1), ship("s-2", A=1))
     first = taken(request, Operation.SHIP)
-    seq = first.units[1].by
+    seq = first.units[1].reported_by
     assert missing(first, seq, shown(first, {parcel_of("A"): 2})) == ()
     assert missing(first, seq, shown(first, {parcel_of("A"): 3})) is Unclear.NEVER
     proved = after(shown(first, {parcel_of("A"): 1}), start=first)

@@ -140,7 +140,7 @@ async def test_what_is_taken_over_is_stored_as_the_fold_has_it_and_found_by_its_
     assert await pool.fetchval("SELECT request_id FROM request_keys WHERE value = $1", PARCEL.tracking_code) == "r-1"
     story = await listing.story(pool, "r-1")
     assert story is not None
-    assert story["parcels"][0]["reported_by"] == state.units[0].by
+    assert story["parcels"][0]["reported_by"] == state.units[0].reported_by
 
 
 async def test_what_is_told_again_by_another_process_is_what_was_shown(

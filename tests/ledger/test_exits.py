@@ -93,7 +93,9 @@ async def test_a_redriven_report_is_stored_and_keeps_its_refusals(writer: Writer
 
     assert applied.request is not None
     state = await is_the_fold(pool)
-    assert {(unit.confirmed, unit.by) for unit in state.units} == {(Confirmed.NOT_SENT, applied.request.version)}
+    assert {(unit.confirmed, unit.reported_by) for unit in state.units} == {
+        (Confirmed.NOT_SENT, applied.request.version)
+    }
     call = await claimed(pool, "newstore")
     assert (call.operation, call.doubt) == (Operation.SHIP, False)
 

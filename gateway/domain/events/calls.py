@@ -80,7 +80,7 @@ class ReportRefused(Fact):
         return delivery.has_key(self.operation, self.seq)
 
     def counted(self, request: Request) -> int:
-        return sum(unit.by == self.seq for unit in request.units)
+        return sum(unit.reported_by == self.seq for unit in request.units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Redriven(UnitsFact):
     def _owed_again(self, unit: Unit, by: int) -> Unit:
         unsent = unit if unit.confirmed is Confirmed.NOT_SENT else confirm(unit, Confirmed.NOT_SENT)
         # NewStore counts by parcel, and of this one it has refused nothing yet.
-        return replace(unsent, by=by, refusals=0 if self.parcel else unit.refusals)
+        return replace(unsent, reported_by=by, refusals=0 if self.parcel else unit.refusals)
 
     def owes(self, _: Request | None, request: Request, event: Event) -> Delivery | None:
         seq = 0 if self.operation in READS and not self.was_seq else event.version
@@ -178,4 +178,6 @@ class Rechecked(Fact):
 
 
 def _of_report(request: Request, seq: int) -> list[int]:
-    return [i for i, unit in enumerate(request.units) if unit.by == seq and unit.confirmed is Confirmed.NOT_SENT]
+    return [
+        i for i, unit in enumerate(request.units) if unit.reported_by == seq and unit.confirmed is Confirmed.NOT_SENT
+    ]

@@ -81,7 +81,7 @@ class RejectionProven(UnitsFact):
     proof: str
 
     def apply(self, request: Request, event: Event) -> Request:
-        return request.with_each(self.units, lambda unit: replace(unit, by=event.version))
+        return request.with_each(self.units, lambda unit: replace(unit, reported_by=event.version))
 
 
 @dataclass(frozen=True, slots=True)

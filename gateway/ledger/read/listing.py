@@ -140,7 +140,7 @@ async def story(pool: Pool, request_id: str, providers: Collection[str] | None =
                 "said": unit.said,
                 "confirmed": unit.confirmed,
                 "accepted_at": moments.get(unit.accepted),
-                "reported_by": unit.by or None,
+                "reported_by": unit.reported_by or None,
             }
             for unit in request.units
         ],
@@ -162,7 +162,7 @@ def _event(event: Record) -> dict[str, Any]:
 
 def _parcels(request: Request, events: list[Record]) -> list[dict[str, Any]]:
     """Show each parcel as NewStore was last told of it."""
-    last = {unit.by for unit in request.units}
+    last = {unit.reported_by for unit in request.units}
     told = parcels([decode_event(event) for event in events if event["kind"] in _ABOUT_PARCELS])
     return [{"reported_by": seq, **asdict(parcel)} for seq, parcel in told.items() if seq in last]
 

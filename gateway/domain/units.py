@@ -87,12 +87,13 @@ _CONFIRMED_BACK = {code: confirmed for confirmed, code in _CONFIRMED.items()}
 
 
 def to_text(units: Iterable[Unit]) -> str:
-    """Write the changing part of each unit as a few characters: said, confirmed, `accepted`.`reported_by`[.`refusals`]."""
-    return " ".join(
-        f"{_SAID[u.said]}{_CONFIRMED[u.confirmed]}{u.accepted}.{u.reported_by}"
-        + (f".{u.refusals}" if u.refusals else "")
-        for u in units
-    )
+    """Write what changes of each unit as a few characters: said, confirmed, `accepted`.`reported_by`[.`refusals`]."""
+    return " ".join(map(_word, units))
+
+
+def _word(unit: Unit) -> str:
+    refusals = f".{unit.refusals}" if unit.refusals else ""
+    return f"{_SAID[unit.said]}{_CONFIRMED[unit.confirmed]}{unit.accepted}.{unit.reported_by}{refusals}"
 
 
 def from_text(products: Iterable[str], text: str) -> tuple[Unit, ...]:

@@ -10,6 +10,11 @@ from .events.provider import RejectionProven, UnitsCancelled, UnitsShipped
 
 Report = UnitsShipped | RejectionProven | UnitsCancelled
 
+ABOUT_PARCELS = [UnitsShipped.kind, Redriven.kind]
+"""The kinds of facts that tell of parcels."""
+ABOUT_REPORTS = [RejectionProven.kind, UnitsCancelled.kind, *ABOUT_PARCELS]
+"""The kinds of facts that tell what reports said."""
+
 
 def reports(story: Sequence[Event]) -> dict[int, Report]:
     """Give what provider or person said, by the number of each report that carries it."""

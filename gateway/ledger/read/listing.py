@@ -9,7 +9,7 @@ import orjson
 from asyncpg import Pool, Record
 
 from gateway.domain.events import FACTS
-from gateway.domain.reports import parcels
+from gateway.domain.reports import ABOUT_PARCELS, parcels
 from gateway.domain.requests import Request
 from gateway.domain.waiting import waiting_for
 from gateway.ledger.codec import decode_delivery, decode_event, decode_request
@@ -90,9 +90,6 @@ def position_of(cursor: str | None) -> tuple[datetime | None, str]:
     return datetime.fromtimestamp(int(micros) / 1_000_000, UTC), request_id
 
 
-_ABOUT_PARCELS = frozenset({"units_shipped", "redriven"})
-
-
 async def requests(
     pool: Pool,
     filters: Mapping[str, str],
@@ -163,7 +160,7 @@ def _event(event: Record) -> dict[str, Any]:
 def _parcels(request: Request, events: list[Record]) -> list[dict[str, Any]]:
     """Show each parcel as NewStore was last told of it."""
     last = {unit.reported_by for unit in request.units}
-    told = parcels([decode_event(event) for event in events if event["kind"] in _ABOUT_PARCELS])
+    told = parcels([decode_event(event) for event in events if event["kind"] in ABOUT_PARCELS])
     return [{"reported_by": seq, **asdict(parcel)} for seq, parcel in told.items() if seq in last]
 
 

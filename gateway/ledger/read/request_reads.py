@@ -12,6 +12,7 @@ from gateway.domain.events.calls import Redriven
 from gateway.domain.events.event import Event
 from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import conflict_cause
+from gateway.domain.reports import ABOUT_PARCELS, ABOUT_REPORTS
 from gateway.domain.requests import Request
 from gateway.ledger.codec import decode_delivery, decode_event, decode_fact, decode_request
 from gateway.ledger.database.connections import Connection
@@ -46,14 +47,14 @@ _BRIEF_REPORTS = """
 SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
-WHERE e.kind IN ('units_shipped', 'units_withdrawn', 'units_cancelled', 'redriven')
+WHERE e.kind = ANY($3::text[])
 ORDER BY e.request_id, e.version
 """
 _PARCELS = """
 SELECT e.request_id, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
-WHERE e.kind IN ('units_shipped', 'redriven')
+WHERE e.kind = ANY($3::text[])
 ORDER BY e.request_id, e.version
 """
 _REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
@@ -82,7 +83,7 @@ async def request(pool: Pool, request_id: str) -> Request | None:
 async def parcels(connection: Connection, months: Mapping[str, date]) -> dict[str, dict[int, Parcel]]:
     """Load the parcel of each shipped unit, as last told; `months` are those of the requests' stories."""
     found: dict[str, dict[int, Parcel]] = {}
-    for row in await connection.fetch(_PARCELS, list(months), list(months.values())):
+    for row in await connection.fetch(_PARCELS, list(months), list(months.values()), ABOUT_PARCELS):
         fact = decode_fact(row["kind"], row["fact"])
         if isinstance(fact, UnitsShipped | Redriven) and fact.parcel:
             found.setdefault(row["request_id"], {}).update(dict.fromkeys(fact.units, fact.parcel))
@@ -133,7 +134,7 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
     reports: dict[str, list[Event]] = {}
     if reporting:
         asked = [claim.request_id for claim in reporting], [claim.month for claim in reporting]
-        for row in await connection.fetch(_BRIEF_REPORTS, *asked):
+        for row in await connection.fetch(_BRIEF_REPORTS, *asked, ABOUT_REPORTS):
             reports.setdefault(row["request_id"], []).append(decode_event(row))
     return {
         request_id: DeliveryContext(

@@ -109,7 +109,9 @@ async def test_a_database_that_needs_a_newer_program_is_refused(
     await migrate(connection, folder)
     (folder / "0003_contract.sql").unlink()
 
-    with pytest.raises(SchemaMismatch, match=r"0003_contract\.sql needs program 3 and this is 2: upgrade the program"):
+    with pytest.raises(
+        SchemaMismatch, match=rf"0003_contract\.sql needs program {PROGRAM + 1} and this is {PROGRAM}: upgrade"
+    ):
         await act(connection, folder)
 
 
@@ -179,50 +181,6 @@ def test_an_empty_folder_holds_no_migrations(tmp_path: Path) -> None:
 def test_this_checkouts_files_are_found_and_read() -> None:
     assert sql_folder() == Path(__file__).parents[1] / "sql"
     read(sql_folder())
-
-
-async def test_deliveries_that_died_before_exits_existed_learn_how(connection: "Connection") -> None:
-    files = read(sql_folder())
-    exits = next(file for file in files if file.name.endswith("_exits.sql"))
-    for file in files[: exits.number - 1]:
-        await connection.execute(file.sql)
-    await connection.execute(
-        """
-        INSERT INTO requests (id, month, location, reference, assignment, fingerprint, products, units, version,
-            received_at, changed_at, pending, rejected, shipped, cancelled, dead)
-        VALUES ('r-1', '2026-11-01', 'DC01', 'NS1', 1, '', '["A"]', 'o-0.0', 2, now(), now(), true, false, false, false,
-            'create@1 ship@7');
-        INSERT INTO dead_deliveries VALUES ('r-1', 'create', 1, 'acme', 'DC01', 1, now(), 'refused', '422')
-        """
-    )
-    await connection.execute(exits.sql)
-
-    assert await connection.fetchval("SELECT dead FROM requests") == "create@1:refused ship@7:undecidable"
-
-
-async def test_a_request_rerouted_before_that_was_refused_learns_its_former_providers(connection: "Connection") -> None:
-    files = read(sql_folder())
-    former = next(file for file in files if file.name.endswith("_former_providers.sql"))
-    for file in files[: former.number - 1]:
-        await connection.execute(file.sql)
-    await connection.execute(
-        """
-        INSERT INTO requests (id, month, location, reference, provider, assignment, fingerprint, products, units,
-            version, received_at, changed_at, pending, rejected, shipped, cancelled)
-        SELECT id, '2026-11-01', 'DC01', id, provider, assignment, '', '["A"]', 'o-0.0', 9, now(), now(), true, false,
-            false, false
-        FROM (VALUES ('r-1', 'acme', 1), ('r-2', 'gamma', 3)) AS r(id, provider, assignment);
-        INSERT INTO events (month, request_id, version, kind, at, cause, fingerprint, fact)
-        SELECT '2026-11-01', id, version, kind, now(), '', '', jsonb_build_object('provider', provider)
-        FROM (VALUES ('r-1', 1, 'request_received', 'acme'), ('r-2', 1, 'request_received', 'acme'),
-            ('r-2', 3, 'provider_assigned', 'beta'), ('r-2', 5, 'provider_assigned', 'gamma'))
-            AS e(id, version, kind, provider)
-        """
-    )
-    await connection.execute(former.sql)
-
-    rows = await connection.fetch("SELECT former FROM requests ORDER BY id")
-    assert [row["former"] for row in rows] == [[], ["acme", "beta"]]
 
 
 async def test_the_test_database_is_migrated(pool: "asyncpg.Pool[asyncpg.Record]") -> None:

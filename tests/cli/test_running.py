@@ -245,7 +245,7 @@ async def test_online_says_that_a_database_was_never_migrated_or_is_of_another_t
         assert await reached() == ""
         number = "(SELECT max(number) FROM migrations)"
         await connection.execute(f"UPDATE migrations SET oldest_program = 9 WHERE number = {number}")
-        assert "needs program 9 and this is 2: upgrade the program" in await reached()
+        assert f"needs program 9 and this is {migrations.PROGRAM}: upgrade the program" in await reached()
         await connection.execute(f"DELETE FROM migrations WHERE number = {number}")
         fault = await reached()
         assert ("lacks" in fault, fault.endswith("run `gateway migrate`")) == (True, True)

@@ -421,7 +421,7 @@ async def test_spans_are_counted_as_made_and_as_arrived_or_lost(alone: None, col
 async def test_a_collector_whose_name_leads_to_a_clouds_metadata_is_not_called_and_told_once(
     alone: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = "http://0xA9FEA9FE:4318"  # resolves to 169.254.169.254 everywhere
+    url = "http://0xA9FEA9FD:4318"  # resolves to 169.254.169.253 everywhere, and no other test names it so
     with growth("gateway_spans_total") as grown:
         async with trace.exporting(Telemetry(url, 1.0)):
             span = trace.receive("request.receive", None)

@@ -60,7 +60,9 @@ async def same(path: str) -> web.Application:
 class _Forgetful:
     """Decides what follows from a call's outcome, and stores nothing."""
 
-    async def settle(self, claim: Claim, _: Attempt, then: Command | Reschedule, known: Request) -> None:
+    async def settle(
+        self, claim: Claim, _: Attempt, then: Command | Reschedule, known: Request, *, next_look: float
+    ) -> None:
         assert not isinstance(then, Reschedule), f"{claim.request_id} was not taken"
         handle(known, then)
 

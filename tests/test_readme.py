@@ -37,7 +37,8 @@ def paths(page: str) -> set[str]:
     words = set(re.findall(r"`([\w.-]+(?:/[\w.*-]+)*)/?`", PAGES[page])) - YOURS
     return {
         word for word in words
-        if PurePosixPath(word).suffix in _SUFFIXES or ("/" in word and word.partition("/")[0] in _TOP)
+        if not word.startswith(".gateway/")  # what a run makes
+        and (PurePosixPath(word).suffix in _SUFFIXES or ("/" in word and word.partition("/")[0] in _TOP))
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from gateway.addresses import is_loopback
-from gateway.settings.kinds import InvalidValue
+from gateway.settings.kinds import InvalidValue, split
 
 Mode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Encrypted: TypeAlias = Mode | ssl.SSLContext | None
@@ -57,7 +57,7 @@ LOCAL: Final = "the local server"
 
 def one_by_one(url: str) -> list[str]:
     """Give a URL of its own for each host that a URL names, in its authority or as `host=` and `port=`."""
-    parts = urlsplit(url)
+    parts = split(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
     if hosts:
         return [parts._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
@@ -120,7 +120,7 @@ def for_driver(one: str, plain_hosts: Collection[str], ca: Path | None) -> tuple
     if ca is not None:
         asked.setdefault("sslrootcert", str(ca))
     encrypted = _of_the_system(asked) if mode == _WHOLE and _names_no_ca(asked) else cast("Mode | None", mode)
-    return urlsplit(one)._replace(query=urlencode(asked, quote_via=quote)).geturl(), encrypted
+    return split(one)._replace(query=urlencode(asked, quote_via=quote)).geturl(), encrypted
 
 
 def seconds(one: str, most: float) -> float:
@@ -135,7 +135,7 @@ def _network_hosts(url: str) -> set[str]:
 
 def _named(url: str) -> str:
     """Give the hosts that a URL names, or the environment where the URL does not."""
-    in_authority = urlsplit(url).netloc.rpartition("@")[2]
+    in_authority = split(url).netloc.rpartition("@")[2]
     return in_authority or _parameters(url).get("host") or os.environ.get("PGHOST", "")
 
 
@@ -144,7 +144,7 @@ def _name(host: str) -> str:
 
 
 def _parameters(url: str) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return dict(parse_qsl(split(url).query, keep_blank_values=True))
 
 
 def _names_no_ca(asked: Mapping[str, str]) -> bool:

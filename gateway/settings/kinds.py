@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gateway.addresses import forbidden, is_loopback
 from gateway.domain.deliveries import normal
@@ -208,9 +208,26 @@ def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
     return web_url(value, plain_http_hosts).rstrip("/")
 
 
+_SEVERAL_HOSTS = re.compile(r"([a-z]+)://([^/?#]*,[^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+
+
+def split(url: str) -> SplitResult:
+    """Split a URL that may name several hosts: newer Pythons take one in brackets only where it is alone.
+
+    Raises `ValueError` for what is no URL.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError:
+        found = _SEVERAL_HOSTS.fullmatch(url)
+        if found is None:
+            raise
+        return SplitResult(*found.groups(""))
+
+
 def _is_readable(url: str) -> bool:
     try:
-        credentials, _, hosts = urlsplit(url).netloc.rpartition("@")
+        credentials, _, hosts = split(url).netloc.rpartition("@")
         return "@" not in credentials and all(urlsplit(f"//{host}").port != 0 for host in hosts.split(","))
     except ValueError:
         return False

@@ -152,7 +152,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _report_and_reserve(self, connection: asyncpg.Connection) -> None:
-        """Go to the shared limiters where something is to be reported or reserved, and share what was found out."""
+        """Report and reserve where a limiter has reason to, and share what was found out."""
         loop = asyncio.get_running_loop()
         while self._held_back:
             held = self._held_back[0]

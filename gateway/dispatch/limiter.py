@@ -53,7 +53,7 @@ class DestinationLimiter:
         return self.limits.concurrency + self._unsettled - self.in_flight
 
     def is_due(self, now: float) -> bool:
-        """Tell whether it is time for a report_and_reserve."""
+        """Tell whether it is time to report and reserve."""
         since = now - self._reported_at
         if self._wait or self._blocked:
             return True
@@ -104,14 +104,14 @@ class DestinationLimiter:
         self._made = count
 
     def decide(self, owner: str) -> Decide:
-        """What to do at the limiter: report, and reserve."""
+        """Say how to change the shared state: report, and reserve."""
         extra = self._looks if self._made is None else max(0, self._made - self._started - self._paid)
         seen = self._reported = Observation(self._calls, self._failures, extra, self._wait, self._blocked)
         wanted = max(int(self._is_open), self.limits.slab - self._tokens)  # a probe not used in time may be another's
         return lambda was, now: report_and_reserve(was, self.limits, seen, owner=owner, wanted=wanted, now=now)
 
     def take(self, state: Destination, granted: int, now: float) -> None:
-        """Take what the limiter gave; what was reported there is told, and what came since is not."""
+        """Take what was granted; what was reported is told, and what came since is not."""
         told = self._reported
         self._calls -= told.calls
         self._failures -= told.failures

@@ -1,4 +1,4 @@
-"""What both of the context of the public listener need, and how they turn away what is not a message."""
+"""What the webhook and the callbacks need, and how they turn away what is not a message."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ _MOST_UNPROVED = 16 * 1_048_576  # bytes
 
 @dataclass(frozen=True, slots=True)
 class IntakeContext:
-    """What the two context need."""
+    """What both routes of the public listener work with."""
 
     settings: Settings
     writer: Writer

@@ -26,6 +26,7 @@ _SHORTEST_SECRET: Final = 16
 _FEWEST_CHARACTERS: Final = 8
 _DIGEST: Final = "sha256:"
 _SIGNING_KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks has it
+_SEVERAL_HOSTS: Final = re.compile(r"([a-z]+)://([^/?#]*,[^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
 
 class InvalidValue(ValueError):
@@ -206,9 +207,6 @@ def _is_address(host: str) -> bool:
 
 def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
     return web_url(value, plain_http_hosts).rstrip("/")
-
-
-_SEVERAL_HOSTS = re.compile(r"([a-z]+)://([^/?#]*,[^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
 
 def split(url: str) -> SplitResult:

@@ -103,7 +103,9 @@ async def test_newstore_that_blocks_our_address_is_left_alone_for_five_minutes(s
     assert station.outside.calls["token"] == 1
 
 
-async def test_a_failing_destination_is_shut_probed_by_one_call_and_opened_again(station: Station, pool: Pool) -> None:
+async def test_the_breaker_of_a_failing_destination_opens_lets_one_call_through_and_closes_again(
+    station: Station, pool: Pool
+) -> None:
     station.outside.answers["acme"] = broken
     await receive_many(station, 60)
 
@@ -150,7 +152,7 @@ async def settled_now(station: Station) -> bool:
     return await settled(station, "acme")
 
 
-async def test_a_probe_that_fails_shuts_the_destination_for_twice_as_long(station: Station, pool: Pool) -> None:
+async def test_a_half_open_breaker_whose_call_fails_is_open_for_twice_as_long(station: Station, pool: Pool) -> None:
     station.outside.answers["acme"] = broken
     await receive_many(station, 3)
     await pool.execute(

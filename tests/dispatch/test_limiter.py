@@ -14,7 +14,7 @@ LIMITS = Limits(32, 100.0)  # slabs of 10
 
 
 class Shared:
-    """The row that all limiters of a destination report_and_reserve."""
+    """The row that all limiters of a destination change."""
 
     def __init__(self) -> None:
         self.state = Destination("acme", 0.0, 0.0, None)
@@ -44,7 +44,7 @@ def opened() -> tuple[Shared, DestinationLimiter]:
     return shared, limiter
 
 
-def test_a_desk_takes_a_slab_and_spends_it_call_by_call() -> None:
+def test_a_limiter_takes_a_slab_and_spends_it_call_by_call() -> None:
     shared, limiter = Shared(), DestinationLimiter("acme", LIMITS, 5.0)
     assert limiter.room == 0
     assert shared.report_and_reserve(limiter, 0) == 10
@@ -78,7 +78,7 @@ def test_what_was_reserved_before_the_breaker_opened_is_void() -> None:
     assert limiter.room == 0
 
 
-def test_a_process_with_a_full_desk_finds_out_that_the_breaker_opened_and_probes() -> None:
+def test_a_process_with_a_full_limiter_finds_out_that_the_breaker_opened_and_probes() -> None:
     shared, _ = opened()
     idle = DestinationLimiter("acme", LIMITS, 5.0)
     idle.take(replace(shared.state, opened_at=None, half_open_at=None), 10, 0)

@@ -160,7 +160,7 @@ async def test_after_a_block_a_read_goes_first_and_no_write_while_it_does_not_pa
     assert await outcomes(pool) == ["acknowledge blocked", "acknowledge done"]
 
 
-async def test_a_half_open_newstore_that_fails_the_read_is_shut_for_longer_and_the_call_was_not_made(
+async def test_a_half_open_newstore_that_fails_the_read_stays_open_for_longer_and_the_call_was_not_made(
     station: Station, pool: Pool
 ) -> None:
     newstore = NewStore(station)

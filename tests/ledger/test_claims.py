@@ -74,7 +74,7 @@ async def test_what_others_have_claimed_counts_against_the_concurrency(pool: Poo
         assert await claimed(connection, {"newstore": 4}, owner="two", concurrency=at_once) == []
 
 
-async def test_a_destination_that_this_process_has_no_desk_for_is_left_to_others(pool: Pool) -> None:
+async def test_a_destination_that_this_process_has_no_limiter_for_is_left_to_others(pool: Pool) -> None:
     await owe(pool, "mine")
     await owe(pool, "theirs", Operation.CREATE, destination="beta")
     async with pool.acquire() as connection:

@@ -67,7 +67,7 @@ async def _claim_often(dsn: str) -> list[int]:
     return in_flight
 
 
-async def test_four_processes_that_hammer_one_desk_are_granted_its_budget_and_no_more(
+async def test_four_processes_that_hammer_one_destination_are_granted_its_budget_and_no_more(
     pool: Pool, database: str
 ) -> None:
     granted = sorted(each for one in await in_processes(PROCESSES, change_often, database) for each in one)
@@ -101,7 +101,9 @@ async def _leave(dsn: str, tokens: float) -> None:
     await connection.close()
 
 
-async def test_a_process_that_stands_still_at_a_desk_stops_nobody_and_decides_anew(pool: Pool, database: str) -> None:
+async def test_a_process_that_stands_still_while_it_decides_stops_nobody_and_decides_anew(
+    pool: Pool, database: str
+) -> None:
     await _leave(database, 5.0)
     seen: list[float] = []
 

@@ -1,7 +1,7 @@
 """One batch as one statement: events, states, deliveries and bodies are stored together or, request by request, not.
 
 A request is written only if its version is the one that was read, nobody else holds its row, every claim that the
-batch settles for it is still ours, and every call that it calls off (a claim_check without an owner) is not on its way.
+batch settles for it is still ours, and every call that it calls off (a claim check without an owner) is not on its way.
 What was not written is not in the answer; the writer reads it again. So it does with the outcome of a call that changes
 no request, while somebody else holds the row of the call: that one is in the answer, as busy.
 
@@ -39,7 +39,7 @@ WITH incoming AS (
     ON CONFLICT DO NOTHING
     RETURNING id, restored
 ), updates AS (
-    SELECT * FROM json_to_recordset($2::json) AS w(id text, was int,
+    SELECT * FROM json_to_recordset($2::json) AS w(id text, expected_version int,
         version int, provider text, assignment smallint, units text, changed_at timestamptz,
         submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz,
         pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int,
@@ -69,7 +69,7 @@ WITH incoming AS (
 ), locked AS (
     SELECT w.id
     FROM updates w CROSS JOIN LATERAL (
-        SELECT FROM requests r WHERE r.id = w.id AND r.version = w.was FOR UPDATE SKIP LOCKED
+        SELECT FROM requests r WHERE r.id = w.id AND r.version = w.expected_version FOR UPDATE SKIP LOCKED
     ) r
     WHERE w.id NOT IN ( -- hashed once: looking through all claim_checks for each took half of a batch of 64
         SELECT f.request_id FROM claim_checks f LEFT JOIN held h USING (request_id, operation, seq)

@@ -133,7 +133,7 @@ class Plan:
         if before is None:
             batch.incoming.append({**codec.written_once(after, month), **codec.changing(after), "trace": trace})
         else:
-            batch.updates.append({"id": after.id, "was": before.version, **codec.changing(after)})
+            batch.updates.append({"id": after.id, "expected_version": before.version, **codec.changing(after)})
         for event in events:
             batch.events.append(codec.encode_event(after.id, month, event))
             said = event.fact.final

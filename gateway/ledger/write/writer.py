@@ -44,7 +44,6 @@ _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enabl
 # A commit may fit into what its tables have; this needs new room, leaves nothing behind, and asks for no right.
 _TAKE_ROOM = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)"
 
-_READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
 SELECT request_id, operation, seq, destination, owner, attempt, doubt, verify_by <= clock_timestamp() AS overdue
 FROM deliveries
@@ -131,12 +130,12 @@ class Writer:
         `next_look` is in how many seconds a read-back looks again that has not seen everything.
         `known` is the state when it was claimed: where it still is the state, it need not be read again.
         """
-        again = then if isinstance(then, Reschedule) else None
+        reschedule = then if isinstance(then, Reschedule) else None
         command = None if isinstance(then, Reschedule) else then
         optimistic = known is not None and command is not None
         entry = QueuedCommand(
-            claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,
-            next_look=next_look, optimistic=optimistic,
+            claim.request_id, command, claim=claim, attempt=attempt, reschedule=reschedule, trace=trace.current(),
+            known=known, next_look=next_look, optimistic=optimistic,
         )  # fmt: skip
         self._settlements.append(entry)
         self._wake.set()
@@ -306,7 +305,7 @@ class Writer:
         for before, after, events, traced in plan.changed:
             if after.id in written:
                 lifecycle_metrics.passed(before, after, events, traced)
-        if plan.batch.owed or plan.batch.readied or plan.batch.gone:
+        if plan.batch.deliveries or plan.batch.ready or plan.batch.settled:
             self.on_ready()
         if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:
             self.on_received(new)
@@ -317,7 +316,7 @@ class Writer:
         if not asked:
             return _Read({}, {}, {})
         ids = list(asked)
-        rows = await connection.fetch(_READ_REQUESTS, ids)
+        rows = await request_reads.rows_of(connection, ids)
         deliveries = await connection.fetch(_READ_DELIVERIES, ids)
         commands = [entry.command for entry in entries if entry.command]
         asked_causes = [(each.request_id, cause) for each in commands for cause in (each.cause, conflict_cause(each))]

@@ -1,15 +1,13 @@
-"""A person who types commands: each in a process of its own, forked from one that has read all that commands import."""
+"""A person who types commands: each in a process of its own."""
 
-import asyncio
-import multiprocessing
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-_WARM = multiprocessing.get_context("forkserver")
-# Not the commands: they look at their environment as they are imported.
-_WARM.set_forkserver_preload(["gateway.app", "gateway.demo.run", "rich.markdown", "rich.progress", "typer", "uvloop"])
+from tests.forked import Forked, run
+from tests.processes import without_database
 
 
 async def typed(*words: str, answer: str = "", **environ: str) -> tuple[int, str]:
@@ -18,18 +16,17 @@ async def typed(*words: str, answer: str = "", **environ: str) -> tuple[int, str
         folder = Path(name)
         (folder / "in").write_text(answer)
         (folder / "out").touch()
-        process = _WARM.Process(target=_type, args=(folder, words, environ))
-        process.start()
-        await asyncio.to_thread(process.join)
-        return process.exitcode or 0, (folder / "out").read_text()
+        process = Forked(_type, folder, words, {**without_database(), **environ})
+        try:
+            code = await process.wait()
+        finally:
+            process.kill()
+        return code, (folder / "out").read_text()
 
 
-def _type(folder: Path, words: tuple[str, ...], environ: dict[str, str]) -> None:
+def _type(folder: Path, words: tuple[str, ...], environ: Mapping[str, str]) -> None:
     os.dup2(os.open(folder / "in", os.O_RDONLY), 0)
     for number in (1, 2):
         os.dup2(os.open(folder / "out", os.O_WRONLY | os.O_APPEND), number)
-    os.environ.update(environ)
-    sys.stdin, sys.argv = os.fdopen(0), ["gateway", *words]
-    from gateway.__main__ import main  # noqa: PLC0415 - see above
-
-    main()
+    sys.stdin = os.fdopen(0)
+    run(words, environ)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 
@@ -63,11 +64,24 @@ def _last_words(log: Path) -> AssertionError:
     return AssertionError(log.read_text()[-3000:])
 
 
+class Child(Protocol):
+    """A process that a test has started, however it did."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    async def wait(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """One `gateway serve`."""
 
-    process: Process
+    process: Child
     public_url: str
     internal_url: str
 
@@ -91,13 +105,16 @@ async def gateway(config: Path, keys: Mapping[str, str], *options: str, stderr: 
     words = (*GATEWAY, "serve", "--config", str(config), *options)
     async with running(*words, log=log, environ={**without_database(), **keys}, stdout=PIPE, stderr=stderr) as process:
         assert process.stdout
-        async with asyncio.timeout(20):
-            while line := (await process.stdout.readline()).decode():
-                if found := re.search(r"public (\S+)\s+internal (\S+)", line):
-                    break
-            else:
-                raise _last_words(log)
-        yield Gateway(process, found[1], found[2])
+        yield Gateway(process, *await listens(process.stdout, log))
+
+
+async def listens(stdout: asyncio.StreamReader, log: Path) -> tuple[str, str]:
+    """Wait until a gateway prints where it listens."""
+    async with asyncio.timeout(20):
+        while line := (await stdout.readline()).decode():
+            if found := re.search(r"public (\S+)\s+internal (\S+)", line):
+                return found[1], found[2]
+    raise _last_words(log)
 
 
 def without_database() -> dict[str, str]:

@@ -37,6 +37,7 @@ from .faults.proof import Proof, is_quiet, prove
 from .faults.servers import Server, server
 from .faults.site import Site, site
 from .faults.wires import ended
+from .processes import gateway
 
 # One call in ten goes wrong; few of them with 429, which stops all calls to a destination for a second.
 FAULTS = Faults(
@@ -184,7 +185,7 @@ async def running(requests: int, gateways: int) -> AsyncIterator[Run]:
         folder = Path(name)
         async with (
             server(folder / "a", safe) as postgres,
-            site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS, grace=GRACE) as at,
+            site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS, grace=GRACE, begun=gateway) as at,
         ):
             await asyncio.gather(*(at.start() for _ in range(gateways)))
             yield Run(at, postgres, requests)

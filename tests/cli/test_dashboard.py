@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from gateway.cli import dashboard
+from tests.cli import typed as a_person
 
 HIDDEN = """
 import sys
@@ -27,10 +28,9 @@ def test_it_is_served_without_usage_statistics_and_finds_its_gateway(monkeypatch
 
 
 @pytest.mark.parametrize("address", ["javascript:alert({trace_id})", "https://traces.example/", "traces/{trace_id}"])
-def test_traces_are_linked_at_a_web_address_with_a_place_for_the_id(address: str) -> None:
-    words = [sys.executable, "-m", "gateway", "dashboard", "--trace-url", address]
-    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
-    assert (told.returncode, "{trace_id} in it" in told.stderr) == (2, True)
+async def test_traces_are_linked_at_a_web_address_with_a_place_for_the_id(address: str) -> None:
+    code, told = await a_person.typed("dashboard", "--trace-url", address)
+    assert (code, "{trace_id} in it" in told) == (2, True)
 
 
 def test_it_is_served_under_a_path_where_one_is_named() -> None:
@@ -41,7 +41,6 @@ def test_it_is_served_under_a_path_where_one_is_named() -> None:
 @pytest.mark.parametrize(
     "path", ["ops", "//evil.example", "/../ops", "/o ps", "/<script>", "https://gateway.example/ops"]
 )
-def test_a_path_that_is_none_is_refused(path: str) -> None:
-    words = [sys.executable, "-m", "gateway", "dashboard", "--base-path", path]
-    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
-    assert (told.returncode, "write a path such as /ops" in told.stderr) == (2, True)
+async def test_a_path_that_is_none_is_refused(path: str) -> None:
+    code, told = await a_person.typed("dashboard", "--base-path", path)
+    assert (code, "write a path such as /ops" in told) == (2, True)

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from gateway import settings
 from tests.cli.typed import typed
+from tests.forked import gateway
 from tests.listening import listening
-from tests.processes import Gateway, gateway, until
+from tests.processes import Gateway, until
 from tests.served import order
 
 KEYS = {name: f"{name}-only-known-to-these-tests" for name in ("KEY", "SECRET", "CALLBACK", "DC", "ADA", "OTTO")}

@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -171,11 +170,11 @@ async def reached_with_traces(config: Path, url: str) -> dict[str, str]:
     return await app.reach(settings.load(config, KEYS))
 
 
-def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> None:
-    _, said, _ = checked(config, f"{AWAY}?channel_binding=require")
+async def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> None:
+    _, said, _ = await checked(config, f"{AWAY}?channel_binding=require")
     remark = "database.url: channel_binding is left out: the driver can't; sslmode=verify-full checks who answers"
     assert remark in said.splitlines()
-    _, said, _ = checked(config, f"{AWAY}?channel_binding=require", "--json")
+    _, said, _ = await checked(config, f"{AWAY}?channel_binding=require", "--json")
     assert remark in json.loads(said)["remarks"]
 
 
@@ -186,47 +185,39 @@ async def test_online_reaches_newstore_and_every_provider_of_a_running_world(
         assert set((await app.reach(road.settings)).values()) == {""}
 
 
-def told(config: Path, command: str, url: str) -> tuple[int, str]:
-    words = [sys.executable, "-m", "gateway", command, "-c", str(config)]
-    environment = {**os.environ, **KEYS, "DATABASE_URL": url}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    return done.returncode, done.stderr
-
-
 AWAY = "postgresql://gateway:hunter2@127.0.0.1:1/gateway"
 
 
-def checked(config: Path, url: str, *options: str) -> tuple[int, str, str]:
+async def checked(config: Path, url: str, *options: str) -> tuple[int, str, str]:
     """Check these settings with this database; gives the exit code, what it said, and what it complained of."""
-    words = [*GATEWAY, "check-config", "-c", str(config), *options]
-    environment = {**os.environ, **KEYS, "DATABASE_URL": url}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert "Traceback" not in done.stderr
-    assert "hunter2" not in done.stdout + done.stderr
-    return done.returncode, done.stdout, done.stderr
+    words = ("check-config", "-c", str(config), *options)
+    code, said, fault = await a_person.piped(*words, **KEYS, DATABASE_URL=url)
+    assert "Traceback" not in fault
+    assert "hunter2" not in said + fault
+    return code, said, fault
 
 
-def test_a_database_that_is_away_is_named_in_a_line_and_the_settings_are_shown_nevertheless(config: Path) -> None:
-    code, said, fault = checked(config, AWAY)
+async def test_a_database_that_is_away_is_named_in_a_line_and_the_settings_are_shown_nevertheless(config: Path) -> None:
+    code, said, fault = await checked(config, AWAY)
     assert (code, "give NewStore" in said, fault.count("\n")) == (1, True, 1)
     assert fault.startswith("database: 127.0.0.1:1: ConnectionRefusedError")
     assert "mend it, or database.url or DATABASE_URL" in fault
-    code, said, fault = checked(config, AWAY, "--json")
+    code, said, fault = await checked(config, AWAY, "--json")
     assert (code, json.loads(said)["open_work_without_provider"], fault.count("\n")) == (1, None, 1)
 
 
-def test_online_names_a_database_that_is_away_once(config: Path) -> None:
-    code, said, fault = checked(config, AWAY, "--online")
+async def test_online_names_a_database_that_is_away_once(config: Path) -> None:
+    code, said, fault = await checked(config, AWAY, "--online")
     assert (code, fault) == (1, "")
     (line,) = [each for each in said.splitlines() if each.startswith("database: ")]
     assert line.startswith("database: 127.0.0.1:1: ConnectionRefusedError")
     assert "mend it, or database.url or DATABASE_URL" in line
-    code, said, _ = checked(config, AWAY, "--online", "--json")
+    code, said, _ = await checked(config, AWAY, "--online", "--json")
     assert (code, json.loads(said)["reached"]["database"]) == (1, line.removeprefix("database: "))
 
 
-def test_without_a_database_url_there_is_no_database_to_reach(config: Path) -> None:
-    _, said, _ = checked(config, "", "--online", "--json")
+async def test_without_a_database_url_there_is_no_database_to_reach(config: Path) -> None:
+    _, said, _ = await checked(config, "", "--online", "--json")
     assert "database" not in json.loads(said)["reached"]
 
 
@@ -253,16 +244,16 @@ async def test_online_says_that_a_database_was_never_migrated_or_is_of_another_t
         await connection.close()
 
 
-def test_online_names_a_database_that_nobody_may_read(config: Path, database: str) -> None:
+async def test_online_names_a_database_that_nobody_may_read(config: Path, database: str) -> None:
     wrong = database.replace("postgres:", "postgres:hunter2", 1)
-    code, said, fault = checked(config, wrong, "--online")
+    code, said, fault = await checked(config, wrong, "--online")
     assert (code, "InvalidPasswordError" in said, fault) == (1, True, "")
 
 
-def test_an_address_that_is_taken_is_named_with_its_place_in_the_settings(config: Path, database: str) -> None:
+async def test_an_address_that_is_taken_is_named_with_its_place_in_the_settings(config: Path, database: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config.write_text(f"{CONFIG}[internal]\nport = {taken.getsockname()[1]}\n")
-        code, fault = told(config, "serve", database)
+        code, _, fault = await a_person.piped("serve", "-c", str(config), **KEYS, DATABASE_URL=database)
     assert (code, fault.partition(" on ")[0]) == (2, "internal: can't listen")
 
 

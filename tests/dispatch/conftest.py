@@ -19,8 +19,9 @@ from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
+from tests.forked import gateway
 from tests.listening import listening
-from tests.processes import Gateway, gateway
+from tests.processes import Gateway
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 _TOML = """

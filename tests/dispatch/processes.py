@@ -1,18 +1,18 @@
-"""Other processes for tests: real ones, started afresh."""
+"""Other processes for tests: real ones."""
 
 import asyncio
-import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
+
+from tests.forked import WARM
 
 T = TypeVar("T")
 
 
 async def in_processes(count: int, work: Callable[..., T], *arguments: object) -> list[T]:
     """Do the same work in so many processes at once."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_meet, initargs=(context.Barrier(count),)) as pool:
+    with ProcessPoolExecutor(count, mp_context=WARM, initializer=_meet, initargs=(WARM.Barrier(count),)) as pool:
         loop = asyncio.get_running_loop()
         return await asyncio.gather(*(loop.run_in_executor(pool, work, *arguments) for _ in range(count)))
 

@@ -3,9 +3,8 @@
 import asyncio
 import secrets
 import time
-from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +16,9 @@ from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
 from gateway.simulator.warehouse import Warehouse
 from gateway.simulator.warehouse_temperament import Temperament
-from tests.processes import GATEWAY, Gateway, gateway, without_database
+from tests import forked
+from tests.cli.typed import typed
+from tests.processes import Gateway
 
 from .wires import Backend, Balancer
 
@@ -63,6 +64,8 @@ api_keys = ["env:{location}"]
 
 Answer = tuple[int, Mapping[str, str], float]
 """The status, the headers, and the seconds it took."""
+Begun = Callable[..., AbstractAsyncContextManager[Gateway]]
+"""Who starts gateways: `forked.gateway`, or `processes.gateway` where a balancer is to see that one will stop."""
 
 
 @dataclass
@@ -78,11 +81,12 @@ class Site:
     session: aiohttp.ClientSession
     config: Path
     stack: AsyncExitStack
+    begun: Begun
     gateways: list[Gateway] = field(default_factory=list)
 
     async def start(self, *options: str) -> Gateway:
         """Start a gateway and put it behind the balancer."""
-        started = gateway(self.config, {**self.keys, "DATABASE_URL": self.dsn}, *options)
+        started = self.begun(self.config, {**self.keys, "DATABASE_URL": self.dsn}, *options)
         new = await self.stack.enter_async_context(started)
         self.gateways.append(new)
         port = int(new.public_url.rpartition(":")[2])
@@ -99,15 +103,10 @@ class Site:
 
     async def said(self, *words: str, dsn: str) -> tuple[int, str]:
         """Run a command of the gateway on this database to its end; gives its exit code and all that it said."""
-        environ = {**without_database(), **self.keys, "DATABASE_URL": dsn}
-        process = await asyncio.create_subprocess_exec(
-            *GATEWAY, *words, "--config", str(self.config), env=environ, stdout=PIPE, stderr=STDOUT
-        )
         async with asyncio.timeout(30):
-            told, _ = await process.communicate()
-        assert process.returncode is not None
-        assert b"Traceback" not in told
-        return process.returncode, told.decode()
+            code, told = await typed(*words, "--config", str(self.config), **self.keys, DATABASE_URL=dsn)
+        assert "Traceback" not in told
+        return code, told
 
     async def post(self, body: Mapping[str, Any]) -> Answer:
         """Send a request as NewStore would, once."""
@@ -143,6 +142,7 @@ async def site(
     call_time: float = 2,
     grace: float = 1,
     kind: type[Warehouse] = Warehouse,
+    begun: Begun = forked.gateway,
 ) -> AsyncIterator[Site]:
     """Start NewStore, the warehouses and the balancer; `patience` is how long NewStore goes on sending one request."""
     names = [name for each in temperaments for name in (each, f"{each}_WMS", f"{each}_CALLBACK")]
@@ -167,7 +167,7 @@ async def site(
             newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
         config = folder / "gateway.toml"
         config.write_text(text)
-        yield Site(folder, dsn, keys, newstore, warehouses, balancer, session, config, stack)
+        yield Site(folder, dsn, keys, newstore, warehouses, balancer, session, config, stack, begun)
 
 
 def _bearer(key: str) -> dict[str, str]:

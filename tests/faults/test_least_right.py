@@ -15,11 +15,11 @@ from gateway.ledger.database.migrations import GRANTS, SchemaMismatch, migrate
 from gateway.ledger.database.months import ensure_partitions
 from gateway.postgres import find_binaries
 from gateway.simulator.orders import orders
-from tests.processes import GATEWAY, running, until, without_database
+from tests.processes import running, until
 
 from .gated import Gated
 from .servers import IS_SYSTEM, SQL, server
-from .site import Site, site
+from .site import site
 from .test_postgres_away import settled
 
 BECAUSE = {"reason": "a trial"}
@@ -79,20 +79,11 @@ async def database(folder: Path) -> AsyncIterator[Database]:
             await owner.close()
 
 
-async def run(at: Site, dsn: str, command: str, *options: str) -> tuple[int | None, str]:
-    """Run a command with the site's settings; its exit code, and what it says."""
-    log = at.folder / f"{command}.log"
-    words, environ = (*GATEWAY, command, "-c", str(at.config)), {**without_database(), **at.keys, "DATABASE_URL": dsn}
-    async with running(*words, *options, log=log, environ=environ) as process:
-        await process.wait()
-    return process.returncode, log.read_text()
-
-
 @pytest.mark.timeout(120)
 async def test_a_gateway_does_all_its_work_as_a_role_that_owns_nothing(folder: Path) -> None:
     stream = orders(seed=3)
     async with database(folder) as base, site(folder, base.dsn, kind=Gated) as at:
-        code, told = await run(at, base.owners_dsn, "migrate", "--grant-to", "serving")
+        code, told = await at.said("migrate", "--grant-to", "serving", dsn=base.owners_dsn)
         assert (code, told.splitlines()[-1]) == (0, "serving may serve")
         warehouse = at.warehouses["DC01"]
         assert isinstance(warehouse, Gated)
@@ -178,7 +169,7 @@ async def test_serve_names_the_grants_that_are_missing_in_one_sentence(folder: P
         await give(base.owner, "serving")
         await base.owner.execute("REVOKE INSERT ON audit, events FROM serving")
         await base.owner.execute("REVOKE ALL ON FUNCTION ensure_partitions FROM serving")
-        code, told = await run(at, base.dsn, "serve")
+        code, told = await at.said("serve", dsn=base.dsn)
     assert code == 2
     assert told == (
         "the role serving lacks INSERT on events, INSERT on audit, EXECUTE on ensure_partitions(date): "

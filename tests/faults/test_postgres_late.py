@@ -132,7 +132,7 @@ async def test_who_waits_for_a_name_that_does_not_resolve_ends_in_peace_when_tol
 
 
 async def test_what_no_waiting_mends_ends_the_start_and_is_named(folder: Path) -> None:
-    async with server(folder / "a") as postgres, wire(postgres) as (port, _):
+    async with server(folder / "a") as postgres, wire(postgres) as (port, _), site(folder, "") as at:
         dsn, right = postgres.dsn_by(port), password(postgres)
         other = dsn.removesuffix("postgres")
         async with postgres.connected() as connection:
@@ -144,8 +144,7 @@ async def test_what_no_waiting_mends_ends_the_start_and_is_named(folder: Path) -
             (f"{dsn}?sslmode=verify-full&sslrootcert=/nowhere", 1, "FileNotFoundError"),
             (f"{other}never_migrated", 2, "run `gateway migrate`"),
         ):
-            async with starting(folder, url) as gateway:
-                ended_with, errors = await ended(gateway)
+            ended_with, errors = await at.said("serve", dsn=url)
             assert (ended_with, words in errors, AWAITED in errors) == (code, True, False), errors
             assert (right in errors, "hunter2" in errors) == (False, False)
             assert code == 2 or "mend it, or database.url or DATABASE_URL" in errors

@@ -7,6 +7,7 @@ import aiohttp
 import asyncpg
 
 from gateway.simulator.orders import orders
+from tests import processes
 from tests.processes import until
 
 from .gated import Gated
@@ -18,7 +19,7 @@ from .site import Site, site
 async def test_gateways_are_exchanged_under_load_without_refusing_a_request(
     tmp_path: Path, database: str, pool: asyncpg.Pool
 ) -> None:
-    async with site(tmp_path, database) as at:
+    async with site(tmp_path, database, begun=processes.gateway) as at:
         first, second = await asyncio.gather(at.start(), at.start())
         async with load(at):
             await placed(at, 25)
@@ -56,7 +57,7 @@ async def test_what_a_killed_gateway_was_doing_is_taken_over_and_done_once(
 async def test_a_gateway_that_is_told_to_stop_turns_senders_away_and_ends_its_calls_in_peace(
     tmp_path: Path, database: str, pool: asyncpg.Pool
 ) -> None:
-    async with site(tmp_path, database, kind=Gated, call_time=15) as at:
+    async with site(tmp_path, database, kind=Gated, call_time=15, begun=processes.gateway) as at:
         warehouse = at.warehouses["DC01"]
         assert isinstance(warehouse, Gated)
         gateway, stream = await at.start(), orders()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import yaml
+import orjson
 
 from tests.grafana.shipped import ALERTS, RULES, groups
 
@@ -53,7 +53,7 @@ def passes_alone(folder: Path, scenes: Mapping[str, list[dict[str, Any]]], every
     for alert, its in scenes.items():
         kept = _of(alert)
         rules = folder / f"{alert}.rules.yml"
-        rules.write_text(yaml.safe_dump({"groups": kept}))
+        rules.write_bytes(orjson.dumps({"groups": kept}))
         files.append(_written(folder / f"{alert}.yml", [rules], kept, its, every))
     _pass(files)
 
@@ -76,7 +76,7 @@ def _written(
         "group_eval_order": [each["name"] for each in sorted(kept, key=lambda group: "alert" in group["rules"][0])],
         "tests": scenes,
     }
-    file.write_text(yaml.safe_dump(tests, width=1000, sort_keys=False))
+    file.write_bytes(orjson.dumps(tests))  # which is YAML, too, and a hundred times as fast
     return file
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def needs(*programs: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not found: {debian}")
 
 
+@cache
 def groups() -> list[dict[str, Any]]:
     return [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -93,7 +93,7 @@ def said(kind: str, request_id: str, **more: Any) -> bytes:
 class Child:
     """`gateway serve` in a process of its own, and all that it writes."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     session: aiohttp.ClientSession
     public: str
     internal: str
@@ -158,10 +158,11 @@ async def served(config: Path, database: str) -> AsyncIterator[Child]:
         aiohttp.ClientSession() as session,
         gateway(config, {**KEYS, "DATABASE_URL": database}, stderr=PIPE) as served,
     ):
+        assert isinstance(served.process, Process)
         child = Child(served.process, session, served.public_url, served.internal_url)
         yield child
-        served.process.terminate()
-        _, errors = await served.process.communicate()
+        child.process.terminate()
+        _, errors = await child.process.communicate()
         child.written += errors.decode().splitlines()
 
 

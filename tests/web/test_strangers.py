@@ -19,7 +19,8 @@ from gateway.listeners import internal_app, public_app
 from gateway.settings import Listener
 from gateway.telemetry import metrics
 from gateway.web.listening import MOST, listen
-from tests.processes import Gateway, gateway
+from tests.forked import gateway
+from tests.processes import Gateway
 from tests.served import ACME, SETTINGS, SIGNING_SECRET, Served
 
 KEYS = {name: name.ljust(24, "k") for name in ("KEY", "SECRET", "DC")} | {"SIGNS": SIGNING_SECRET}

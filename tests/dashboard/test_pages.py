@@ -11,9 +11,8 @@ import asyncpg
 import pytest
 
 import dashboard
-from gateway.api_shapes import BULK
 from gateway.demo.world import World
-from gateway.operations.acts import ACTIONS
+from gateway.domain.acts import ACTS as DECLARED
 from tests.dashboard import stand
 from tests.ledger.owed import owe
 
@@ -252,5 +251,5 @@ async def test_answers_are_shared_by_those_alone_who_may_see_the_same(
 
 def test_the_acts_and_their_paths_are_those_of_the_api() -> None:
     acts = pytest.importorskip("dashboard.acts", reason="the extra is not installed: pip install -e '.[dashboard]'")
-    assert {act.name for act in acts.ACTS} == set(ACTIONS)
-    assert {act: path for path, act in BULK.items()} == acts.BULK
+    assert {act.name for act in acts.ACTS} == set(DECLARED)
+    assert {act.action: act.many for act in DECLARED.values() if act.many} == acts.BULK

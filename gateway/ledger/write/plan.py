@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 
-from gateway.domain.commands import SHOWN, Act, ProviderSaid, ReadBack, Receive
+from gateway.domain.acts.act import Act
+from gateway.domain.commands import SHOWN, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events.calls import DeliveryDied, Reported
 from gateway.domain.events.event import Event

@@ -8,47 +8,24 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached, frame, tables
-from dashboard.api import BULK, Api, Failed
+from dashboard.api import Api, Failed
 from dashboard.escaping import count, markdown, shown
 from dashboard.person import here
-from dashboard.shapes import ActResult
+from dashboard.shapes import ActResult, ActStory, AskedStory
 
 _COUNTING = "counting what would follow"
-_REASONS = {
-    "cannot_fulfill": "This DC can't fulfill this order (only this order avoids this DC)",
-    "no_inventory": "No inventory (NewStore sets this DC's stock of these products to zero)",
-}
 _UNDO = "Nothing takes this back."
-
-
-@dataclass(frozen=True)
-class Act:
-    """One thing to do; `word` names its button."""
-
-    name: str
-    word: str
-    icon: str
-    help: str
-    is_final: bool = False
-
-
-ACTS = (
-    Act("recheck", "Recheck", ":material/search:", "Ask NewStore and the provider what became of it; sends nothing."),
-    Act(
-        "redrive", "Redrive", ":material/replay:", "Owe what failed again, after a look wherever it may have happened."
-    ),
-    Act("reroute", "Reroute", ":material/alt_route:", "Give it to another provider.", is_final=True),
-    Act("reject", "Reject upstream", ":material/block:", "Let NewStore reroute the open units.", is_final=True),
-    Act("discard", "Discard rejection", ":material/undo:", "Open again what was rejected and never told to NewStore."),
-    Act("close", "Close", ":material/task_alt:", "It was settled elsewhere: nothing is owed any more.", is_final=True),
-    Act("take", "Take", ":material/front_hand:", "Say that you see to it."),
-    Act(
-        "note",
-        "Note",
-        ":material/edit_note:",
-        "Write something into the story; it also answers a conflict or a refused callback.",
-    ),
-)
+_ICONS = {
+    "recheck": ":material/search:",
+    "redrive": ":material/replay:",
+    "reroute": ":material/alt_route:",
+    "reject": ":material/block:",
+    "discard": ":material/undo:",
+    "close": ":material/task_alt:",
+    "take": ":material/front_hand:",
+    "note": ":material/edit_note:",
+}
+_ANY_ICON = ":material/play_arrow:"
 
 
 @dataclass(frozen=True)
@@ -72,31 +49,36 @@ class Counted:
 
 def buttons(targets: Targets | None, key: str) -> None:
     """Put the buttons here; none for those who may only look."""
-    if not here().may_act:
+    known = cached.acts()
+    if here().role not in known.roles:
         return
     with st.container(horizontal=True, key=f"acts-{key}"):
-        for act in ACTS:
-            is_offered = targets is not None and (bool(targets.ids) or act.name in BULK)
+        for act in known.acts:
+            is_offered = targets is not None and (bool(targets.ids) or act.many is not None)
             pressed = st.button(
-                markdown(act.word),
-                icon=act.icon,
+                markdown(act.label),
+                icon=_icon(act),
                 help=markdown(act.help),
-                key=f"{key}-{act.name}",
+                key=f"{key}-{act.action}",
                 disabled=not is_offered,
             )
             if pressed and targets is not None:
                 ask(act, targets)
 
 
-def ask(act: Act, targets: Targets) -> None:
+def _icon(act: ActStory) -> str:
+    return _ICONS.get(act.action, _ANY_ICON)
+
+
+def ask(act: ActStory, targets: Targets) -> None:
     """Open the dialog of an act."""
     st.session_state["action_id"] = secrets.token_hex(8)
     frame.busy()
-    title = f"{act.word} · {shown(targets.name, 60)}"
+    title = f"{act.label} · {shown(targets.name, 60)}"
     st.dialog(markdown(title), width="medium", on_dismiss=frame.idle)(_dialog)(act, targets)
 
 
-def _dialog(act: Act, targets: Targets) -> None:
+def _dialog(act: ActStory, targets: Targets) -> None:
     try:
         order = _options(act, targets)
         counted = _apply(here().api, act, targets, {**order, "reason": _COUNTING, "dry_run": True}) if order else None
@@ -110,43 +92,43 @@ def _dialog(act: Act, targets: Targets) -> None:
         _confirm(act, targets, order, counted)
 
 
-def _options(act: Act, targets: Targets) -> dict[str, Any] | None:
+def _options(act: ActStory, targets: Targets) -> dict[str, Any] | None:
     """Ask what the act needs to know; None until it is known."""
-    order: dict[str, Any] = {"action_id": st.session_state["action_id"]}
-    if act.name == "reroute":
-        providers = sorted({each.provider for each in cached.locations() if each.provider})
-        order["to"] = st.selectbox("To which provider?", providers, index=None, placeholder="Choose one")
-    if act.name == "reject":
-        order["rejection_reason"] = st.radio("Why?", list(_REASONS), index=None, format_func=_REASONS.__getitem__)
-    if None in order.values():
+    needed = {each.name: _told(each) for each in act.asks if each.is_required}
+    if not all(needed.values()):
         return None
-    if act.name in {"reroute", "reject"}:
-        order["provider_stopped"] = st.text_input(
-            "Did the provider tell you that it will not ship it? Who, and how?",
-            help="Leave it empty where nobody did: the gateway then asks the provider to stop, and waits for its word.",
-            max_chars=200,
-        )
-    if act.name == "redrive" and len(targets.ids) == 1:
-        order |= _corrections()
-    return order
+    optional = {each.name: _told(each) for each in act.asks if not (each.is_required or each.aside)}
+    asides = _asides(act) if len(targets.ids) == 1 else {}
+    told = {name: word for name, word in {**needed, **optional, **asides}.items() if word}
+    return {"action_id": st.session_state["action_id"], **told}
 
 
-def _corrections() -> dict[str, str]:
-    """Ask what NewStore shall be told instead of the words that it refused."""
-    with st.expander("Did NewStore refuse the carrier or the tracking number?"):
-        words = {
-            "carrier": st.text_input("Carrier, as NewStore calls it", max_chars=500),
-            "tracking_code": st.text_input("Tracking number", max_chars=500),
-        }
-        st.caption("What stays empty is told as before. Only a shipment that NewStore definitely refused is corrected.")
-    return {name: word.strip() for name, word in words.items() if word.strip()}
+def _told(asked: AskedStory) -> str | None:
+    """Ask for one parameter; the question is our own words, which a label reads out as they are."""
+    if asked.choices:
+        means = {each.value: each.means for each in asked.choices}
+        return st.radio(asked.question, list(means), index=None, format_func=means.__getitem__)
+    if asked.names == "provider":
+        providers = sorted({each.provider for each in cached.locations() if each.provider})
+        return st.selectbox(asked.question, providers, index=None, placeholder="Choose one")
+    return st.text_input(asked.question, help=asked.hint or None, max_chars=asked.most).strip()
 
 
-def _show_count(act: Act, counted: Counted) -> None:
+def _asides(act: ActStory) -> dict[str, str | None]:
+    """Ask, folded away, for what is seldom told."""
+    told = dict[str, str | None]()
+    for question, hint in dict.fromkeys((each.aside.question, each.aside.hint) for each in act.asks if each.aside):
+        with st.expander(question):
+            told |= {each.name: _told(each) for each in act.asks if each.aside and each.aside.question == question}
+            st.caption(hint)
+    return told
+
+
+def _show_count(act: ActStory, counted: Counted) -> None:
     looked = len(counted.results)
     declined = [each for each in counted.results if not each.done]
     if counted.done:
-        st.markdown(f"**{markdown(act.word)} would work on {counted.done:,} of {count(looked, 'request')}.**")
+        st.markdown(f"**{markdown(act.label)} would work on {counted.done:,} of {count(looked, 'request')}.**")
         if counted.matching > looked:
             st.caption(f"Of {counted.matching:,} that match, the first {looked:,} were counted.")
     else:
@@ -162,14 +144,14 @@ def _show_count(act: Act, counted: Counted) -> None:
         tables.show([{"request": shown(each.id, 40), "why": shown(each.outcome, 200)} for each in declined], "Declined")
 
 
-def _confirm(act: Act, targets: Targets, order: Mapping[str, Any], counted: Counted) -> None:
+def _confirm(act: ActStory, targets: Targets, order: Mapping[str, Any], counted: Counted) -> None:
     number = counted.matching if targets.filters else counted.done
     with st.form("confirm", border=False):
-        reason = st.text_input(
-            "The note" if act.name == "note" else "Reason (it goes into the story and the audit)", max_chars=1000
-        )
+        reason = st.text_input(act.content or "Reason (it goes into the story and the audit)", max_chars=1000)
         sure = not targets.filters or st.checkbox(f"I mean all {count(number, 'request')} that match the filter")
-        if not st.form_submit_button(f"{markdown(act.word)} {count(number, 'request')}", type="primary", icon=act.icon):
+        if not st.form_submit_button(
+            f"{markdown(act.label)} {count(number, 'request')}", type="primary", icon=_icon(act)
+        ):
             return
     if not reason.strip():
         st.warning("Write a reason first: whoever comes next reads it.", icon=":material/edit:")
@@ -179,9 +161,9 @@ def _confirm(act: Act, targets: Targets, order: Mapping[str, Any], counted: Coun
         _do(act, targets, {**order, "reason": reason.strip()})
 
 
-def _do(act: Act, targets: Targets, order: Mapping[str, Any]) -> None:
+def _do(act: ActStory, targets: Targets, order: Mapping[str, Any]) -> None:
     try:
-        with st.spinner(f"{markdown(act.word)} …"):
+        with st.spinner(f"{markdown(act.label)} …"):
             told = _apply(here().api, act, targets, order)
     except Failed as error:
         cached.forget()
@@ -189,25 +171,25 @@ def _do(act: Act, targets: Targets, order: Mapping[str, Any]) -> None:
         return
     cached.forget()
     declined = next((f" {each.outcome}" for each in told.results if not each.done), "")
-    frame.flash(f"{act.word} is done for {told.done:,} of {count(len(told.results), 'request')}.{declined}")
+    frame.flash(f"{act.label} is done for {told.done:,} of {count(len(told.results), 'request')}.{declined}")
     frame.idle()
     st.rerun()
 
 
-def _apply(api: Api, act: Act, targets: Targets, order: Mapping[str, Any]) -> Counted:
+def _apply(api: Api, act: ActStory, targets: Targets, order: Mapping[str, Any]) -> Counted:
     """Do it, or count it where the order is a dry run: then the first page of a filter is enough."""
     if targets.filters:
         return _apply_to_all(api, act, targets.filters, order)
-    results = [api.act(act.name, each, order) for each in targets.ids]
+    results = [api.act(act.action, each, order) for each in targets.ids]
     consequence = next((each.consequence for each in results if each.consequence), "")
     return Counted(len(results), sum(each.done for each in results), results, consequence)
 
 
-def _apply_to_all(api: Api, act: Act, filters: Mapping[str, str], order: Mapping[str, Any]) -> Counted:
+def _apply_to_all(api: Api, act: ActStory, filters: Mapping[str, str], order: Mapping[str, Any]) -> Counted:
     results: list[ActResult] = []
     matching, after = None, None
     while True:
-        page = api.act_on_all(act.name, {**order, "filter": filters, "after": after})
+        page = api.act_on_all(act.many or "", {**order, "filter": filters, "after": after})
         results += page.results
         matching = page.matching if matching is None else matching
         after = page.next_page

@@ -17,11 +17,6 @@ import msgspec
 from dashboard import shapes
 
 T = TypeVar("T")
-BULK = {
-    "redrive": "redrives", "recheck": "rechecks", "close": "closes", "reroute": "reroutes", "reject": "rejections",
-    "discard": "discards",
-}  # fmt: skip
-"""Each act that may be done to many -> its path."""
 
 
 class Failed(Exception):
@@ -96,13 +91,16 @@ class Api:
     def audit(self, filters: Mapping[str, str]) -> shapes.AuditPage:
         return self._ask("/v1/audit", shapes.AuditPage, filters)
 
+    def acts(self) -> shapes.ActList:
+        return self._ask("/v1/acts", shapes.ActList)
+
     def act(self, action: str, request_id: str, order: Mapping[str, Any]) -> shapes.ActResult:
         """Do something about one request, or count what would follow; declined is an answer too."""
         return self._tell(f"/v1/requests/{_part(request_id)}/{action}", order, shapes.ActResult, (200, 409))
 
-    def act_on_all(self, action: str, order: Mapping[str, Any]) -> shapes.BulkResult:
-        """Do something about one page of what a filter finds, or count it."""
-        return self._tell(f"/v1/{BULK[action]}", order, shapes.BulkResult)
+    def act_on_all(self, many: str, order: Mapping[str, Any]) -> shapes.BulkResult:
+        """Do something about one page of what a filter finds, by the act's path for many, or count it."""
+        return self._tell(f"/v1/{many}", order, shapes.BulkResult)
 
     def hold(self, scope: str, name: str, reason: str, minutes: float | None) -> shapes.HoldStory:
         order = {"scope": scope, "name": name, "reason": reason} | ({"minutes": minutes} if minutes else {})

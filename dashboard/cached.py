@@ -49,6 +49,16 @@ def audit(**filters: str) -> shapes.AuditPage:
     return _audit(here(), tuple(sorted(filters.items())))
 
 
+def acts() -> shapes.ActList:
+    """Tell what may be done; only another version of the gateway has another list."""
+    return _acts(here())
+
+
+def labels() -> dict[str, str]:
+    """Tell what the button of each act is called."""
+    return {each.action: each.label for each in acts().acts}
+
+
 def zone(location: str) -> str:
     """Tell the time zone of a DC; one that the settings have dropped is shown in UTC."""
     return next((each.time_zone for each in locations() if each.id == location), "UTC")
@@ -78,6 +88,11 @@ def _trends(who: Person) -> shapes.Trends:
 @st.cache_data(ttl=_SLOW, show_spinner=False, hash_funcs=_BY_ROLE)
 def _locations(who: Person) -> list[shapes.LocationStory]:
     return who.api.locations()
+
+
+@st.cache_data(ttl=_SLOW, show_spinner=False, hash_funcs=_BY_ROLE)
+def _acts(who: Person) -> shapes.ActList:
+    return who.api.acts()
 
 
 @st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)

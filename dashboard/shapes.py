@@ -167,6 +167,60 @@ class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
     next_page: str | None
 
 
+class ChoiceStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the words that a parameter may be, what it means, and what follows from it."""
+
+    value: str
+    means: str
+    consequence: str
+
+
+class AsideStory(msgspec.Struct, frozen=True, kw_only=True):
+    """Some parameters are told of one request alone, and seldom: the question whether there is anything to tell."""
+
+    question: str
+    hint: str
+
+
+class AskedStory(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter of an act: a text of at most so many characters, one of the choices, or a name of the settings."""
+
+    name: str
+    question: str
+    hint: str
+    is_required: bool
+    most: int | None
+    choices: list[ChoiceStory]
+    names: str | None
+    aside: AsideStory | None
+
+
+class ActStory(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be done about a request, and what people read of it.
+
+    `many` is the path for all that a filter finds, None where it is done to one alone, and `among` the status that is
+    most often meant. `content` names its reason, where that is all that it says.
+    """
+
+    action: str
+    label: str
+    help: str
+    asks: list[AskedStory]
+    many: str | None
+    among: str | None
+    consequence: str
+    is_final: bool
+    content: str | None
+    default_reason: str | None
+
+
+class ActList(msgspec.Struct, frozen=True, kw_only=True):
+    """Every act on requests, in the order in which people are offered them, and the roles that may act."""
+
+    acts: list[ActStory]
+    roles: list[str]
+
+
 class HoldStory(msgspec.Struct, frozen=True, kw_only=True):
     """Something is held back."""
 

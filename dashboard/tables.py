@@ -32,14 +32,15 @@ def state(request: RequestSummary) -> str:
     return f"… {request.status.replace('_', ' ')}" + (", rejected units" if request.rejected else "")
 
 
-def waits(request: RequestSummary) -> str:
-    """Write who has to move, and what comes next."""
+def waits(request: RequestSummary, labels: Mapping[str, str]) -> str:
+    """Write who has to move, and what comes next by the labels of buttons."""
     waiting = request.waiting_for
-    return f"{waiting.who}: {words.here(waiting.next)}" if waiting else "nobody"
+    return f"{waiting.who}: {words.here(waiting.next, labels)}" if waiting else "nobody"
 
 
 def of_requests(requests: Sequence[RequestSummary]) -> list[dict[str, str]]:
     """Make a table of requests."""
+    labels = cached.labels()
     return [
         {
             "state": state(each),
@@ -47,7 +48,7 @@ def of_requests(requests: Sequence[RequestSummary]) -> list[dict[str, str]]:
             "provider": shown(each.provider),
             "age": age(each.received_at),
             "taken by": shown(each.taken_by, 20),
-            "waits for": shown(waits(each), 160),
+            "waits for": shown(waits(each, labels), 160),
             "order": shown(each.order_id, 40),
             "request": shown(each.id, 40),
             "service": shown(each.service_level, 20),

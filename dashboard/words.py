@@ -1,6 +1,7 @@
 """Our words for what the API names by a code."""
 
 import re
+from collections.abc import Mapping
 
 _COMMAND = re.compile(r"`gateway (\w+) ID[^`]*`")
 
@@ -51,7 +52,6 @@ HOLDING = {
     "operation": "NewStore is told none of these, of any DC",
 }
 OPERATIONS = ("acknowledge", "ship", "reject", "cancel")
-BUTTONS = {"reject": "Reject upstream", "discard": "Discard rejection"}
 SIGNS = {
     "open": "○ open",
     "shipped": "▲ shipped",
@@ -71,6 +71,6 @@ def failure(code: str) -> str:
     return FAILURES.get(code, code.replace("_", " "))
 
 
-def here(advice: str) -> str:
+def here(advice: str, labels: Mapping[str, str]) -> str:
     """Say of a command what its button here is called."""
-    return _COMMAND.sub(lambda found: f"“{BUTTONS.get(found[1], found[1].capitalize())}”", advice)
+    return _COMMAND.sub(lambda found: f"“{labels.get(found[1], found[1].capitalize())}”", advice)

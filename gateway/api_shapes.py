@@ -1,25 +1,22 @@
 """The types of what both listeners answer and the operations API takes; the server and its clients read them here."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
 
-from gateway.domain.commands import RejectionReason
+from gateway.domain.acts import ACTS
+from gateway.domain.acts.act import Asked
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Result = Literal["received", "duplicate", "conflicting_body", "conflicting_location", "unroutable"]
 CallbackResult = Literal["applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback"]
 Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
 """Why somebody acts; it goes into the audit, and whoever comes next reads it."""
-Word = Annotated[str, msgspec.Meta(max_length=500)]
-
 MOST_AT_ONCE = 500
-BULK = {
-    "redrives": "redrive", "reroutes": "reroute", "rejections": "reject", "rechecks": "recheck", "closes": "close",
-    "discards": "discard",
-}  # fmt: skip
-"""The path of each act on many -> the act."""
+ASKED: dict[str, Asked] = {name: asked for act in ACTS.values() for name, asked in act.asks.items()}
+"""The parameters of all acts, by their fields."""
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ProblemDocument(msgspec.Struct, rename={"kind": "type"}):
@@ -61,17 +58,39 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
     reason: Reason
 
 
+def _with_parameters(kind: type[T]) -> type[T]:
+    """Add what acts ask for: a text, or one of its choices or none."""
+    types = {name: get_type_hints(act)[name] for act in ACTS.values() for name in act.asks}
+    fields = [
+        (name, types[name] | None, None)
+        if asked.choices
+        else (name, Annotated[str, msgspec.Meta(max_length=asked.most)] if asked.most else str, "")
+        for name, asked in ASKED.items()
+    ]
+    made = msgspec.defstruct(
+        kind.__name__,
+        fields,
+        bases=(kind,),
+        module=kind.__module__,
+        namespace={"__doc__": kind.__doc__},
+        forbid_unknown_fields=True,
+        kw_only=True,
+    )
+    return cast("type[T]", made)
+
+
+@_with_parameters
 class ActRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What a person wants done; every act needs a reason."""
 
     reason: Reason
     dry_run: bool = False
-    to: str = ""
-    rejection_reason: RejectionReason | None = None
-    provider_stopped: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
-    carrier: Word = ""
-    tracking_code: Word = ""
     action_id: Annotated[str, msgspec.Meta(max_length=100)] = ""  # a part of an index entry
+
+    def told(self, name: str) -> str | None:
+        """Give a parameter without the blanks around it; None where it is left out."""
+        value: str | None = getattr(self, name)
+        return value.strip() or None if value is not None and not ASKED[name].choices else value
 
 
 class BulkActRequest(ActRequest, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +99,60 @@ class BulkActRequest(ActRequest, forbid_unknown_fields=True, kw_only=True):
     filter: dict[str, str]
     after: str | None = None
     limit: int = MOST_AT_ONCE
+
+
+class ChoiceStory(msgspec.Struct, forbid_unknown_fields=True):
+    """One of the words that a parameter may be, what it means, and what follows from it."""
+
+    value: str
+    means: str
+    consequence: str
+
+
+class AsideStory(msgspec.Struct, forbid_unknown_fields=True):
+    """Some parameters are told of one request alone, and seldom: the question whether there is anything to tell."""
+
+    question: str
+    hint: str
+
+
+class AskedStory(msgspec.Struct, forbid_unknown_fields=True):
+    """A parameter of an act: a text of at most so many characters, one of the choices, or a name of the settings."""
+
+    name: str
+    question: str
+    hint: str
+    is_required: bool
+    most: int | None
+    choices: list[ChoiceStory]
+    names: Literal["provider"] | None
+    aside: AsideStory | None
+
+
+class ActStory(msgspec.Struct, forbid_unknown_fields=True):
+    """What may be done about a request, and what people read of it.
+
+    `many` is the path for all that a filter finds, None where it is done to one alone, and `among` the status that is
+    most often meant. `content` names its reason, where that is all that it says.
+    """
+
+    action: str
+    label: str
+    help: str
+    asks: list[AskedStory]
+    many: str | None
+    among: str | None
+    consequence: str
+    is_final: bool
+    content: str | None
+    default_reason: str | None
+
+
+class ActList(msgspec.Struct, forbid_unknown_fields=True):
+    """Every act on requests, in the order in which people are offered them, and the roles that may act."""
+
+    acts: list[ActStory]
+    roles: list[str]
 
 
 class ActResult(msgspec.Struct):

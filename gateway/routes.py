@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from gateway.api_shapes import (
-    BULK,
+    ActList,
     ActRequest,
     ActResult,
     AuditPage,
@@ -31,12 +31,13 @@ from gateway.api_shapes import (
     Summary,
     Trends,
 )
+from gateway.domain.acts import ACTS
 from gateway.intake.callbacks import call_back
 from gateway.intake.newstore import receive
 from gateway.ledger.read.listing import FILTERS
 from gateway.newstore.webhook import FulfillmentRequest
 from gateway.operations import openapi
-from gateway.operations.acts import ACTIONS, act_on_many, act_on_one
+from gateway.operations.acts import act_on_many, act_on_one, list_acts
 from gateway.operations.audited import list_audit
 from gateway.operations.bodies import reveal, show_bodies
 from gateway.operations.health import readyz, show_metrics
@@ -102,17 +103,22 @@ INTERNAL = (
         {200: BodyList, **_no(*_ACT, 404)}, takes=(Decision,),
     ),
     Route(
-        "post", f"/v1/requests/{{id}}/{{action:{'|'.join(ACTIONS)}}}", act_on_one, "operator",
-        f"Do something about a request: {', '.join(ACTIONS)}",
+        "post", f"/v1/requests/{{id}}/{{action:{'|'.join(ACTS)}}}", act_on_one, "operator",
+        f"Do something about a request: {', '.join(ACTS)}",
         {200: ActResult, 409: ActResult, **_no(*_ACT, 404)}, takes=(ActRequest,),
     ),
     *(
         Route(
-            "post", f"/v1/{path}", act_on_many(action), "operator",
-            f"{action.capitalize()} what a filter finds; dry_run counts first",
+            "post", f"/v1/{act.many}", act_on_many(act), "operator",
+            f"{act.action.capitalize()} what a filter finds; dry_run counts first",
             {200: BulkResult, **_no(*_ACT)}, takes=(BulkActRequest,),
         )
-        for path, action in BULK.items()
+        for act in ACTS.values()
+        if act.many
+    ),
+    Route(
+        "get", "/v1/acts", list_acts, "viewer", "What may be done about requests, by whom, and what follows from it",
+        {200: ActList, **_no(401, 503)},
     ),
     Route(
         "get", "/v1/holds", list_holds, "viewer", "List what is held back", {200: HoldList, **_no(401, 503)},

@@ -11,7 +11,10 @@ import pytest
 
 from gateway.demo.proof import faults_found, is_settled
 from gateway.demo.run import place
-from gateway.domain.commands import DiscardReports, Recheck, Redrive, RejectByHand, RejectionReason, Reroute, Word
+from gateway.domain.acts.again import Recheck, Redrive
+from gateway.domain.acts.ending import DiscardReports
+from gateway.domain.acts.leaving import RejectByHand, Reroute
+from gateway.domain.commands import RejectionReason, Word
 from gateway.ledger.queue import holds
 from gateway.ledger.read import request_reads
 from gateway.simulator.warehouse_temperament import Temperament

@@ -109,7 +109,8 @@ def _choose(page: RequestPage) -> list[tuple[str, str]]:
         return []
     key = tables.key_of("failed", [each.id for each in page.requests])
     rows = tables.chosen(key, tables.of_requests(page.requests), "Failed requests", "multi-row")
-    return [(page.requests[row].id, tables.waits(page.requests[row])) for row in rows]
+    labels = cached.labels()
+    return [(page.requests[row].id, tables.waits(page.requests[row], labels)) for row in rows]
 
 
 def _targets(chosen: list[tuple[str, str]]) -> acts.Targets | None:

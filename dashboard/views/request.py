@@ -62,7 +62,7 @@ def _head(story: RequestStory) -> None:
     zone = cached.zone(story.location)
     with st.container(border=True, gap="xsmall"):
         st.text(shown(tables.state(story)))
-        st.text(f"Waits for {shown(tables.waits(story), _LONG)}")
+        st.text(f"Waits for {shown(tables.waits(story, cached.labels()), _LONG)}")
         if story.waiting_for:
             st.caption(f"since {both(story.waiting_for.since, zone)}")
     _say_held(story)

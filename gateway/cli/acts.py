@@ -1,12 +1,15 @@
 """What a person does about requests: one by its id, or many by a filter that is counted first."""
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
-from gateway.api_shapes import BULK
+from gateway.domain.acts import ACTS
+from gateway.domain.acts.act import Act, Asked
 
 from .api import LOCAL, Json, Token, Url, given, part, tell, why
 from .terminal import console, fault, print_json, print_table, run, say
@@ -23,94 +26,73 @@ Since = Annotated[str, typer.Option("--since", help="Received since, as 2026-03-
 Until = Annotated[str, typer.Option("--until", help="Received before.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count and say what would follow; change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before acting on many.")]
-Stopped = Annotated[
-    str, typer.Option("--provider-stopped", help="Who told you how that the provider will not ship it.")
-]
-
-_PATHS = {action: path for path, action in BULK.items()}
+Text = Annotated[str, typer.Argument(metavar="text")]
 
 
-def _plain(action: str, says: str, *, among: str = "") -> None:
-    """Add a command that needs no more than a reason; a filter without a status chooses `among` those."""
+def _command(act: type[Act]) -> Callable[..., None]:
+    """Make the command of an act, with an option for each of its parameters."""
+    return _with_options(act, _of_many(act) if act.many else _of_one(act))
 
-    def act(
-        request_id: Id = "", reason: Reason = "", status: Status = "", location: Location = "",
+
+def _of_many(act: type[Act]) -> Callable[..., None]:
+    def command(
+        request_id: Id = "", *, reason: Reason = act.default_reason, status: Status = "", location: Location = "",
         provider: Provider = "", since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-        url: Url = LOCAL, token: Token = "", as_json: Json = False,
+        url: Url = LOCAL, token: Token = "", as_json: Json = False, **told: str,
     ) -> None:  # fmt: skip
-        chosen = _filter(status or ("" if request_id else among), location, provider, since, until)
-        _act(action, request_id, chosen, {"reason": reason, "dry_run": dry_run}, _Ask(url, token, as_json, yes))
+        order = {"reason": reason, "dry_run": dry_run, **_told(act, request_id, told)}
+        ask = _Ask(url, token, as_json, yes)
+        chosen = given(
+            status=status or ("" if request_id else act.among), location=location, provider=provider, since=since,
+            until=until,
+        )  # fmt: skip
+        why(reason)
+        if request_id:
+            _one(act, request_id, order, ask)
+        else:
+            _many(act, {**order, "filter": chosen}, ask)
 
-    commands.command(action, help=says)(act)
-
-
-@commands.command()
-def redrive(
-    request_id: Id = "",
-    carrier: Annotated[str, typer.Option("--carrier", help="Tell NewStore this carrier, where it refused.")] = "",
-    tracking_code: Annotated[str, typer.Option("--tracking-code", help="Likewise this tracking code.")] = "",
-    reason: Reason = "", status: Status = "", location: Location = "",
-    provider: Provider = "", since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Send again what failed, after a look wherever it may have happened."""
-    if (carrier or tracking_code) and not request_id:
-        raise fault("a carrier or tracking code corrects one request: name it by its id", 2)
-    chosen = _filter(status or ("" if request_id else "failed"), location, provider, since, until)
-    order = {"reason": reason, "dry_run": dry_run, **given(carrier=carrier, tracking_code=tracking_code)}
-    _act("redrive", request_id, chosen, order, _Ask(url, token, as_json, yes))
+    return command
 
 
-_plain("recheck", "Ask NewStore and the provider what became of what failed; sends nothing.", among="failed")
-_plain("discard", "Open again what was rejected or cancelled by mistake, while NewStore was not told of it.")
-_plain("close", "End what was settled by hand elsewhere: nothing is sent or checked for it any more.")
+def _of_one(act: type[Act]) -> Callable[..., None]:
+    def command(
+        request_id: OneId, *, reason: Reason = act.default_reason, url: Url = LOCAL, token: Token = "",
+        as_json: Json = False, **told: str,
+    ) -> None:  # fmt: skip
+        order = {"reason": why(reason), **_told(act, request_id, told)}
+        _one(act, request_id, order, _Ask(url, token, as_json, yes=True))
+
+    return command
 
 
-@commands.command()
-def reroute(
-    request_id: Id = "", to: Annotated[str, typer.Option("--to", help="The provider that shall have it.")] = "",
-    provider_stopped: Stopped = "", reason: Reason = "", status: Status = "", location: Location = "",
-    provider: Provider = "", since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Give requests to another provider, once the present one can't ship them any more."""
-    chosen = _filter(status, location, provider, since, until)
-    if not to:
-        raise fault("name the provider that shall have it with --to", 2)
-    order = {"reason": reason, "dry_run": dry_run, "to": to, "provider_stopped": provider_stopped}
-    _act("reroute", request_id, chosen, order, _Ask(url, token, as_json, yes))
-
-
-@commands.command()
-def reject(
-    request_id: Id = "",
-    say: Annotated[str, typer.Option("--as", help="cannot_fulfill, or no_inventory: it empties the DC's stock.")] = "",
-    provider_stopped: Stopped = "", reason: Reason = "", status: Status = "", location: Location = "",
-    provider: Provider = "", since: Since = "", until: Until = "", dry_run: DryRun = False, yes: Yes = False,
-    url: Url = LOCAL, token: Token = "", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Reject open units at NewStore, so that it reroutes them, once the provider can't ship them any more."""
-    chosen = _filter(status, location, provider, since, until)
-    if not say:
-        raise fault(
-            "say what NewStore shall hear with --as: cannot_fulfill, or no_inventory, which empties the stock", 2
+def _with_options(act: type[Act], command: Callable[..., None]) -> Callable[..., None]:
+    """Say what the command takes, as typer reads it: `told` is the parameters of the act, and a note is its text."""
+    request_id, reason, *others, _ = inspect.signature(command).parameters.values()
+    if act.content:
+        reason = reason.replace(annotation=Text, default=inspect.Parameter.empty)
+    asked = [
+        reason.replace(
+            name=name, annotation=Annotated[str, typer.Option(_option(name, asked), help=asked.help)], default=""
         )
-    order = {"reason": reason, "dry_run": dry_run, "provider_stopped": provider_stopped, "rejection_reason": say}
-    _act("reject", request_id, chosen, order, _Ask(url, token, as_json, yes))
+        for name, asked in act.asks.items()
+    ]
+    command.__signature__ = inspect.Signature([request_id, *asked, reason, *others])  # type: ignore[attr-defined] # a function may have one
+    return command
 
 
-@commands.command()
-def note(request_id: OneId, text: str, url: Url = LOCAL, token: Token = "", as_json: Json = False) -> None:
-    """Write something into a request's story; it also answers a conflict."""
-    _one("note", request_id, {"reason": text}, _Ask(url, token, as_json, yes=True))
+def _option(name: str, asked: Asked) -> str:
+    return f"--{asked.option or name.replace('_', '-')}"
 
 
-@commands.command()
-def take(
-    request_id: OneId, reason: Reason = "taken", url: Url = LOCAL, token: Token = "", as_json: Json = False
-) -> None:  # fmt: skip
-    """Say that you see to a request."""
-    _one("take", request_id, {"reason": reason}, _Ask(url, token, as_json, yes=True))
+def _told(act: type[Act], request_id: str, told: Mapping[str, str]) -> dict[str, str]:
+    """Give what was told of an act; what it lacks is asked for."""
+    for name, asked in act.asks.items():
+        if told[name] and asked.aside and not request_id:
+            raise fault(f"{asked.aside.alone}: name it by its id", 2)
+        if asked.missing and not told[name]:
+            raise fault(asked.missing.format(option=_option(name, asked)), 2)
+    return given(**told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +108,8 @@ class _Ask:
         return run(tell(self.url, self.token, path, body, good))
 
 
-def _filter(status: str, location: str, provider: str, since: str, until: str) -> dict[str, str]:
-    return given(status=status, location=location, provider=provider, since=since, until=until)
-
-
-def _act(action: str, request_id: str, chosen: dict[str, str], order: dict[str, Any], ask: _Ask) -> None:
-    why(order["reason"])
-    if request_id:
-        _one(action, request_id, order, ask)
-    else:
-        _many(action, {**order, "filter": chosen}, ask)
-
-
-def _one(action: str, request_id: str, order: dict[str, Any], ask: _Ask) -> None:
-    told = ask.post(f"/v1/requests/{part(request_id)}/{action}", order, (200, 409))
+def _one(act: type[Act], request_id: str, order: dict[str, Any], ask: _Ask) -> None:
+    told = ask.post(f"/v1/requests/{part(request_id)}/{act.action}", order, (200, 409))
     if ask.as_json:
         print_json(told)
     elif "outcome" in told:
@@ -150,18 +120,18 @@ def _one(action: str, request_id: str, order: dict[str, Any], ask: _Ask) -> None
         raise typer.Exit(1)
 
 
-def _many(action: str, order: dict[str, Any], ask: _Ask) -> None:
-    path = f"/v1/{_PATHS[action]}"
+def _many(act: type[Act], order: dict[str, Any], ask: _Ask) -> None:
+    path = f"/v1/{act.many}"
     counted = ask.post(path, {**order, "dry_run": True})
     if order["dry_run"] or not counted["matching"]:
         _show(counted, ask)
         return
     if not ask.yes:
-        say(f"{counted['matching']} requests match. {action}: {counted['consequence']}.")
-        typer.confirm(f"{action} {counted['matching']} requests?", abort=True)
+        say(f"{counted['matching']} requests match. {act.action}: {counted['consequence']}.")
+        typer.confirm(f"{act.action} {counted['matching']} requests?", abort=True)
     results: list[dict[str, Any]] = []
     with Progress(console=console, disable=ask.as_json) as progress:
-        bar = progress.add_task(action, total=counted["matching"])
+        bar = progress.add_task(act.action, total=counted["matching"])
         page: dict[str, Any] = {"next_page": None}
         while True:
             page = ask.post(path, {**order, "after": page["next_page"]})
@@ -185,3 +155,7 @@ def _show(told: dict[str, Any], ask: _Ask) -> None:
     say(f"{told['matching']} match; {told['done']} of {len(rows)} {'would be ' if told['dry_run'] else ''}done.")
     if told["consequence"]:
         say(told["consequence"])
+
+
+for each in ACTS.values():
+    commands.command(each.action, help=each.help)(_command(each))

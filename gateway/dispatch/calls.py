@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gateway.call_errors import Inconclusive, NotYet, Refused
-from gateway.domain.commands import CallTaken, Command, ReadBack
+from gateway.domain.commands import CallTaken, ReadBack
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events.event import Event
 from gateway.domain.events.provider import RejectionProven, UnitsShipped

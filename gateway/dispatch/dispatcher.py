@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from gateway.call_errors import CallError, Unknown
-from gateway.domain.commands import CallEnded, Command, ReadBack
+from gateway.domain.commands import CallEnded, ReadBack
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import NEWSTORE, READS
 from gateway.ledger.database.connections import DATABASE_AWAY, Connect
 from gateway.ledger.database.seen import Position

@@ -15,7 +15,8 @@ from gateway.call_errors import (
     Throttled,
     Unknown,
 )
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, ReadBack
+from gateway.domain.commands import CallEnded, CallTaken, End, ReadBack
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import HARMLESS, READS, Operation
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.write.queued import Reschedule

@@ -10,7 +10,7 @@ from .events.calls import RecheckAsked, Reported
 from .events.event import Fact
 from .events.newstore import ShownBeyondLog, SurplusShown
 from .events.provider import RejectionProven, UnitsCancelled, UnitsRejected, UnitsShipped
-from .operator_actions import reads_of_failures
+from .reports import reads_of_failures
 from .requests import Request
 from .units import Confirmed, Said
 

@@ -1,10 +1,9 @@
-"""Everything that can happen to a request from outside, as one typed message each."""
+"""What is told of a request from outside, as one typed message each; what people command is in `acts`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
 
 from .deliveries import READ_BACK, Operation, Parcel
 
@@ -207,130 +206,6 @@ class Compare:
         return f"gateway:released:{self.hold}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """What a person commands. `action_id` is made once where it is given, so that a repeat changes nothing."""
-
-    action: ClassVar[str]
-    request_id: str
-    at: datetime
-    who: str
-    action_id: str
-    reason: str = ""
-    fingerprint: str = ""
-
-    @property
-    def cause(self) -> str:
-        return f"person:{self.action_id}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redrive(Act):
-    """Owe every dead delivery and every report that NewStore refused or never showed once more.
-
-    A shipment that was definitely refused is told anew: its carrier as `carriers` (the provider's word -> NewStore's)
-    has it by now, or with the carrier and tracking code that a person gives.
-    """
-
-    action = "redrive"
-    carriers: Mapping[str, str] = field(default_factory=dict)
-    carrier: str = ""
-    tracking_code: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recheck(Act):
-    """Find out what became of what failed, and send nothing."""
-
-    action = "recheck"
-    can_look_up: bool  # its provider can be asked for our reference
-    read_backs: frozenset[Operation] = frozenset(READ_BACK)  # the reports that this tenant reads back
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close(Act):
-    """Owe nothing more: what was left is settled elsewhere."""
-
-    action = "close"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note(Act):
-    """Write something into the story, which also answers its conflicts."""
-
-    action = "note"
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Take(Act):
-    """Say who sees to the request."""
-
-    action = "take"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reroute(Act):
-    """Give the request to another provider, once the present one can't ship it any more.
-
-    `stopped` is how a person knows that it can't; `can_withdraw` tells that the gateway may ask the provider itself.
-    """
-
-    action = "reroute"
-    to: str
-    can_withdraw: bool
-    stopped: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectByHand(Act):
-    """Reject what is open, once the provider can't ship it any more; `no_inventory` also empties the DC's stock."""
-
-    action = "reject"
-    rejection_reason: RejectionReason
-    can_withdraw: bool
-    stopped: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiscardReports(Act):
-    """Open again what was rejected or cancelled and never told to NewStore, so that the provider may ship it."""
-
-    action = "discard"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discard(Act):
-    """Take a message out of quarantine without applying it; `message` is its cause."""
-
-    action = "discard"
-    message: str
-
-    @property
-    def cause(self) -> str:
-        return f"discard:{self.message}"
-
-
 def replayed(said: ProviderSaid, at: datetime, who: str) -> ProviderSaid:
     """Make the command that applies a quarantined message again; given twice it is applied once."""
     return replace(said, at=at, cause=f"{said.cause}~1", replays=said.cause, replayed_by=who)
-
-
-Command = (
-    Receive
-    | Assign
-    | ProviderSaid
-    | CallTaken
-    | CallEnded
-    | ReadBack
-    | Compare
-    | Redrive
-    | Recheck
-    | Close
-    | Note
-    | Take
-    | Reroute
-    | RejectByHand
-    | DiscardReports
-    | Discard
-)

@@ -5,28 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .acts.act import Act
 from .beyond import ask
 from .commands import (
     Assign,
     CallEnded,
     CallTaken,
-    Close,
-    Command,
     Compare,
-    Discard,
-    DiscardReports,
-    Note,
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
     Receive,
-    Recheck,
-    Redrive,
-    RejectByHand,
     RejectionReason,
-    Reroute,
     SameParcel,
-    Take,
     Word,
 )
 from .events.assignment import ProviderAssigned, RequestReceived
@@ -41,14 +32,16 @@ from .events.messages import (
     QuarantineLeft,
 )
 from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
-from .operator_actions import close, discard, discard_reports, note, recheck, redrive, take
 from .outcomes import ended, taken
 from .proof import compare
 from .references import reference
 from .requests import Request
 from .retold import SAYS_THE_SAME, shown_before, told_of
 from .units import Said
-from .withdrawal import leave, reject, reroute
+from .withdrawal import leave
+
+Command = Receive | Assign | ProviderSaid | CallTaken | CallEnded | ReadBack | Compare | Act
+"""All that can happen to a request: what is told of it, and what people command."""
 
 
 def decide(request: Request | None, command: Command) -> list[Fact]:
@@ -60,6 +53,8 @@ def decide(request: Request | None, command: Command) -> list[Fact]:
     if command.cause in request.causes:
         same = request.causes[command.cause] == command.fingerprint
         return [] if same else [ConflictingCallback(command.cause)]
+    if isinstance(command, Act):
+        return command.decide(request)
     return _DECIDE[type(command)](request, command)
 
 
@@ -353,13 +348,4 @@ _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     CallEnded: ended,
     ReadBack: compare,
     Compare: ask,
-    Redrive: redrive,
-    Recheck: recheck,
-    Close: close,
-    Note: note,
-    Take: take,
-    Reroute: reroute,
-    RejectByHand: reject,
-    DiscardReports: discard_reports,
-    Discard: discard,
 }

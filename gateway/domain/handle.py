@@ -1,7 +1,6 @@
 """One command, from decision to new state: what the ledger stores in one commit."""
 
-from .commands import Command
-from .decide import decide
+from .decide import Command, decide
 from .events.event import Event, Fact
 from .events.messages import TURNED_AWAY, CallbackRefused, ConflictingCallback
 from .evolve import evolve

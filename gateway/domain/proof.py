@@ -44,6 +44,18 @@ class _Unexplained:
                 return confirmed
         return None
 
+    def copy(self) -> "_Unexplained":
+        return _Unexplained(self.taken.copy(), self.refused.copy())
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """The reports that died and are there all the same, the units that are told of again, and what is left then."""
+
+    reports: tuple[int, ...]
+    units: Mapping[int, Confirmed]
+    left: _Unexplained
+
 
 def compare(request: Request, shown: ReadBack) -> list[Fact]:
     """Prove or refuse the units that were sent; those settled before use up what is shown first.
@@ -66,9 +78,11 @@ def compare(request: Request, shown: ReadBack) -> list[Fact]:
     for index, unit in _counted(request, shown, {Confirmed.SENT, Confirmed.UNVERIFIED}):
         if confirmed := left.explain(key(unit, shown.operation, shown.parcels)):
             found[index] = confirmed
-    arrived = _died_and_arrived(request, shown, left, found) if shown.seq else []
+    arrived = _died_and_arrived(request, shown, left) if shown.seq else _Arrived((), {}, left)
+    found |= arrived.units
+    left = arrived.left
 
-    facts: list[Fact] = [Reported(shown.operation, seq, found=True, verifiable=True) for seq in arrived]
+    facts: list[Fact] = [Reported(shown.operation, seq, found=True, verifiable=True) for seq in arrived.reports]
     beyond = _beyond(request, shown, left) if _knows_all(request, shown) else []
     for fact in beyond:
         if isinstance(fact, Explained):
@@ -89,31 +103,33 @@ def _beyond(request: Request, shown: ReadBack, left: _Unexplained) -> list[Expla
     return [SurplusShown(shown.operation, each[0], count) for each, count in surplus.items()]
 
 
-def _died_and_arrived(request: Request, shown: ReadBack, left: _Unexplained, found: dict[int, Confirmed]) -> list[int]:
-    """Explain the rest of what is shown by reports that died, then by units that were refused; adds to `found`."""
+def _died_and_arrived(request: Request, shown: ReadBack, left: _Unexplained) -> _Arrived:
+    """Explain the rest of what is shown by reports that died, then by units that were refused."""
     dead = [each.seq for each in request.dead if each.operation is shown.operation]
     reports: dict[int, list[tuple[int, Key]]] = {seq: [] for seq in dead}
+    rest = left.copy()
     for index, unit in _counted(request, shown, {Confirmed.NOT_SENT}):
         each = key(unit, shown.operation, shown.parcels)
         if unit.reported_by in reports:
             reports[unit.reported_by].append((index, each))
         else:
-            left.taken[each] -= 1  # its report may be on the way right now
-    arrived = []
+            rest.taken[each] -= 1  # its report may be on the way right now
+    arrived: list[int] = []
+    found: dict[int, Confirmed] = {}
     for seq, units in reports.items():
-        trial = _Unexplained(left.taken.copy(), left.refused.copy())
+        trial = rest.copy()
         told = {index: trial.explain(each) for index, each in units}
         explained = {index: confirmed for index, confirmed in told.items() if confirmed}
         if units and len(explained) == len(units):
             arrived.append(seq)
             found |= explained
-            left.taken, left.refused = trial.taken, trial.refused
+            rest = trial
     for index, unit in _counted(request, shown, {Confirmed.REFUSED}):
         each = key(unit, shown.operation, shown.parcels)
-        if left.taken[each] > 0:
-            left.taken[each] -= 1
+        if rest.taken[each] > 0:
+            rest.taken[each] -= 1
             found[index] = Confirmed.PROVED
-    return arrived
+    return _Arrived(tuple(arrived), found, rest)
 
 
 def _told(request: Request, shown: ReadBack, found: Mapping[int, Confirmed]) -> Iterator[Fact]:

@@ -1,6 +1,5 @@
 """NewStore's fulfillment request, as little of it as the gateway must understand. The bytes go on unchanged."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -36,16 +35,6 @@ class Malformed(Exception):
         self.path = path
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """What the gateway reads of a request; `products` has one entry per unit."""
-
-    id: str
-    order_id: str | None
-    service_level: str | None
-    products: tuple[str, ...]
-
-
 class FulfillmentItem(msgspec.Struct):
     """One unit of one product: NewStore sends an entry for each."""
 
@@ -62,8 +51,24 @@ class FulfillmentRequest(msgspec.Struct):
     shipping_options: _ShippingOptions = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
-def read_request(body: bytes) -> Incoming:
-    """Read a webhook's body. Raises `Malformed`; whatever else is odd about it is accepted and kept."""
+def receive(body: bytes, at: datetime, location: str, provider: str | None) -> Receive:
+    """Make the command of a webhook's body. Raises `Malformed`; whatever else is odd about it is accepted and kept."""
+    read = _read(body)
+    options = _loosely(read.shipping_options)
+    level = options.get("service_level") if isinstance(options, dict) else None
+    return Receive(
+        request_id=read.id,
+        at=at,
+        location=location,
+        provider=provider,
+        order_id=_text(_loosely(read.order_id)),
+        service_level=_text(level),
+        products=tuple(item.product_id for item in read.items),
+        fingerprint=_fingerprint(body),
+    )
+
+
+def _read(body: bytes) -> FulfillmentRequest:
     try:
         read = msgspec.json.decode(body.removeprefix(canonical.BYTE_ORDER_MARK), type=FulfillmentRequest)
         _check_text("$.id", read.id)
@@ -80,29 +85,7 @@ def read_request(body: bytes) -> Incoming:
         raise Malformed("$", "not UTF-8: send JSON encoded as UTF-8") from error
     except RecursionError as error:
         raise Malformed("$", "nested too deeply to be read") from error
-    options = _loosely(read.shipping_options)
-    level = options.get("service_level") if isinstance(options, dict) else None
-    return Incoming(
-        id=read.id,
-        order_id=_text(_loosely(read.order_id)),
-        service_level=_text(level),
-        products=tuple(item.product_id for item in read.items),
-    )
-
-
-def receive(body: bytes, at: datetime, location: str, provider: str | None) -> Receive:
-    """Make the command of a webhook's body. Raises `Malformed`."""
-    incoming = read_request(body)
-    return Receive(
-        request_id=incoming.id,
-        at=at,
-        location=location,
-        provider=provider,
-        order_id=incoming.order_id,
-        service_level=incoming.service_level,
-        products=incoming.products,
-        fingerprint=_fingerprint(body),
-    )
+    return read
 
 
 def _fingerprint(body: bytes) -> str:

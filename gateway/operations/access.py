@@ -20,7 +20,7 @@ from .viewers import for_viewers
 
 OPERATOR = web.RequestKey("operator", Operator)
 _BODY_LIMIT = 1_048_576
-_MAY_ACT = frozenset({"operator", "admin"})
+MAY_ACT = frozenset({"operator", "admin"})
 
 
 def operator_of(operators: Iterable[Operator], token: str) -> Operator | None:
@@ -61,7 +61,7 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
 
 def may_act(operator: Operator) -> bool:
     """Tell whether somebody may do things, and so read whatever others wrote of them."""
-    return operator.role in _MAY_ACT
+    return operator.role in MAY_ACT
 
 
 def _for_a_viewer(answer: web.StreamResponse) -> web.Response:

@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from gateway.api_shapes import QuarantineResult
-from gateway.domain.commands import Discard, ProviderSaid, Receive, replayed
+from gateway.domain.acts.messages import Discard
+from gateway.domain.commands import ProviderSaid, Receive, replayed
 from gateway.domain.events.event import Event
 from gateway.domain.events.messages import QuarantineLeft
 from gateway.domain.requests import Request

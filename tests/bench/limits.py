@@ -16,7 +16,8 @@ from aiohttp import web
 from gateway import settings
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.domain.commands import Command, Receive
+from gateway.domain.commands import Receive
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import Operation
 from gateway.domain.handle import handle
 from gateway.domain.requests import Request

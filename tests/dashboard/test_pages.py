@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import msgspec
 import pytest
 
 import dashboard
-from gateway.api_shapes import BULK
 from gateway.demo.world import World
-from gateway.operations.acts import ACTIONS
 from tests.dashboard import stand
 from tests.ledger.owed import owe
 
@@ -92,12 +91,24 @@ async def test_an_operator_is_offered_every_act_and_a_viewer_none(
         assert "A viewer looks; an operator acts." in said(shown)
 
 
+async def test_what_may_not_be_done_to_many_is_offered_for_chosen_rows_alone(person: None, stage: World) -> None:
+    await stand.refused(stage, "r-chosen")
+    shown = await look("failures")
+    await asyncio.to_thread(shown.checkbox(key="everything").check().run)
+    offered = {button.label: not button.disabled for button in shown.button if button.label in ACTS}
+    assert offered == {label: label not in {"Take", "Note"} for label in ACTS}
+
+
 async def test_what_a_page_offers_by_mistake_is_refused_by_the_api(
     person: None, stage: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stand.refused(stage, "r-mistaken")
     monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["vera"])
-    monkeypatch.setattr("dashboard.person._MAY_ACT", {"viewer"})
+    from dashboard.api import Api, client  # noqa: PLC0415 - it needs the extra
+
+    with client(stage.internal_url) as http:
+        acts = await asyncio.to_thread(Api(http, stand.TOKENS["vera"]).acts)
+    monkeypatch.setattr("dashboard.cached.acts", lambda: msgspec.structs.replace(acts, roles=["viewer"]))
     shown = await look("request", id="r-mistaken")
     await asyncio.to_thread(shown.button(key="one-redrive").click().run)
     assert "vera is a viewer and may only read" in said(shown)
@@ -248,9 +259,3 @@ async def test_answers_are_shared_by_those_alone_who_may_see_the_same(
         True,
         True,
     )
-
-
-def test_the_acts_and_their_paths_are_those_of_the_api() -> None:
-    acts = pytest.importorskip("dashboard.acts", reason="the extra is not installed: pip install -e '.[dashboard]'")
-    assert {act.name for act in acts.ACTS} == set(ACTIONS)
-    assert {act: path for path, act in BULK.items()} == acts.BULK

@@ -1,9 +1,11 @@
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dashboard import times, words
 from dashboard.escaping import cell, count, lines, markdown, shown
+from gateway.domain.acts import ACTS
 from gateway.domain.waiting import _FAILED
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -88,6 +90,10 @@ def test_a_number_has_its_noun() -> None:
 
 def test_every_failure_has_words_and_every_advice_names_a_button() -> None:
     assert _FAILED.keys() == words.FAILURES.keys()
+    labels = {name: act.label for name, act in ACTS.items()}
     for advice in _FAILED.values():
-        assert "`" not in words.here(advice), advice
-    assert words.here("`gateway reroute ID --to PROVIDER`") == "“Reroute”"
+        told = words.here(advice, labels)
+        assert "`" not in told, advice
+        assert set(re.findall("“(.*?)”", told)) <= set(labels.values()), advice
+    assert words.here("`gateway reroute ID --to PROVIDER`", labels) == "“Reroute”"
+    assert words.here("`gateway reject ID` lets it go", labels) == "“Reject upstream” lets it go"

@@ -13,7 +13,10 @@ from aiohttp.test_utils import TestServer
 from gateway.call_errors import Disputed, Inconclusive, NotSent, NotYet, Refused
 from gateway.dispatch.calls import OutboundClients, make
 from gateway.dispatch.outcomes import FAILURES, Undecidable, after, outcome_of
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, Recheck, Redrive, Reroute, Word
+from gateway.domain.acts.again import Recheck, Redrive
+from gateway.domain.acts.leaving import Reroute
+from gateway.domain.commands import CallEnded, CallTaken, End, Word
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.calls import Rechecked
 from gateway.domain.events.people import Declined

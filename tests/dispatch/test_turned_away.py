@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from gateway.domain.commands import OnProviderCancel, Recheck, RejectionReason, Word
+from gateway.domain.acts.again import Recheck
+from gateway.domain.commands import OnProviderCancel, RejectionReason, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.requests import Request
 from gateway.domain.units import Confirmed

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, RejectionReason, Word
+from gateway.domain.commands import CallEnded, CallTaken, End, Key, ReadBack, RejectionReason, Word
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel, normal
 from gateway.domain.events.event import Event
 from gateway.domain.handle import handle

@@ -7,20 +7,19 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.domain.acts.again import Recheck, Redrive
 from gateway.domain.commands import (
     CallEnded,
-    Command,
     Compare,
     End,
     Key,
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
-    Recheck,
-    Redrive,
     SameParcel,
     Word,
 )
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel, normal
 from gateway.domain.events.calls import RecheckAsked
 from gateway.domain.events.messages import CallbackWithoutEffect

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.commands import CallEnded, End, Redrive, Word
+from gateway.domain.acts.again import Redrive
+from gateway.domain.commands import CallEnded, End, Word
 from gateway.domain.deliveries import Operation, Parcel
 from gateway.domain.events.calls import Redriven
 from gateway.domain.events.people import Declined

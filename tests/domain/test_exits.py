@@ -6,23 +6,12 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.commands import (
-    CallTaken,
-    Close,
-    Discard,
-    DiscardReports,
-    End,
-    Note,
-    OnProviderCancel,
-    ProviderSaid,
-    Recheck,
-    Redrive,
-    RejectByHand,
-    Reroute,
-    Take,
-    Word,
-    replayed,
-)
+from gateway.domain.acts.again import Recheck, Redrive
+from gateway.domain.acts.ending import Close, DiscardReports
+from gateway.domain.acts.leaving import RejectByHand, Reroute
+from gateway.domain.acts.messages import Discard
+from gateway.domain.acts.story import Note, Take
+from gateway.domain.commands import CallTaken, End, OnProviderCancel, ProviderSaid, Word, replayed
 from gateway.domain.deliveries import NEWSTORE, Delivery, Operation
 from gateway.domain.events.calls import RecheckAsked, Redriven, Reported
 from gateway.domain.events.messages import CallbackRefused, QuarantineLeft
@@ -77,7 +66,7 @@ def close() -> Close:
 
 
 def note() -> Note:
-    return Note(**_asked(), text="the second parcel was stopped at the gate")
+    return Note(**_asked() | {"reason": "the second parcel was stopped at the gate"})
 
 
 def discard() -> DiscardReports:
@@ -402,7 +391,7 @@ def test_a_rejection_that_newstore_refused_before_is_not_discarded() -> None:
 
 
 def test_nothing_is_discarded_of_an_order_that_was_withdrawn_or_closed() -> None:
-    by_hand = RejectByHand(**_asked(), rejection_reason=NO_STOCK, can_withdraw=True, stopped="")
+    by_hand = RejectByHand(**_asked(), rejection_reason=NO_STOCK, can_withdraw=True, provider_stopped="")
     asked = after(by_hand, start=rejected())
     assert "acme was told to stop" in why_declined(asked, discard())
     assert "acme was told to stop" in why_declined(stopped(asked), discard())

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.domain.commands import Command, OnProviderCancel, RejectionReason, Word
+from gateway.domain.commands import OnProviderCancel, RejectionReason, Word
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.messages import CallbackQuarantined, CallbackRefused
 from gateway.domain.events.provider import UnitsAccepted, UnitsRejected, UnitsShipped

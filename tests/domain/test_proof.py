@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.commands import End, Recheck
+from gateway.domain.acts.again import Recheck
+from gateway.domain.commands import End
 from gateway.domain.deliveries import Operation, Parcel, normal
 from gateway.domain.events.calls import Rechecked
 from gateway.domain.events.newstore import SurplusShown, UnitsProved, UnitsRefused, UnitsUnverifiable, UnitsUnverified

@@ -8,28 +8,24 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.domain.acts.again import Recheck, Redrive
+from gateway.domain.acts.ending import Close, DiscardReports
+from gateway.domain.acts.leaving import RejectByHand, Reroute
+from gateway.domain.acts.messages import Discard
+from gateway.domain.acts.story import Note, Take
 from gateway.domain.commands import (
     Assign,
     CallEnded,
     CallTaken,
-    Close,
-    Command,
-    Discard,
-    DiscardReports,
     End,
     Key,
-    Note,
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
-    Recheck,
-    Redrive,
-    RejectByHand,
     RejectionReason,
-    Reroute,
-    Take,
     Word,
 )
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import NEWSTORE, READ_BACK, REVERSALS, Delivery, Operation, Parcel, normal
 from gateway.domain.events.assignment import ProviderAssigned, RequestReceived
 from gateway.domain.events.calls import Redriven, Reported, ReportRefused
@@ -144,12 +140,15 @@ def acts(draw: st.DrawFn, request: Request, number: int) -> Command:
         "action_id": f"{number // draw(st.sampled_from([1, 1, 2]))}",
         "reason": "",
     }
-    stop: dict[str, Any] = {"can_withdraw": draw(st.booleans()), "stopped": draw(st.sampled_from(["", "", "phoned"]))}
+    stop: dict[str, Any] = {
+        "can_withdraw": draw(st.booleans()),
+        "provider_stopped": draw(st.sampled_from(["", "", "phoned"])),
+    }
     made: list[Command] = [
         Redrive(**told),
         Redrive(**told),
         Recheck(**told, can_look_up=draw(st.booleans())),
-        Note(**told, text="seen"),
+        Note(**told | {"reason": "seen"}),
         Take(**told),
         Reroute(**told, **stop, to=draw(st.sampled_from(["acme", "beta", "gamma"]))),
         RejectByHand(**told, **stop, rejection_reason=draw(st.sampled_from(RejectionReason))),

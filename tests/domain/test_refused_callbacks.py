@@ -2,7 +2,11 @@
 
 import pytest
 
-from gateway.domain.commands import Close, Command, Note, OnProviderCancel, Reroute, Word
+from gateway.domain.acts.ending import Close
+from gateway.domain.acts.leaving import Reroute
+from gateway.domain.acts.story import Note
+from gateway.domain.commands import OnProviderCancel, Word
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.messages import TURNED_AWAY
 from gateway.domain.requests import Request
@@ -50,7 +54,7 @@ def test_more_than_is_open_of_what_was_asked_for_is_seen_too() -> None:
 @pytest.mark.parametrize(
     "end",
     [
-        Note(request_id="r-1", at=AT, who="ada", action_id="1", text="asked acme"),
+        Note(request_id="r-1", at=AT, who="ada", action_id="1", reason="asked acme"),
         Close(request_id="r-1", at=AT, who="ada", action_id="2"),
         said(Word.SHIPPED, event="s-1", fingerprint="corrected", items={"A": 1}),
     ],
@@ -103,7 +107,13 @@ def test_more_refused_callbacks_than_are_told_apart_need_a_note() -> None:
 
 def rerouted() -> Request:
     act = Reroute(
-        request_id="r-1", at=AT, who="ada", action_id="1", to="beta", can_withdraw=False, stopped="Kim, by phone"
+        request_id="r-1",
+        at=AT,
+        who="ada",
+        action_id="1",
+        to="beta",
+        can_withdraw=False,
+        provider_stopped="Kim, by phone",
     )
     return after(receive("r-1", "A"), act)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from gateway.domain.commands import (
     CallEnded,
     CallTaken,
-    Command,
     Compare,
     End,
     Key,
@@ -22,6 +21,7 @@ from gateway.domain.commands import (
     SameParcel,
     Word,
 )
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, REPORT, Delivery, Operation, Parcel, normal
 from gateway.domain.events.event import Event
 from gateway.domain.events.provider import UnitsShipped

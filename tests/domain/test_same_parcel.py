@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.commands import Command, ProviderSaid, SameParcel, Word
+from gateway.domain.commands import ProviderSaid, SameParcel, Word
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import Parcel, normal
 from gateway.domain.events.messages import CallbackQuarantined
 from gateway.domain.events.provider import UnitsShipped

@@ -5,7 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.domain.commands import Assign, Close, End, OnProviderCancel, Recheck, Redrive, RejectByHand, Reroute, Word
+from gateway.domain.acts.again import Recheck, Redrive
+from gateway.domain.acts.ending import Close
+from gateway.domain.acts.leaving import RejectByHand, Reroute
+from gateway.domain.commands import Assign, End, OnProviderCancel, Word
 from gateway.domain.deliveries import Delivery, Operation
 from gateway.domain.events.assignment import OrderWithdrawn, ProviderAssigned, WithdrawalAsked
 from gateway.domain.events.messages import CallbackRefused
@@ -29,7 +32,7 @@ def reroute(to: str = "beta", *, can_withdraw: bool = True, how: str = "", act: 
         reason="no power",
         to=to,
         can_withdraw=can_withdraw,
-        stopped=how,
+        provider_stopped=how,
     )
 
 
@@ -42,7 +45,7 @@ def reject_by_hand(*, can_withdraw: bool = True, how: str = "", act: str = "rj")
         reason="flood",
         rejection_reason=NO_STOCK,
         can_withdraw=can_withdraw,
-        stopped=how,
+        provider_stopped=how,
     )
 
 

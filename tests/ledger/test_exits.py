@@ -6,23 +6,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.domain.commands import (
-    CallEnded,
-    CallTaken,
-    Close,
-    Discard,
-    DiscardReports,
-    End,
-    ProviderSaid,
-    Recheck,
-    Redrive,
-    RejectByHand,
-    RejectionReason,
-    Reroute,
-    Take,
-    Word,
-    replayed,
-)
+from gateway.domain.acts.again import Recheck, Redrive
+from gateway.domain.acts.ending import Close, DiscardReports
+from gateway.domain.acts.leaving import RejectByHand, Reroute
+from gateway.domain.acts.messages import Discard
+from gateway.domain.acts.story import Take
+from gateway.domain.commands import CallEnded, CallTaken, End, ProviderSaid, RejectionReason, Word, replayed
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.people import Declined
 from gateway.domain.requests import Dead, Request, Withdrawal
@@ -270,7 +259,7 @@ async def test_an_order_in_doubt_is_called_off_on_a_persons_word(writer: Writer,
     call = await claimed(pool)
     await writer.settle(call, TRY, Reschedule(60.0, doubt=True, counts=True))
 
-    await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False, stopped="they deleted it"))
+    await writer.apply(Reroute(**by("r"), to="beta", can_withdraw=False, provider_stopped="they deleted it"))
 
     assert await rows(pool, "SELECT destination FROM deliveries") == [("beta",)]
 

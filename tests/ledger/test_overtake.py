@@ -1,11 +1,13 @@
 """What may go passes what is held, one at a time, and what was held is next again."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
-from gateway.domain.commands import CallEnded, Close, Command, DiscardReports, End, RejectionReason, Word
+from gateway.domain.acts.ending import Close, DiscardReports
+from gateway.domain.commands import CallEnded, End, RejectionReason, Word
 from gateway.domain.deliveries import Operation
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.queue.holds import place, release
@@ -17,6 +19,9 @@ from tests.requests import AT, receive, said
 
 from .owed import claimed, ids, owe
 from .test_writer import TRY, rows, taken
+
+if TYPE_CHECKING:
+    from gateway.domain.decide import Command
 
 Pool = asyncpg.Pool
 READY = "SELECT operation FROM deliveries WHERE ready AND NOT is_read AND destination = 'newstore' ORDER BY seq"

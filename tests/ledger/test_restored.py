@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from gateway.domain.commands import End, Redrive, Word
+from gateway.domain.acts.again import Redrive
+from gateway.domain.commands import End, Word
 from gateway.domain.deliveries import Operation
 from gateway.ledger.queue import holds, restored
 from gateway.ledger.write.writer import Writer

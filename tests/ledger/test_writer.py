@@ -1,12 +1,12 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, Key, ReadBack, Word
+from gateway.domain.commands import CallEnded, CallTaken, End, Key, ReadBack, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.evolve import evolve
 from gateway.domain.requests import Request
@@ -19,6 +19,9 @@ from gateway.ledger.write.writer import Writer
 from gateway.settings.shapes import Brake
 from tests.domain.steps import parcel_of
 from tests.requests import AT, PARCEL, receive, said
+
+if TYPE_CHECKING:
+    from gateway.domain.decide import Command
 
 Pool = asyncpg.Pool
 TRY = Attempt(AT, 0.1, "done", 200, "")

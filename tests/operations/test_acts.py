@@ -1,12 +1,15 @@
 import json
+from dataclasses import fields
 from typing import Any
 
 import msgspec
 import pytest
 
 from gateway.api_shapes import QuarantineResult
+from gateway.domain.acts import ACTS
 from gateway.domain.commands import CallEnded, End
 from gateway.ledger.read import request_reads
+from gateway.operations.acts import KNOWN
 from tests.requests import AT
 from tests.served import Served, event, order
 
@@ -33,6 +36,55 @@ async def kinds(gateway: Served, request_id: str = "r-1") -> list[str]:
 async def audit(gateway: Served) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await (await gateway.ask("/v1/audit")).json())["audit"]
     return found
+
+
+def test_the_gateway_knows_what_nobody_is_asked_for() -> None:
+    told = {"request_id", "at", "who", "action_id", "reason", "fingerprint"}
+    for act in ACTS.values():
+        assert {each.name for each in fields(act)} - told - act.asks.keys() <= KNOWN.keys(), act.action
+
+
+async def test_whoever_offers_acts_is_told_all_of_them(gateway: Served) -> None:
+    answer = await gateway.ask("/v1/acts")
+    told = await answer.json()
+    assert (answer.status, told["roles"]) == (200, ["admin", "operator"])
+    acts = {each["action"]: each for each in told["acts"]}
+    assert list(acts) == ["recheck", "redrive", "reroute", "reject", "discard", "close", "take", "note"]
+    asked = {name: [each["name"] for each in act["asks"]] for name, act in acts.items() if act["asks"]}
+    assert asked == {
+        "redrive": ["carrier", "tracking_code"],
+        "reroute": ["to", "provider_stopped"],
+        "reject": ["rejection_reason", "provider_stopped"],
+    }
+    assert {name: act["many"] for name, act in acts.items() if act["many"]} == {
+        "recheck": "rechecks", "redrive": "redrives", "reroute": "reroutes", "reject": "rejections",
+        "discard": "discards", "close": "closes",
+    }  # fmt: skip
+    assert {name for name, act in acts.items() if act["is_final"]} == {"reroute", "reject", "close"}
+    assert acts["close"] == {
+        "action": "close", "label": "Close", "asks": [], "many": "closes", "among": None, "is_final": True,
+        "help": "End what was settled by hand elsewhere: nothing is sent or checked for it any more.",
+        "consequence": "nothing is sent or checked for these requests any more", "content": None,
+        "default_reason": None,
+    }  # fmt: skip
+    reason, stopped = acts["reject"]["asks"]
+    assert [each["value"] for each in reason["choices"]] == ["cannot_fulfill", "no_inventory"]
+    assert (reason["is_required"], stopped["is_required"], stopped["most"]) == (True, False, 1_000)
+
+
+async def test_a_provider_is_not_vouched_for_by_blanks(gateway: Served) -> None:
+    await gateway.receive(order())
+    await gateway.say(event("accepted", "e-1"))
+    body = {"reason": "acme burns", "to": "zen", "provider_stopped": "  "}
+    assert (await gateway.do("/v1/requests/r-1/reroute", body)).status == 409
+
+
+async def test_a_carrier_corrects_one_request_and_never_many(gateway: Served) -> None:
+    for path in ("/v1/redrives", "/v1/closes"):
+        body = {"reason": "x", "carrier": "UPS", "filter": {"location": "DC01"}}
+        answer = await gateway.do(path, body)
+        told = (answer.status, (await answer.json())["detail"])
+        assert told == (400, "a carrier or tracking code corrects one request; name it by its id")
 
 
 async def test_a_viewer_may_not_act(gateway: Served) -> None:

@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.api_shapes import ProblemDocument
-from gateway.domain.commands import CallEnded, CallTaken, Command, End, ProviderSaid
+from gateway.domain.commands import CallEnded, CallTaken, End, ProviderSaid
 from gateway.domain.deliveries import Operation
 from gateway.domain.events import FACTS
 from gateway.ledger.queue.claims import Claim
@@ -22,6 +22,9 @@ from gateway.operations.masking import MASK
 from gateway.routes import ROUTES
 from tests.requests import AT
 from tests.served import Served, event, order
+
+if TYPE_CHECKING:
+    from gateway.domain.decide import Command
 
 PREFIXES = st.sampled_from(["https://ups.example", "https://ups.example/track/1Z", "HTTP://h:81/a b", "mailto:", ""])
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -51,6 +54,9 @@ TOLD_AS_THEY_ARE = {
     "who", "reason", "remark", "text", "action", "subject", "outcome", "why", "name", "about", "sender", "source",
     "kind", "operation", "destination", "provider", "location", "adapter", "to", "taken_by", "replayed_by", "waits_for",
     "failure", "confirmed", "time_zone", "trace_id", "reference", "fingerprint", "next_page", "shut",
+    # how acts are offered
+    "label", "help", "question", "hint", "value", "means", "consequence", "many", "among", "content", "default_reason",
+    "roles",
     # what NewStore names, and parcels are found by
     "id", "order_id", "service_level", "product_id", "product", "products", "carrier", "carrier_said", "tracking_code",
     "code_said",

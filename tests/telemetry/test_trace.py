@@ -16,8 +16,8 @@ from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway import app
+from gateway.domain.acts import ACTS
 from gateway.ledger.read import listing
-from gateway.operations.acts import ACTIONS
 from gateway.settings import Telemetry
 from gateway.telemetry import trace
 from gateway.telemetry.logs import log
@@ -252,7 +252,7 @@ async def test_each_act_is_traced_without_its_reason(
     database: str, pool: asyncpg.Pool, outside: Outside, collector: Collector
 ) -> None:
     outside.answers["/acme"] = says(400)
-    acts = ["discard", "replay", *ACTIONS, "hold", "release"]
+    acts = ["discard", "replay", *ACTS, "hold", "release"]
     async with gateway_at(database, pool, outside, Telemetry(collector.url, 0.0)) as at:
         await at.receive("r-1", **TRACED)
         await at.until("SELECT failure FROM requests")
@@ -260,7 +260,7 @@ async def test_each_act_is_traced_without_its_reason(
             assert await at.say(event("vanished", f"e{number}")) == 202
             kept = await pool.fetchval("SELECT max(id) FROM quarantine")
             assert await at.do(f"quarantine/{kept}/{way}") == 200
-        for action in ACTIONS:
+        for action in ACTS:
             order = {"reroute": {"to": "acme"}, "reject": {"rejection_reason": "no_inventory"}}.get(action, {})
             assert await at.do(f"requests/r-1/{action}", **order) in {200, 409}
         assert await at.do("holds", scope="request", name="r-1") == 201

@@ -7,7 +7,8 @@ from hashlib import sha256
 
 import orjson
 
-from gateway.domain.commands import SHOWN, Act, ProviderSaid, ReadBack, Receive
+from gateway.domain.acts.act import Act
+from gateway.domain.commands import SHOWN, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
 from gateway.domain.events.calls import DeliveryDied, Reported
 from gateway.domain.events.event import Event

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gateway.domain.commands import Command
+from gateway.domain.decide import Command
 from gateway.domain.events.event import Event
 from gateway.domain.requests import Request
 from gateway.ledger.queue.claims import Claim

@@ -10,7 +10,9 @@ from time import perf_counter
 import asyncpg
 import orjson
 
-from gateway.domain.commands import Command, ProviderSaid, Receive, Redrive
+from gateway.domain.acts.act import Act
+from gateway.domain.commands import ProviderSaid, Receive
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import READS, Delivery
 from gateway.domain.handle import conflict_cause
 from gateway.domain.requests import Request
@@ -344,7 +346,9 @@ class Writer:
 
 
 def _is_about_a_parcel(command: Command) -> bool:
-    return isinstance(command, Redrive) or (isinstance(command, ProviderSaid) and command.parcel is not None)
+    if isinstance(command, Act):
+        return command.needs_parcels
+    return isinstance(command, ProviderSaid) and command.parcel is not None
 
 
 async def _nobody() -> None:

@@ -77,7 +77,7 @@ def _with_options(act: type[Act], command: Callable[..., None]) -> Callable[...,
         )
         for name, asked in act.asks.items()
     ]
-    command.__signature__ = inspect.Signature([request_id, *asked, reason, *others])  # type: ignore[attr-defined] # a function may have one
+    command.__signature__ = inspect.Signature([request_id, *asked, reason, *others])  # type: ignore[attr-defined]
     return command
 
 

@@ -22,9 +22,9 @@ from gateway.ledger.queue.urgency import urgency
 from .commit import Batch, DeliveryKey, Row
 from .queued import Attempt, CommitResult, QueuedCommand, Reschedule
 
-Held = Mapping[DeliveryKey, tuple[str | None, int, bool]]
+Claimed = Mapping[DeliveryKey, tuple[str | None, int, bool]]
 """Who has a delivery, in which attempt, and whether its time-box has passed."""
-_NOBODY = (None, 0, False)
+_UNCLAIMED = (None, 0, False)
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
 _WHILE_OPEN = 4.0  # likewise, while more reports may follow that the same look can prove
 
@@ -48,7 +48,7 @@ class Plan:
         self,
         before: Request | None,
         group: list[QueuedCommand],
-        claims: Held,
+        claims: Claimed,
         began: str | None = None,
     ) -> None:
         """Fold one request's commands in order and add what they change; `began` is where its trace did."""
@@ -57,13 +57,13 @@ class Plan:
         decided: list[tuple[QueuedCommand, list[Event]]] = []
         for entry in group:
             claim, command = entry.claim, entry.command
-            owner, attempt, is_overdue = claims.get(key_of(claim), _NOBODY) if claim else _NOBODY
+            owner, attempt, is_overdue = claims.get(key_of(claim), _UNCLAIMED) if claim else _UNCLAIMED
             # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
             late = claim is not None and command is not None and not entry.known and (
                 request is None or (owner, attempt) != (claim.owner, claim.attempt)
             )  # fmt: skip
             if command is None or late or (request is None and not isinstance(command, Receive)):
-                self._outside(entry, request)
+                self._unchanged(entry, request)
                 continue
             if isinstance(command, ReadBack) and not entry.known and not is_overdue:
                 command = replace(command, overdue=False)  # a report that was taken meanwhile has its own time
@@ -82,7 +82,7 @@ class Plan:
             for entry, new in decided:
                 self._bodies(request, entry, new)
 
-    def _outside(self, entry: QueuedCommand, request: Request | None) -> None:
+    def _unchanged(self, entry: QueuedCommand, request: Request | None) -> None:
         """A rescheduling, a late outcome, or a message for a request that nobody has: no state changes."""
         self.results.append((entry, CommitResult(request, ()), False))
         if entry.claim is not None:

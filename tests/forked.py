@@ -1,7 +1,6 @@
 """`gateway`, forked from a process that has read its imports: a start of Python takes longer than most tests do."""
 
 import asyncio
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -9,8 +8,9 @@ import sys
 from asyncio import StreamReader, StreamReaderProtocol
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Thread
 
 from tests.processes import Gateway, listens, without_database
 
@@ -18,7 +18,6 @@ WARM = multiprocessing.get_context("forkserver")
 # Not the commands: they look at their environment as they are imported. With its adapters, typer reads all of pydantic.
 _READ = ("gateway.app", "gateway.demo.run", "pytest", "rich.markdown", "rich.progress", "typer._adapters", "uvloop")
 WARM.set_forkserver_preload([*_READ, "tests.forked"])
-_PR_SET_PDEATHSIG = 1
 
 
 class Forked:
@@ -81,12 +80,19 @@ async def gateway(config: Path, keys: Mapping[str, str], *options: str) -> Async
 
 
 def _begin(work: Callable[..., None], *arguments: object) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    Thread(target=_end_with_parent, daemon=True).start()
     work(*arguments)
 
 
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _serve(words: tuple[str, ...], environ: Mapping[str, str], log: Path, stdout: Connection) -> None:
-    from gateway import app  # noqa: PLC0415
+    from gateway import app  # noqa: PLC0415 - who forks it has read it
 
     app.GRACE = 0.0
     os.chdir(log.parent)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 from aiohttp import ClientResponse, web
@@ -15,8 +16,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.intake.early import apply_early_callbacks
+from gateway.intake.hearing import Hearing
 from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
+from gateway.providers import ADAPTERS
 from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
 from tests.documented import as_documented
 
@@ -139,15 +142,20 @@ async def serve(
     async def look_again(ids: list[str]) -> None:
         await apply_early_callbacks(pool, writer, SETTINGS, ids)
 
+    session = aiohttp.ClientSession()
+    adapters = {each.name: ADAPTERS[each.adapter](each, session) for each in settings.providers.values()}
+    hearing = Hearing(settings, pool, writer, adapters, look_again)
+
     running = asyncio.create_task(writer.run())
     try:
         async with (
-            TestClient(TestServer(public_app(settings, writer, pool, look_again, body_seconds))) as public,
-            TestClient(TestServer(internal_app(settings, pool, writer, {}))) as internal,
+            TestClient(TestServer(public_app(settings, writer, pool, hearing, body_seconds))) as public,
+            TestClient(TestServer(internal_app(settings, pool, writer, adapters))) as internal,
         ):
             yield Served(public, internal, pool, rejoined, writer)
             await asyncio.gather(*rejoined, return_exceptions=True)
     finally:
+        await session.close()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

@@ -11,9 +11,10 @@ import pytest
 
 from gateway.domain.requests import STATUS_NEXT
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT
-from gateway.providers.http import WORDS, read_callback
+from gateway.providers.http import WORDS
 from gateway.settings import Provider, Secret
 from tests.pages import PAGES, ROOT, commands
+from tests.reading import read_callback
 
 if TYPE_CHECKING:
     from enum import StrEnum

@@ -143,7 +143,7 @@ def _redrive(context: OperationsContext, before: Request, order: ActRequest, giv
 
 def _recheck(context: OperationsContext, before: Request, _: ActRequest, given: Mapping[str, Any]) -> Command:
     adapter = context.adapters.get(before.provider or "")
-    can_look_up = adapter is not None and adapter.can_look_up
+    can_look_up = adapter is not None and adapter.can.look_up
     return Recheck(**given, can_look_up=can_look_up, read_backs=offered(context.settings.newstore.read_back))
 
 
@@ -165,7 +165,7 @@ def _reject(context: OperationsContext, before: Request, order: ActRequest, give
 
 def _can_withdraw(context: OperationsContext, before: Request) -> bool:
     adapter = context.adapters.get(before.provider or "")
-    return adapter is not None and adapter.can_withdraw
+    return adapter is not None and adapter.can.withdraw
 
 
 _COMMANDS: dict[str, Callable[[OperationsContext, Request, ActRequest, Mapping[str, Any]], Command]] = {

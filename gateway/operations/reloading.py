@@ -11,7 +11,7 @@ from gateway.api_shapes import Reloaded
 from gateway.ledger import audit
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import holds
-from gateway.providers.contract import Adapter
+from gateway.providers.port import Adapter
 from gateway.settings import Provider, Settings, SettingsError, change
 from gateway.telemetry.logs import log
 from gateway.web.answers import Problem, json_answer

@@ -142,7 +142,7 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
     await membership.join()
     async with aiohttp.ClientSession(request_class=Checked) as session:
         newstore = Client(session, settings.newstore)
-        adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
+        adapters = {each.name: ADAPTERS[each.adapter](each, session) for each in settings.providers.values()}
         dispatcher = Dispatcher(OutboundClients(newstore, adapters), writer, settings, membership, connect)
         tasks = [asyncio.create_task(writer.run()), asyncio.create_task(membership.run())]
         yield Station(pool, outside, writer, membership, dispatcher, newstore)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from gateway.providers.http import read_callback
 from gateway.telemetry.metrics import REGISTRY
+from tests.reading import read_callback
 from tests.requests import AT
 from tests.served import ACME, SETTINGS, SIGNING_SECRET, ZEN, Served, event, order
 

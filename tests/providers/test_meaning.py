@@ -9,9 +9,9 @@ import pytest
 
 from gateway.domain.commands import ProviderSaid, SameParcel, Word
 from gateway.domain.deliveries import Parcel
-from gateway.providers.contract import Malformed
-from gateway.providers.http import read_callback
+from gateway.providers.port import Malformed
 from gateway.settings import Provider, Secret
+from tests.reading import read_callback
 
 NOW = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -20,6 +22,7 @@ from gateway.intake.hearing import Hearing
 from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
 from gateway.providers import ADAPTERS
+from gateway.providers.port import Adapter
 from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
 from tests.documented import as_documented
 
@@ -83,6 +86,8 @@ class Served:
     pool: asyncpg.Pool
     rejoined: "set[asyncio.Task[None]]"
     writer: Writer
+    sweep: Callable[[], Awaitable[None]]
+    """Apply what came early, whatever it names."""
 
     async def receive(self, body: object, location: str = "DC01", **headers: str) -> ClientResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -132,6 +137,7 @@ async def serve(
     connect: Callable[[], Awaitable[Any]],
     body_seconds: float = 10.0,
     settings: Settings = SETTINGS,
+    kinds: Mapping[str, type[Adapter]] = MappingProxyType({}),
 ) -> AsyncIterator[Served]:
     writer = Writer(connect)
     rejoined: set[asyncio.Task[None]] = set()
@@ -143,7 +149,9 @@ async def serve(
         await apply_early_callbacks(pool, writer, SETTINGS, ids)
 
     session = aiohttp.ClientSession()
-    adapters = {each.name: ADAPTERS[each.adapter](each, session) for each in settings.providers.values()}
+    adapters = {
+        each.name: kinds.get(each.name, ADAPTERS[each.adapter])(each, session) for each in settings.providers.values()
+    }
     hearing = Hearing(settings, pool, writer, adapters, look_again)
 
     running = asyncio.create_task(writer.run())
@@ -152,7 +160,9 @@ async def serve(
             TestClient(TestServer(public_app(settings, writer, pool, hearing, body_seconds))) as public,
             TestClient(TestServer(internal_app(settings, pool, writer, adapters))) as internal,
         ):
-            yield Served(public, internal, pool, rejoined, writer)
+            yield Served(
+                public, internal, pool, rejoined, writer, partial(apply_early_callbacks, pool, writer, settings)
+            )
             await asyncio.gather(*rejoined, return_exceptions=True)
     finally:
         await session.close()

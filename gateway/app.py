@@ -34,7 +34,7 @@ from gateway.newstore.client import Client
 from gateway.operations.reloading import Reloading
 from gateway.providers import ADAPTERS
 from gateway.providers.contract import Adapter
-from gateway.settings import Listener, Provider, Settings, SettingsError
+from gateway.settings import Certificates, Listener, ProviderSettings, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 from gateway.web.listening import listen
@@ -220,18 +220,24 @@ async def _confirm_first(pool: asyncpg.Pool, settings: Settings) -> None:
 
 async def _callers(
     stack: AsyncExitStack, settings: Settings
-) -> tuple[Client, dict[str, Adapter], Callable[[Provider], Adapter]]:
+) -> tuple[Client, dict[str, Adapter], Callable[[ProviderSettings], Adapter]]:
     """Make what calls NewStore, what calls each provider, and how another such is made."""
     sessions = {
-        each.name: await stack.enter_async_context(sending.session(each)) for each in settings.providers.values()
+        each.name: await stack.enter_async_context(sending.session(_destination(each)))
+        for each in settings.providers.values()
     }
 
-    def adapter_for(provider: Provider) -> Adapter:
+    def adapter_for(provider: ProviderSettings) -> Adapter:
         return ADAPTERS[provider.adapter](sessions[provider.name], provider)
 
     newstore = await stack.enter_async_context(sending.session(settings.newstore))
     adapters = {each.name: adapter_for(each) for each in settings.providers.values()}
     return Client(newstore, settings.newstore), adapters, adapter_for
+
+
+def _destination(provider: ProviderSettings) -> Certificates:
+    """Give how a provider is known by its certificate, and we by ours, where its adapter has such settings."""
+    return provider if isinstance(provider, Certificates) else Certificates()
 
 
 def collect_rarely() -> None:

@@ -13,7 +13,7 @@ from gateway.ledger.read import request_reads
 from gateway.ledger.write.queued import Unstorable
 from gateway.providers import CALLBACKS, contract
 from gateway.providers.signatures import is_in_time, signed_id, signed_with
-from gateway.settings import Provider
+from gateway.settings import ProviderSettings
 from gateway.telemetry import trace
 from gateway.web.answers import ECHO, Problem, answer, json_answer
 from gateway.web.bodies import read_body
@@ -36,7 +36,7 @@ async def call_back(request: web.Request) -> web.Response:
     return await within(STORE_SECONDS, _hear(context, provider, came))
 
 
-async def _proved_body(context: IntakeContext, provider: Provider, request: web.Request) -> bytes:
+async def _proved_body(context: IntakeContext, provider: ProviderSettings, request: web.Request) -> bytes:
     """Read what the provider says, once its key is right; a signature is told by the body alone."""
     used = key_among(provider.callback_keys, bearer(request))
     if not (used or (provider.callback_secrets and is_in_time(request.headers, time.time()))):
@@ -57,7 +57,7 @@ def _not_theirs() -> Problem:
     return Problem(401, "the key or signature is not this provider's; check it and the clock")
 
 
-async def _hear(context: IntakeContext, provider: Provider, came: Message) -> web.Response:
+async def _hear(context: IntakeContext, provider: ProviderSettings, came: Message) -> web.Response:
     try:
         said = CALLBACKS[provider.adapter](came.body, provider, came.at, came.name)
         trace.about(said.request_id, provider=provider.name)

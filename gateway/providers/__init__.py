@@ -7,13 +7,17 @@ from typing import Any
 import aiohttp
 
 from gateway.domain.commands import ProviderSaid
-from gateway.settings import Provider
+from gateway.settings import ProviderSettings
 
 from . import http
 from .contract import Adapter, Kind
+from .http_settings import HttpSettings
 
-ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": http.Http}
-CALLBACKS: dict[str, Callable[[bytes, Provider, datetime, str], ProviderSaid]] = {"http": http.read_callback}
+SETTINGS: dict[str, type[ProviderSettings]] = {"http": HttpSettings}
+"""What `[providers.NAME]` may say, by the adapter that it names."""
+
+ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Any], Adapter]] = {"http": http.Http}
+CALLBACKS: dict[str, Callable[[bytes, Any, datetime, str], ProviderSaid]] = {"http": http.read_callback}
 """Each reads a body, with the name that its sender's signature gives it, or an empty one."""
 MESSAGES: dict[str, Any] = {"http": http.Message}
 """The type of all that each understands."""

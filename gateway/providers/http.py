@@ -29,11 +29,11 @@ from gateway.call_errors import (
 )
 from gateway.domain.commands import ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
-from gateway.settings import Provider
 from gateway.telemetry import trace
 
 from . import answers, meaning
 from .contract import Kind, Malformed, Order, Taken
+from .http_settings import HttpSettings
 
 WORDS = {
     "accepted": Word.ACCEPTED,
@@ -66,7 +66,7 @@ _LONGEST_ANSWER = 4 * 1_048_576  # bytes; of one that fails as many are kept as 
 class Http:
     """Calls one provider of this kind."""
 
-    def __init__(self, session: aiohttp.ClientSession, provider: Provider) -> None:
+    def __init__(self, session: aiohttp.ClientSession, provider: HttpSettings) -> None:
         self._session = session
         self._provider = provider
         self._timeout = aiohttp.ClientTimeout(total=provider.timeout)
@@ -293,7 +293,7 @@ _LINE_FIELDS = frozenset(Line.__struct_fields__)
 _READ = _FIELDS | _LINE_FIELDS | frozenset(Shipment.__struct_fields__)
 
 
-def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str = "") -> ProviderSaid:
+def read_callback(body: bytes, provider: HttpSettings, at: datetime, signed_id: str = "") -> ProviderSaid:
     """Read one event; `signed_id` names it where its sender's signature does and the event itself does not.
 
     A word or reason that is not in the tables above has none of ours: the domain quarantines it, and so it does with
@@ -361,7 +361,7 @@ def _count(items: Iterable[Line]) -> tuple[dict[str, int], dict[str, int]]:
     return counted, uncounted
 
 
-def _parcel(shipment: Shipment, provider: Provider) -> Parcel:
+def _parcel(shipment: Shipment, provider: HttpSettings) -> Parcel:
     """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
     carrier, tracking_number = shipment.carrier.strip(), str(shipment.tracking_number).strip()
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):

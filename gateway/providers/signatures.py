@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from gateway.settings import Provider, Secret
+from gateway.settings import ProviderSettings, Secret
 
 SIGNED = "webhook-id:"
 """What a name begins with that only a signature vouches for, so that it is no event's own id."""
@@ -30,7 +30,7 @@ def is_in_time(headers: Mapping[str, str], now: float) -> bool:
     return abs(now - int(timestamp)) <= _TOLERANCE
 
 
-def signed_id(provider: Provider, headers: Mapping[str, str]) -> str:
+def signed_id(provider: ProviderSettings, headers: Mapping[str, str]) -> str:
     """Give the name of a message that its signature vouches for; empty where nothing is signed."""
     if not provider.callback_secrets:
         return ""

@@ -14,8 +14,9 @@ from gateway.domain.commands import ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.providers.contract import Malformed, Order
 from gateway.providers.http import Http, read_callback
+from gateway.providers.http_settings import HttpSettings
 from gateway.providers.signatures import signed_with
-from gateway.settings import Provider, Secret
+from gateway.settings import Secret
 
 ORDER = Order("r-1", "NS123", "NS123.1.create.0", b'{"id": "r-1",  "unknown": [1]}')
 NOW = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
@@ -24,8 +25,8 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Connect = Callable[[Answer], Awaitable[Http]]
 
 
-def provider(url: str = "http://127.0.0.1:9") -> Provider:
-    return Provider("acme", "http", url, Secret("a" * 20), (Secret("k" * 20),), timeout=0.5)
+def provider(url: str = "http://127.0.0.1:9") -> HttpSettings:
+    return HttpSettings("acme", "http", url, Secret("a" * 20), (Secret("k" * 20),), timeout=0.5)
 
 
 @pytest.fixture

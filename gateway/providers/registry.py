@@ -20,7 +20,7 @@ from . import ADAPTERS
 from .port import Adapter
 
 GROUP = "newstore_gateway.providers"
-_Kind = TypeVar("_Kind", bound=type)
+_Kind = TypeVar("_Kind")
 
 
 class NoAdapter(InvalidValue):
@@ -111,7 +111,7 @@ def said(error: BaseException, path: Path | None = None) -> str:
     return f"{type(error).__name__}: {error} ({ours[-1].filename}, line {ours[-1].lineno})"
 
 
-def one_in(module: ModuleType, base: _Kind, chosen: str, where: str) -> _Kind:
+def one_in(module: ModuleType, base: type[_Kind], chosen: str, where: str) -> type[_Kind]:
     """Give the one class of a kind that a module has, or the one that it calls so. Raises `NoAdapter`."""
     if hasattr(module, chosen):
         return judged(getattr(module, chosen), base, f"{chosen} in {where}")
@@ -126,14 +126,14 @@ def one_in(module: ModuleType, base: _Kind, chosen: str, where: str) -> _Kind:
     return judged(found[0], base, where)
 
 
-def judged(found: object, base: _Kind, where: str) -> _Kind:
+def judged(found: object, base: type[_Kind], where: str) -> type[_Kind]:
     """Give a class of this kind. Raises `NoAdapter` for anything else."""
     if not (isinstance(found, type) and issubclass(found, base)):
         raise NoAdapter(f"{where} is no subclass of {base.__module__}.{base.__name__}, but {found!r}")
     return found
 
 
-def beside(adapter: type[Adapter], base: _Kind, suffix: str, chosen: str) -> _Kind:
+def beside(adapter: type[Adapter], base: type[_Kind], suffix: str, chosen: str) -> type[_Kind]:
     """Give what stands in the module beside an adapter's, whose name ends so. Raises `NoAdapter`."""
     module = sys.modules[adapter.__module__]
     if not adapter.__module__.startswith("newstore_gateway_plugin_"):

@@ -3,6 +3,7 @@
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -27,11 +28,33 @@ from gateway.providers.port import (
     Unreadable,
 )
 from gateway.providers.transports.http import answered, call, failed
-from gateway.settings import Provider
+from gateway.settings import Certificates, ProviderSettings
+from gateway.settings.references import Key
+from gateway.settings.urls import BaseUrl
 
 SIGNATURE = "X-Acme-Signature"
 WORDS = {"TAKEN": Word.ACCEPTED, "SHIPPED": Word.SHIPPED, "SHORT": Word.REJECTED, "DROPPED": Word.CANCELLED}
 REASONS = {"no_stock": RejectionReason.NO_INVENTORY, "damaged": RejectionReason.CANNOT_FULFILL}
+
+
+@dataclass(frozen=True)
+class AcmeSettings(ProviderSettings, Certificates):
+    """What `[providers.NAME]` says of an Acme."""
+
+    live: ClassVar = ProviderSettings.live | {"api_key", "webhook_secret"}
+    addressed: ClassVar = frozenset({"url"})
+    shown_to_us: ClassVar = ("webhook_secret",)
+
+    url: BaseUrl
+    """Where its API is."""
+    api_key: Key
+    """What we show it."""
+    webhook_secret: Key
+    """What it signs its webhooks with."""
+
+    @property
+    def address(self) -> str:
+        return self.url
 
 
 class Line(msgspec.Struct):
@@ -69,13 +92,15 @@ class Cancelled(msgspec.Struct):
 class Acme(Adapter):
     """Calls Acme, and reads its webhooks."""
 
+    settings = AcmeSettings
+    provider: AcmeSettings
     can = Capabilities(look_up=True, idempotent=True, withdraw=True)
     credentials = (SIGNATURE,)
     readable: ClassVar[Mapping[str, Any]] = {"events.id": "id", "events.order": "id", "events.what": "word"}
 
-    def __init__(self, provider: Provider, session: aiohttp.ClientSession) -> None:
+    def __init__(self, provider: AcmeSettings, session: aiohttp.ClientSession) -> None:
         super().__init__(provider, session)
-        self._url, self._secret = provider.url.rstrip("/"), provider.callback_keys[0]
+        self._url, self._secret = provider.url.rstrip("/"), provider.webhook_secret
 
     def compose(self, order: Order) -> bytes:
         to = order.ship_to

@@ -24,7 +24,7 @@ REASONS = {RejectionReason.NO_INVENTORY: "no_stock", RejectionReason.CANNOT_FULF
 class AcmeTarget(HttpTarget):
     """It takes orders by JSON of its own, and tells several things in one webhook."""
 
-    settings = 'url = "{url}"\napi_key = "env:ACME_KEY"\ncallback_key = "env:ACME_SECRET"\ntimeout = 0.4'
+    settings = 'url = "{url}"\napi_key = "env:ACME_KEY"\nwebhook_secret = "env:ACME_SECRET"\ntimeout = 0.4'
     environ: ClassVar = {"ACME_KEY": "the-key-of-the-gateway", "ACME_SECRET": SECRET}
     switches = HttpTarget.switches | {Switch.REFUSE, Switch.ANOTHER}
     says_several = True

@@ -6,8 +6,10 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from gateway import sending
 from gateway.call_errors import CallError, NotSent, Redirected, Refused, Throttled, Unknown, read_at_most, retry_after
 from gateway.providers import answers
+from gateway.settings import Certificates, ProviderSettings
 from gateway.telemetry import trace
 
 Shape = TypeVar("Shape")
@@ -15,6 +17,11 @@ NOT_TAKEN = {401, 403, 404, 405, 408, 425}
 """What says that a write was set up wrongly, or comes at a bad time: nothing was done, and mending it helps."""
 _THROTTLED = {429, 503}
 _LONGEST_ANSWER = 4 * 1_048_576  # bytes; of one that fails as many are kept as of any
+
+
+def session_to(provider: ProviderSettings) -> aiohttp.ClientSession:
+    """Make what all calls to a provider go through, with its certificates; to be closed by its owner."""
+    return sending.session(provider if isinstance(provider, Certificates) else Certificates())
 
 
 async def call(

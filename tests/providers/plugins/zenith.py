@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +30,21 @@ from gateway.providers.port import (
     Taken,
 )
 from gateway.providers.transports.http import answered, call, failed
-from gateway.settings import Provider
+from gateway.settings import ProviderSettings
+from gateway.settings.references import Key, SigningKey
+from gateway.settings.urls import BaseUrl
+
+
+@dataclass(frozen=True)
+class ZenithSettings(ProviderSettings):
+    """What `[providers.NAME]` says of a Zenith."""
+
+    url: BaseUrl
+    """Where its API is."""
+    api_key: Key
+    """What tokens are got with."""
+    secret: SigningKey
+    """What it signs its webhooks with."""
 
 
 class Token(msgspec.Struct):
@@ -71,10 +86,12 @@ class Hint(msgspec.Struct):
 
 
 class Zenith(Adapter):
+    settings = ZenithSettings
+    provider: ZenithSettings
     can = Capabilities(look_up=True, read=True, poll=True)
     credentials = ("webhook-signature",)
 
-    def __init__(self, provider: Provider, session: aiohttp.ClientSession) -> None:
+    def __init__(self, provider: ZenithSettings, session: aiohttp.ClientSession) -> None:
         super().__init__(provider, session)
         self._token = ""
 
@@ -141,7 +158,7 @@ class Zenith(Adapter):
         return Admission.TO_BE_PROVED if signatures.is_in_time(headers, now) else Admission.REFUSED
 
     def authentic(self, message: Message) -> Proof | None:
-        secrets, now = self.provider.callback_secrets, message.at.timestamp()
+        secrets, now = (self.provider.secret,), message.at.timestamp()
         used = signatures.signed_with(secrets, message.headers, message.body, now)
         return Proof(used, signatures.signed_id(message.headers)) if used else None
 

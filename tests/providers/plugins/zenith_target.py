@@ -20,7 +20,7 @@ SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 
 
 class ZenithTarget(HttpTarget):
-    settings = 'url = "{url}"\napi_key = "env:ZENITH_KEY"\ncallback_secret = "env:ZENITH_SECRET"\ntimeout = 0.4'
+    settings = 'url = "{url}"\napi_key = "env:ZENITH_KEY"\nsecret = "env:ZENITH_SECRET"\ntimeout = 0.4'
     environ: ClassVar = {"ZENITH_KEY": "the-key-of-the-gateway", "ZENITH_SECRET": SECRET}
     switches = HttpTarget.switches | {Switch.REFUSE, Switch.ANOTHER, Switch.EXPIRE}
     untouched = frozenset({"/token"})

@@ -23,7 +23,8 @@ from gateway.domain.orders import Order
 from . import answers, meaning, signatures
 from .http_settings import HttpSettings
 from .port import Adapter, Admission, Capabilities, Kind, Malformed, Message, Names, Proof, Statement, Taken
-from .transports.http import NOT_TAKEN, believed, call
+from .transports.authentication import call
+from .transports.http import NOT_TAKEN, believed
 
 WORDS = {
     "accepted": Word.ACCEPTED,
@@ -217,6 +218,7 @@ class Http(Adapter):
 
     def __init__(self, provider: HttpSettings, session: aiohttp.ClientSession) -> None:
         super().__init__(provider, session)
+        self._shown_by = provider.shown_by(session)
         self.can = Capabilities(look_up=provider.look_up, idempotent=True, withdraw=provider.withdraw)
 
     def compose(self, order: Order) -> bytes:
@@ -304,10 +306,12 @@ class Http(Adapter):
             )
 
     async def _call(self, method: str, url: str, order: Order, body: bytes | None = None) -> tuple[int, bytes]:
-        headers = {"Authorization": f"Bearer {self.provider.api_key.reveal()}", "X-Gateway-Reference": order.reference}
+        headers = {"X-Gateway-Reference": order.reference}
         if body is not None:
             headers |= {"Content-Type": "application/json", "Idempotency-Key": order.idempotency_key}
-        return await call(self.session, method, url, headers, body, seconds=self.provider.timeout)
+        return await call(
+            self.session, self._shown_by, method, url, headers=headers, body=body, seconds=self.provider.timeout
+        )
 
     def admit(self, headers: Mapping[str, str], now: float) -> Admission:
         """Let in whoever shows the key; a signature is told by the body alone, and only while it is young."""

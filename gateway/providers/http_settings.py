@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gateway.settings import Certificates, ProviderSettings
+from gateway.settings import ProviderSettings
 from gateway.settings.kinds import Flag
 from gateway.settings.references import Key, OneOrTwo, SigningKey
 from gateway.settings.urls import BaseUrl
 
+from .transports.settings import CalledOverHttp
+
 
 @dataclass(frozen=True)
-class HttpSettings(ProviderSettings, Certificates):
+class HttpSettings(CalledOverHttp):
     """A provider that takes orders as NewStore's own JSON, and calls back."""
 
     written_as: ClassVar = {
@@ -19,14 +21,11 @@ class HttpSettings(ProviderSettings, Certificates):
         "callback_secrets": "callback_secret",
     }
     either: ClassVar = (("callback_key",), ("callback_secret",))
-    live: ClassVar = ProviderSettings.live | {"api_key", "callback_keys", "callback_secrets", "look_up", "withdraw"}
-    addressed: ClassVar = frozenset({"url"})
+    live: ClassVar = CalledOverHttp.live | {"callback_keys", "callback_secrets", "look_up", "withdraw"}
     shown_to_us: ClassVar = ("callback_key", "callback_secret")
 
     url: BaseUrl
     """Where orders are posted; `{url}/{reference}` is one order."""
-    api_key: Key
-    """What we show the provider."""
     callback_keys: OneOrTwo[Key] = ()
     """What the provider shows us; a list of two while it changes."""
     callback_secrets: OneOrTwo[SigningKey] = ()
@@ -35,7 +34,3 @@ class HttpSettings(ProviderSettings, Certificates):
     """`false` where the provider can't find an order by our reference."""
     withdraw: Flag = False
     """`true` where `DELETE {url}/{reference}` stops an order: reroute and reject can then ask for it."""
-
-    @property
-    def address(self) -> str:
-        return self.url

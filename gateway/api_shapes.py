@@ -10,7 +10,9 @@ from gateway.domain.acts.act import Asked
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Result = Literal["received", "duplicate", "conflicting_body", "conflicting_location", "unroutable"]
-CallbackResult = Literal["applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback"]
+CallbackResult = Literal[
+    "applied", "duplicate", "quarantined", "callback_refused", "conflicting_callback", "several"
+]  # fmt: skip
 Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
 """Why somebody acts; it goes into the audit, and whoever comes next reads it."""
 MOST_AT_ONCE = 500
@@ -44,18 +46,28 @@ class Receipt(msgspec.Struct):
 
 
 class CallbackReceipt(msgspec.Struct, omit_defaults=True):
-    """A provider's message is stored; `reason` and `detail` tell why it was not applied."""
+    """A provider's message is stored; `reason` and `detail` tell why it was not applied.
+
+    Of a message that says several things `results` has what came of each, in their order.
+    """
 
     result: CallbackResult
     id: str
     reason: str = ""
     detail: str = ""
+    results: "list[CallbackReceipt]" = []
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
     """Why somebody decides so."""
 
     reason: Reason
+
+
+class Replay(Decision):
+    """Why a message is read again, and where it may be about several requests about which it is."""
+
+    request: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
 def _with_parameters(kind: type[T]) -> type[T]:

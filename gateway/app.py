@@ -18,6 +18,7 @@ from gateway.call_errors import CallError
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.intake.early import apply_early_callbacks
+from gateway.intake.hearing import Hearing
 from gateway.ledger.database import grants, migrations, months
 from gateway.ledger.database.connections import Connect
 from gateway.ledger.database.readiness import Readiness
@@ -33,8 +34,9 @@ from gateway.listeners import internal_app, public_app
 from gateway.newstore.client import Client
 from gateway.operations.reloading import Reloading
 from gateway.providers import ADAPTERS
-from gateway.providers.contract import Adapter
-from gateway.settings import Listener, Provider, Settings, SettingsError
+from gateway.providers.port import Adapter
+from gateway.providers.transports.http import session_to
+from gateway.settings import Listener, ProviderSettings, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 from gateway.web.listening import listen
@@ -143,7 +145,8 @@ async def running(
         reload = Reloading(settings, read_again or (lambda: settings), pool, adapters, adapter_for)
         inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness, reload=reload)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
-        outside = public_app(settings, writer, pool, join, draining=draining)
+        hearing = Hearing(settings, pool, writer, adapters, join)
+        outside = public_app(settings, writer, pool, hearing, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
 
         async def drain() -> None:
@@ -220,14 +223,12 @@ async def _confirm_first(pool: asyncpg.Pool, settings: Settings) -> None:
 
 async def _callers(
     stack: AsyncExitStack, settings: Settings
-) -> tuple[Client, dict[str, Adapter], Callable[[Provider], Adapter]]:
+) -> tuple[Client, dict[str, Adapter], Callable[[ProviderSettings], Adapter]]:
     """Make what calls NewStore, what calls each provider, and how another such is made."""
-    sessions = {
-        each.name: await stack.enter_async_context(sending.session(each)) for each in settings.providers.values()
-    }
+    sessions = {each.name: await stack.enter_async_context(session_to(each)) for each in settings.providers.values()}
 
-    def adapter_for(provider: Provider) -> Adapter:
-        return ADAPTERS[provider.adapter](sessions[provider.name], provider)
+    def adapter_for(provider: ProviderSettings) -> Adapter:
+        return ADAPTERS[provider.adapter](provider, sessions[provider.name])
 
     newstore = await stack.enter_async_context(sending.session(settings.newstore))
     adapters = {each.name: adapter_for(each) for each in settings.providers.values()}

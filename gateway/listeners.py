@@ -7,8 +7,9 @@ import asyncpg
 from aiohttp import web
 
 from gateway.intake.context import CONTEXT as INTAKE
-from gateway.intake.context import ApplyEarlyCallbacks, IntakeContext
+from gateway.intake.context import IntakeContext
 from gateway.intake.counting import count
+from gateway.intake.hearing import Hearing
 from gateway.ledger.database.readiness import Readiness
 from gateway.ledger.read.database_metrics import Numbers
 from gateway.ledger.write.writer import Writer
@@ -16,7 +17,7 @@ from gateway.operations.access import operators_only
 from gateway.operations.context import CONTEXT as OPERATIONS
 from gateway.operations.context import OperationsContext, Reload
 from gateway.operations.health import NUMBERS, READINESS
-from gateway.providers.contract import Adapter
+from gateway.providers.port import Adapter
 from gateway.routes import INTERNAL, PUBLIC
 from gateway.settings import Settings
 from gateway.web.answers import name_no_version, problems
@@ -29,17 +30,17 @@ def public_app(
     settings: Settings,
     writer: Writer,
     pool: asyncpg.Pool,
-    apply_early_callbacks: ApplyEarlyCallbacks,
+    hearing: Hearing,
     body_seconds: float = 10.0,
     *,
     draining: asyncio.Event | None = None,
 ) -> web.Application:
-    """Build the public listener; `apply_early_callbacks` is called with ids whose messages came before the request."""
+    """Build the public listener."""
     app = web.Application(middlewares=[count, problems], client_max_size=settings.body_limit)
     app.on_response_prepare.append(name_no_version)
     draining = draining or asyncio.Event()
     guesses = Guesses(MOST["public"] // 2, draining)
-    app[INTAKE] = IntakeContext(settings, writer, pool, apply_early_callbacks, body_seconds, draining, guesses)
+    app[INTAKE] = IntakeContext(settings, writer, pool, hearing, body_seconds, draining, guesses)
     add_routes(app, PUBLIC)
     return app
 

@@ -26,6 +26,7 @@ from gateway.api_shapes import (
     QuarantineStory,
     Receipt,
     Reloaded,
+    Replay,
     RequestPage,
     RequestStory,
     Summary,
@@ -53,7 +54,7 @@ from gateway.operations.overview import (
 from gateway.operations.quarantine import discard, list_quarantine, replay, reveal_quarantined, show_quarantine
 from gateway.operations.reloading import reload_settings
 from gateway.operations.requests import list_requests, show_request
-from gateway.providers import EXAMPLES, MESSAGES
+from gateway.providers import ADAPTERS
 from gateway.web.answers import json_answer, livez
 from gateway.web.routing import Route
 
@@ -79,8 +80,8 @@ PUBLIC = (
     Route(
         "post", "/providers/{provider}/callbacks", call_back, "provider", "A provider says what became of units",
         {200: CallbackReceipt, 202: CallbackReceipt, 403: CallbackProblem, 422: CallbackProblem, **_no(*_BODY, 404)},
-        takes=tuple(MESSAGES.values()),
-        examples={name: example for examples in EXAMPLES.values() for name, example in examples.items()},
+        takes=tuple(each.understood for each in ADAPTERS.values() if each.understood),
+        examples={name: example for each in ADAPTERS.values() for name, example in each.examples.items()},
     ),
     _LIVEZ,
 )  # fmt: skip
@@ -146,7 +147,7 @@ INTERNAL = (
     ),
     Route(
         "post", "/v1/quarantine/{id}/replay", replay, "operator", "Read a message again and apply it",
-        {200: QuarantineResult, **_no(*_ACT, 404, 409)}, takes=(Decision,),
+        {200: QuarantineResult, **_no(*_ACT, 404, 409)}, takes=(Replay,),
     ),
     Route(
         "post", "/v1/quarantine/{id}/discard", discard, "operator", "Let a message go",

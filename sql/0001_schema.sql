@@ -188,10 +188,12 @@ CREATE TABLE quarantine (
     at          timestamptz NOT NULL,
     body        bytea NOT NULL,
     command     jsonb,                        -- the message in our words; NULL where it has none
+    names       jsonb,                        -- by which its request is to be found; NULL where it names its id
     resolved_at timestamptz,                  -- NULL until applied or decided on
     UNIQUE (source, event_id, fingerprint)
 );
 CREATE INDEX quarantine_waiting ON quarantine (request_id) WHERE resolved_at IS NULL;
+CREATE INDEX quarantine_named ON quarantine (id) WHERE names IS NOT NULL AND resolved_at IS NULL;
 CREATE INDEX quarantine_unresolved ON quarantine (id) WHERE resolved_at IS NULL;
 
 -- One row per running process. It is alive while it holds its advisory lock and its heartbeat is young.

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 from aiohttp import ClientResponse, web
@@ -15,9 +18,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.domain.commands import OnProviderCancel, SameParcel
 from gateway.intake.early import apply_early_callbacks
+from gateway.intake.hearing import Hearing
 from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
-from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
+from gateway.providers import ADAPTERS
+from gateway.providers.http_settings import HttpSettings
+from gateway.providers.port import Adapter
+from gateway.settings import Database, Listener, Location, NewStore, Operator, Secret, Settings
 from tests.documented import as_documented
 
 KEY = {"Authorization": "Bearer the-key-of-DC01"}
@@ -30,8 +37,8 @@ VIEWER = {"Authorization": "Bearer the-token-of-vera"}
 Client = TestClient[web.Request, web.Application]
 
 
-def _provider(name: str) -> Provider:
-    return Provider(
+def _provider(name: str) -> HttpSettings:
+    return HttpSettings(
         name=name,
         adapter="http",
         url="http://localhost:1/orders",
@@ -62,10 +69,10 @@ SETTINGS = Settings(
         ),
     },
     locations={
-        "DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01"))),
-        "DC02": Location("DC02", None, (Secret("the-key-of-DC01"),)),
-        "DC03": Location("DC03", "acme", (Secret("the-key-of-DC01"),), on_provider_cancel=OnProviderCancel.CANCEL),
-        "DC04": Location("DC04", "sig", (Secret("the-key-of-DC01"),)),
+        "DC01": Location("DC01", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01")), "acme"),
+        "DC02": Location("DC02", (Secret("the-key-of-DC01"),)),
+        "DC03": Location("DC03", (Secret("the-key-of-DC01"),), "acme", on_provider_cancel=OnProviderCancel.CANCEL),
+        "DC04": Location("DC04", (Secret("the-key-of-DC01"),), "sig"),
     },
     body_limit=1_048_576,
 )
@@ -80,6 +87,8 @@ class Served:
     pool: asyncpg.Pool
     rejoined: "set[asyncio.Task[None]]"
     writer: Writer
+    sweep: Callable[[], Awaitable[None]]
+    """Apply what came early, whatever it names."""
 
     async def receive(self, body: object, location: str = "DC01", **headers: str) -> ClientResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -129,6 +138,7 @@ async def serve(
     connect: Callable[[], Awaitable[Any]],
     body_seconds: float = 10.0,
     settings: Settings = SETTINGS,
+    kinds: Mapping[str, type[Adapter]] = MappingProxyType({}),
 ) -> AsyncIterator[Served]:
     writer = Writer(connect)
     rejoined: set[asyncio.Task[None]] = set()
@@ -139,15 +149,24 @@ async def serve(
     async def look_again(ids: list[str]) -> None:
         await apply_early_callbacks(pool, writer, SETTINGS, ids)
 
+    session = aiohttp.ClientSession()
+    adapters = {
+        each.name: kinds.get(each.name, ADAPTERS[each.adapter])(each, session) for each in settings.providers.values()
+    }
+    hearing = Hearing(settings, pool, writer, adapters, look_again)
+
     running = asyncio.create_task(writer.run())
     try:
         async with (
-            TestClient(TestServer(public_app(settings, writer, pool, look_again, body_seconds))) as public,
-            TestClient(TestServer(internal_app(settings, pool, writer, {}))) as internal,
+            TestClient(TestServer(public_app(settings, writer, pool, hearing, body_seconds))) as public,
+            TestClient(TestServer(internal_app(settings, pool, writer, adapters))) as internal,
         ):
-            yield Served(public, internal, pool, rejoined, writer)
+            yield Served(
+                public, internal, pool, rejoined, writer, partial(apply_early_callbacks, pool, writer, settings)
+            )
             await asyncio.gather(*rejoined, return_exceptions=True)
     finally:
+        await session.close()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

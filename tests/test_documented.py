@@ -29,7 +29,7 @@ def test_the_examples_are_those_of_the_page_for_providers_one_for_each_word() ->
     told = [json.loads(line) for line in re.findall(r'^    (\{"type".*)$', SAYS, re.MULTILINE)]
     assert {each["type"]: each for each in told} == examples()
     assert examples().keys() == http.WORDS.keys()
-    assert {kind.__struct_config__.tag for kind in get_args(http.Message)} == http.WORDS.keys()
+    assert {kind.__struct_config__.tag for kind in get_args(http.Event)} == http.WORDS.keys()
 
 
 async def test_every_example_is_as_documented_and_is_applied(gateway: Served) -> None:

@@ -18,16 +18,17 @@ from gateway import sending
 from gateway.addresses import forbidden
 from gateway.call_errors import NotSent, Unknown
 from gateway.dispatch.outcomes import is_failure
+from gateway.domain.orders import Order
 from gateway.newstore.client import Client
-from gateway.providers.contract import Order
 from gateway.providers.http import Http
+from gateway.providers.http_settings import HttpSettings
 from gateway.sending import Checked, NotDispatched, may_leave
-from gateway.settings import NewStore, Provider, Secret
+from gateway.settings import NewStore, Secret
 from tests.certificates import Authority, Issued
 
 METADATA = "0xA9FEA9FE"
 """Resolves to 169.254.169.254 everywhere, and is no address that anybody could see in the settings."""
-ORDER = Order("r-1", "NS123", "NS123.1.create.0", b"{}")
+ORDER = Order(request_id="r-1", reference="NS123", idempotency_key="NS123.1.create.0", body=b"{}")
 
 
 async def test_the_last_look_comes_after_the_connection_stands() -> None:
@@ -59,8 +60,8 @@ async def test_the_last_look_comes_after_the_connection_stands() -> None:
     assert seen == ["one"]
 
 
-def provider(url: str, ca: Path | None = None, shown: Issued | None = None) -> Provider:
-    made = Provider("acme", "http", url, Secret("a" * 20), (Secret("c" * 20),), timeout=5.0, ca=ca)
+def provider(url: str, ca: Path | None = None, shown: Issued | None = None) -> HttpSettings:
+    made = HttpSettings("acme", "http", url, Secret("a" * 20), (Secret("c" * 20),), timeout=5.0, ca=ca)
     return replace(made, client_certificate=shown.certificate, client_key=shown.key) if shown else made
 
 
@@ -126,8 +127,8 @@ async def test_a_name_that_leads_to_a_clouds_metadata_is_not_called() -> None:
     told = "0xa9fea9fe leads to 169.254.169.254, where a cloud keeps a machine's own keys: correct the URL"
     async with sending.session(provider("")) as session:
         for call in (
-            Http(session, provider(f"http://{METADATA}/orders")).create(ORDER),
-            Http(session, provider(f"https://{METADATA}/orders")).check(),
+            Http(provider(f"http://{METADATA}/orders"), session).create(ORDER, ORDER.body),
+            Http(provider(f"https://{METADATA}/orders"), session).check(),
             Client(session, newstore(f"http://{METADATA}")).check(),
         ):
             with pytest.raises(NotSent, match=told) as refused:
@@ -144,7 +145,10 @@ async def test_a_certificate_that_is_no_good_is_named_as_the_reason_and_nothing_
     ):
         async with warehouse(issued) as (url, asked), sending.session(provider(url, ours.file)) as session:
             told = f"the certificate of {url.removeprefix('https://')} {why}"
-            for call in (Http(session, provider(url)).create(ORDER), Client(session, newstore(url)).check()):
+            for call in (
+                Http(provider(url), session).create(ORDER, ORDER.body),
+                Client(session, newstore(url)).check(),
+            ):
                 with pytest.raises(NotSent, match=told) as refused:
                     await call
                 assert is_failure(refused.value)
@@ -155,10 +159,10 @@ async def test_a_private_ca_is_trusted_where_the_settings_name_it_and_nowhere_el
     authority = Authority(tmp_path)
     async with warehouse(authority.issue("wms", "localhost")) as (url, asked):
         async with sending.session(provider(url, authority.file)) as session:
-            await Http(session, provider(url)).check()
+            await Http(provider(url), session).check()
         async with sending.session(provider(url)) as session:
             with pytest.raises(NotSent, match=r"is of an issuer unknown here .*: name its CA in the settings as ca"):
-                await Http(session, provider(url)).check()
+                await Http(provider(url), session).check()
     assert len(asked) == 1
 
 
@@ -167,12 +171,12 @@ async def test_who_asks_for_our_certificate_is_shown_it(tmp_path: Path) -> None:
     ours = authority.issue("gateway", "gateway.example")
     async with warehouse(authority.issue("wms", "localhost"), clients_of=authority.file) as (url, asked):
         async with sending.session(provider(url, authority.file, ours)) as session:
-            await Http(session, provider(url)).check()
+            await Http(provider(url), session).check()
         assert len(asked) == 1
         for wrong in (None, Authority(tmp_path, "another").issue("stranger", "gateway.example")):
             async with sending.session(provider(url, authority.file, wrong)) as session:
                 with pytest.raises((NotSent, Unknown)):
-                    await Http(session, provider(url)).create(ORDER)
+                    await Http(provider(url), session).create(ORDER, ORDER.body)
         assert len(asked) == 1
 
 
@@ -183,7 +187,7 @@ async def test_who_misses_our_certificate_is_named_with_the_settings_that_show_i
     ):
         told = "^no TLS with localhost .*HANDSHAKE_FAILURE.*: check the URL, client_certificate and client_key$"
         with pytest.raises(NotSent, match=told):
-            await Http(session, provider(url)).create(ORDER)
+            await Http(provider(url), session).create(ORDER, ORDER.body)
 
 
 async def test_who_misses_our_certificate_after_the_handshake_is_said_to_want_it(tmp_path: Path) -> None:
@@ -193,13 +197,13 @@ async def test_who_misses_our_certificate_after_the_handshake_is_said_to_want_it
     ):
         told = "^localhost wants to see a certificate of ours: name one as client_certificate and client_key$"
         with pytest.raises(Unknown, match=told):
-            await Http(session, provider(url)).create(ORDER)
+            await Http(provider(url), session).create(ORDER, ORDER.body)
 
 
 async def test_who_turns_our_tls_away_when_it_has_the_order_leaves_it_in_doubt(tmp_path: Path) -> None:
     async with answered_by(tmp_path, speaks_nonsense) as (url, ca), sending.session(provider(url, ca)) as session:
         with pytest.raises(Unknown, match=r"^no TLS with localhost .*: check the URL, client_certificate and"):
-            await Http(session, provider(url)).create(ORDER)
+            await Http(provider(url), session).create(ORDER, ORDER.body)
 
 
 Serve = Callable[[socket.socket, ssl.SSLContext], None]

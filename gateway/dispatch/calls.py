@@ -11,6 +11,7 @@ from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events.event import Event
 from gateway.domain.events.provider import RejectionProven, UnitsShipped
+from gateway.domain.orders import Order
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.references import idempotency_key, provider_reference
 from gateway.domain.reports import parcels, reports
@@ -18,9 +19,10 @@ from gateway.domain.units import Confirmed
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read.request_reads import DeliveryContext
 from gateway.newstore import errors as newstore
+from gateway.newstore import webhook
 from gateway.newstore.client import Client
 from gateway.newstore.read_backs import NOWHERE, Shown
-from gateway.providers.contract import Adapter, Order, Taken
+from gateway.providers.port import Adapter, Taken
 
 from .outcomes import Undecidable
 
@@ -55,15 +57,15 @@ async def _create(clients: OutboundClients, claim: Claim, context: DeliveryConte
     if claim.doubt:
         if context.is_comparing:
             raise NotYet(_ASKED_FIRST)
-        if adapter.can_look_up and (found := await _found(adapter, order)):
+        if adapter.can.look_up and (found := await _found(adapter, order)):
             return _taken(claim, provider_order=found.provider_order, found=True)
-        if not adapter.can_look_up and not adapter.is_idempotent:
+        if not adapter.can.look_up and not adapter.can.idempotent:
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
         _wait_for_a_late_one(claim)
     try:
-        taken = await adapter.create(order)
+        taken = await adapter.create(order, adapter.compose(order))
     except Refused as refused:
-        if claim.doubt and not adapter.can_look_up:
+        if claim.doubt and not adapter.can.look_up:
             raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
         raise
     return _taken(claim, provider_order=taken.provider_order)
@@ -80,7 +82,7 @@ async def _found(adapter: Adapter, order: Order) -> Taken | None:
     try:
         return await adapter.look_up(order)
     except Inconclusive as told:
-        if not adapter.is_idempotent:
+        if not adapter.can.idempotent:
             raise Undecidable(told.detail) from told
         return None
 
@@ -103,7 +105,18 @@ def _order(claim: Claim, context: DeliveryContext) -> Order:
     request = context.request
     reference = provider_reference(request.reference, request.assignment)
     key = idempotency_key(request.reference, request.assignment, claim.operation, claim.seq)
-    return Order(request.id, reference, key, context.body)
+    return Order(
+        request_id=request.id,
+        reference=reference,
+        assignment=request.assignment,
+        idempotency_key=key,
+        location=request.location,
+        order_id=request.order_id or "",
+        service_level=request.service_level or "",
+        products=tuple(unit.product for unit in request.units),
+        body=context.body,
+        read_details=webhook.details,
+    )
 
 
 async def _acknowledge(clients: OutboundClients, claim: Claim, _: DeliveryContext) -> Command:

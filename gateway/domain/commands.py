@@ -80,7 +80,9 @@ class ProviderSaid:
     `uncounted` are lines by product that give no count, at least one unit each. `unread` names what of the message was
     not understood and may change what it means: it is then left to a person.
     `word` is None when the adapter does not know the provider's word; `problem` then says which it was.
-    `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so).
+    `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so); where it is
+    none, an order of which nothing else is open is stopped there first, if it can be (`can_withdraw`).
+    `is_total` tells that the counts are those by now, and not what came to them; `as_of` when that was so.
     `replays` is the cause of the quarantined message that a person applies again by this one.
     """
 
@@ -98,6 +100,9 @@ class ProviderSaid:
     same_parcel: SameParcel = SameParcel.ASK
     problem: str = ""
     is_proof: bool = True
+    can_withdraw: bool = False
+    is_total: bool = False
+    as_of: datetime | None = None
     on_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
     replays: str = ""
     replayed_by: str = ""

@@ -20,7 +20,7 @@ from .commands import (
     SameParcel,
     Word,
 )
-from .events.assignment import ProviderAssigned, RequestReceived
+from .events.assignment import ProviderAssigned, RequestReceived, WithdrawalAsked
 from .events.event import Fact
 from .events.messages import (
     CallbackQuarantined,
@@ -107,7 +107,7 @@ def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
         return [CallbackQuarantined("not_understood", said.unread)]
     if refusal := _impossible(request, said):
         return [refusal]
-    meant = _counted(request, said)
+    meant = _since(request, said) if said.is_total else _counted(request, said)
     return _beside_shown(request, meant, said.word) if isinstance(meant, ProviderSaid) else [meant]
 
 
@@ -129,7 +129,8 @@ def _beside_shown(request: Request, said: ProviderSaid, word: Word) -> list[Fact
 
 
 def _say(request: Request, said: ProviderSaid, word: Word) -> list[Fact]:
-    meant = _told_again(request, said) if word is Word.SHIPPED and said.items and said.parcel else said
+    is_again = word is Word.SHIPPED and said.items and said.parcel and not said.is_total
+    meant = _told_again(request, said) if is_again else said
     return _SAY[word](request, meant) if isinstance(meant, ProviderSaid) else [meant]
 
 
@@ -158,6 +159,33 @@ def _named_units(said: ProviderSaid) -> Mapping[str, int]:
 def _cut(product: str) -> str:
     """Name a product in a sentence: an id may be as long as a book's page."""
     return product[:200]
+
+
+def _since(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
+    """Find what has come to a total since it was told last; one that falls is a contradiction, unless it is old."""
+    told = _told(request, said)
+    named = _named_units(said)
+    fallen = [product for product, count in named.items() if count < told[product]]
+    if fallen and (said.word is Word.ACCEPTED or (said.as_of and said.as_of < request.changed_at)):
+        return CallbackWithoutEffect(said.word or "", detail="less than is known: it tells of an earlier time")
+    if fallen:
+        counts = ", ".join(f"{named[each]} of {_cut(each)!r} (before: {told[each]})" for each in fallen)
+        return CallbackRefused(said.word or "", "falling_total", f"the total so far has become less: {counts}")
+    new = {product: count - told[product] for product, count in named.items() if count > told[product]}
+    # It is no second message about the same parcel: what is said of that counts from what was said before.
+    meant = replace(said, items=new, uncounted={}, same_parcel=SameParcel.ANOTHER_PIECE)
+    return meant if new else CallbackWithoutEffect(said.word or "")
+
+
+def _told(request: Request, said: ProviderSaid) -> Counter[str]:
+    """Count what was told of a parcel, or else of the units of which the same is so."""
+    if said.word is Word.SHIPPED:
+        return told_of(request, said.parcel) if said.parcel else Counter()
+    if said.word is Word.ACCEPTED:
+        return Counter(unit.product for unit in request.units if unit.accepted)
+    never = SAYS_THE_SAME[Said.REJECTED]
+    told = (index for index, unit in enumerate(request.units) if unit.said in never and index not in request.untold)
+    return Counter(request.units[index].product for index in told)
 
 
 def _counted(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
@@ -244,7 +272,12 @@ def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> li
     if fact := _not_applicable(request, said, units, Said.REJECTED):
         return [fact]
     rejected = UnitsRejected(units, reason)
-    return [rejected, RejectionProven(units, reason, "provider_said")] if said.is_proof else [rejected]
+    if said.is_proof or request.withdrawn:
+        proof = "provider_said" if said.is_proof else "the order was withdrawn"
+        return [rejected, RejectionProven(units, reason, proof)]
+    if said.can_withdraw and units == request.open_units and request.withdrawal is None:
+        return [rejected, WithdrawalAsked(None, reason, "gateway", "its rejection is no promise not to ship")]
+    return [rejected]
 
 
 def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:

@@ -1,101 +1,64 @@
 """Providers' callbacks. A 2xx means: committed."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from aiohttp import web
 
 from gateway.api_shapes import CallbackReceipt
-from gateway.domain.commands import ProviderSaid
-from gateway.ledger import quarantine
-from gateway.ledger.quarantine import Kept
-from gateway.ledger.read import request_reads
-from gateway.ledger.write.queued import Unstorable
-from gateway.providers import CALLBACKS, contract
-from gateway.providers.signatures import is_in_time, signed_id, signed_with
-from gateway.settings import Provider
-from gateway.telemetry import trace
+from gateway.providers.port import Adapter, Admission, Message
 from gateway.web.answers import ECHO, Problem, answer, json_answer
 from gateway.web.bodies import read_body
-from gateway.web.keys import bearer, count_use, key_among
-from gateway.web.location_rules import with_location_rule
-from gateway.web.receipts import callback_receipt, repeated_receipt
+from gateway.web.keys import count_use
 from gateway.web.timeouts import within
 
-from .context import CONTEXT, STORE_SECONDS, IntakeContext, Message, failed, kept_malformed
+from .context import CONTEXT, STORE_SECONDS, IntakeContext, failed
+from .hearing import Heard
 
 
 async def call_back(request: web.Request) -> web.Response:
-    """Store a provider's message and say what came of it."""
-    context = request.app[CONTEXT]
-    provider = context.settings.providers.get(request.match_info["provider"])
-    if provider is None:
+    """Store what a provider says, and say what came of it."""
+    context, name = request.app[CONTEXT], request.match_info["provider"]
+    adapter = context.hearing.adapters.get(name)
+    if adapter is None:
         raise Problem(404, f"{request.path[:ECHO]} names no provider of this gateway; correct the callback URL")
-    body = await _proved_body(context, provider, request)
-    came = Message(provider.name, body, datetime.now(UTC), signed_id(provider, request.headers))
-    return await within(STORE_SECONDS, _hear(context, provider, came))
+    message = await _proved(context, name, adapter, request)
+    return _answered(await within(STORE_SECONDS, context.hearing.hear(name, message)))
 
 
-async def _proved_body(context: IntakeContext, provider: Provider, request: web.Request) -> bytes:
+async def _proved(context: IntakeContext, name: str, adapter: Adapter, request: web.Request) -> Message:
     """Read what the provider says, once its key is right; a signature is told by the body alone."""
-    used = key_among(provider.callback_keys, bearer(request))
-    if not (used or (provider.callback_secrets and is_in_time(request.headers, time.time()))):
-        if bearer(request) or "webhook-signature" in request.headers:
-            await failed(context, request, "providers", provider.name)
+    admission = adapter.admit(request.headers, time.time())
+    if admission is Admission.REFUSED:
+        if any(header in request.headers for header in adapter.credentials):
+            await failed(context, request, "providers", name)
         raise _not_theirs()
-    unproved = None if used else context.unproved
+    unproved = None if admission is Admission.PROVED else context.unproved
     body = await read_body(request, context.settings.body_limit, context.body_seconds, unproved)
-    used = used or signed_with(provider.callback_secrets, request.headers, body, time.time())
-    if not used:
-        await failed(context, request, "providers", provider.name)
+    message = Message(body, datetime.now(UTC), "", request.headers)
+    proof = adapter.authentic(message)
+    if proof is None:
+        await failed(context, request, "providers", name)
         raise _not_theirs()
-    count_use("providers", provider.name, used)
-    return body
+    count_use("providers", name, proof.key)
+    return Message(body, message.at, proof.name, request.headers)
 
 
 def _not_theirs() -> Problem:
     return Problem(401, "the key or signature is not this provider's; check it and the clock")
 
 
-async def _hear(context: IntakeContext, provider: Provider, came: Message) -> web.Response:
-    try:
-        said = CALLBACKS[provider.adapter](came.body, provider, came.at, came.name)
-        trace.about(said.request_id, provider=provider.name)
-        said = await with_location_rule(context.pool, context.settings, said)
-        applied = await context.writer.apply(said, came.body)
-    except contract.Malformed as error:
-        raise await kept_malformed(context, came, "malformed", error) from error
-    except Unstorable as error:
-        raise await kept_malformed(context, came, "unstorable", error) from error
-    trace.link(applied.trace)
-    if applied.request is None:
-        return await _keep_for_later(context, said, came.body)
-    if applied.events:
-        status, told = callback_receipt(said.request_id, applied.events)
-    else:
-        before = await request_reads.caused_by(context.pool, applied.request, said)
-        status, told = repeated_receipt(said.request_id, before)
-    if status >= 400:
+def _answered(heard: Sequence[Heard]) -> web.Response:
+    """Tell what came of a message: of one that says one thing that thing, else all of them in their order."""
+    if len(heard) != 1:
+        is_done = all(each.status == 200 for each in heard)
+        return json_answer(
+            CallbackReceipt("several", "", results=[each.receipt for each in heard]), 200 if is_done else 202
+        )
+    status, told = heard[0].status, heard[0].receipt
+    if status == 400:
+        raise Problem(400, told.detail)
+    if status > 400:
         return answer(Problem(status, told.detail), result=told.result, reason=told.reason)
     return json_answer(told, status)
-
-
-async def _keep_for_later(context: IntakeContext, said: ProviderSaid, body: bytes) -> web.Response:
-    """Keep, commit, *then* look: the request may have been stored meanwhile, and its side looked before we kept."""
-    detail = "nobody has this request yet; it is applied as soon as the request arrives"
-    await quarantine.keep(
-        context.pool,
-        Kept(
-            source=said.provider,
-            event_id=said.cause,
-            fingerprint=said.fingerprint,
-            request_id=said.request_id,
-            reason="unknown_request",
-            detail=detail,
-            at=said.at,
-            body=body,
-            command=said,
-        ),
-    )
-    await context.apply_early_callbacks([said.request_id])
-    return json_answer(CallbackReceipt("quarantined", said.request_id, "unknown_request", detail), 202)

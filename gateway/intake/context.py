@@ -1,7 +1,6 @@
 """What the webhook and the callbacks need, and how they turn away what is not a message."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -19,7 +18,7 @@ from gateway.web.guessing import Guesses, address_of
 from gateway.web.keys import Door
 from gateway.web.timeouts import within
 
-ApplyEarlyCallbacks = Callable[[list[str]], Awaitable[None]]
+from .hearing import Hearing
 
 STORE_SECONDS = 4.5
 _MOST_UNPROVED = 16 * 1_048_576  # bytes
@@ -32,21 +31,11 @@ class IntakeContext:
     settings: Settings
     writer: Writer
     pool: asyncpg.Pool
-    apply_early_callbacks: ApplyEarlyCallbacks
+    hearing: Hearing
     body_seconds: float
     draining: asyncio.Event
     guesses: Guesses
     unproved: Unproved = field(default_factory=lambda: Unproved(_MOST_UNPROVED))
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A body that was read whole, before anything is known of its meaning."""
-
-    source: str
-    body: bytes
-    at: datetime
-    name: str = ""  # that its signature gives it
 
 
 CONTEXT = web.AppKey("context", IntakeContext)
@@ -56,10 +45,12 @@ async def failed(context: IntakeContext, request: web.Request, door: Door, name:
     await context.guesses.failed(door, address_of(request, context.settings.trusted_proxies), name)
 
 
-async def kept_malformed(context: IntakeContext, came: Message, reason: str, error: Exception) -> Problem:
+async def kept_malformed(
+    context: IntakeContext, source: str, body: bytes, *, at: datetime, reason: str, error: Exception
+) -> Problem:
     """Keep the raw bytes of what can't be read, and give the 400 that says why."""
     detail = str(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    fingerprint = sha256(came.body).hexdigest()
-    kept = Kept(came.source, came.name or fingerprint, fingerprint, None, reason, detail, came.at, came.body)
+    fingerprint = sha256(body).hexdigest()
+    kept = Kept(source, fingerprint, fingerprint, None, reason, detail, at, body)
     await within(STORE_SECONDS, quarantine.keep(context.pool, kept))
     return Problem(400, detail)

@@ -1,10 +1,11 @@
 """Keep what can't be applied, and find what can be by now."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from asyncpg import Pool
 
 from gateway.domain.commands import ProviderSaid
@@ -13,8 +14,8 @@ from gateway.telemetry.logs import log
 from .codec import decode_command, encode
 
 _KEEP = """
-INSERT INTO quarantine (source, event_id, fingerprint, request_id, reason, detail, at, body, command)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO quarantine (source, event_id, fingerprint, request_id, reason, detail, at, body, command, names)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT DO NOTHING
 """
 _WAITING = """
@@ -22,6 +23,13 @@ SELECT q.id, q.command, q.body FROM quarantine q JOIN requests r ON r.id = q.req
 WHERE q.resolved_at IS NULL AND q.reason = 'unknown_request' AND ($1::text[] IS NULL OR q.request_id = ANY($1))
     AND q.id > $2
 ORDER BY q.id
+LIMIT 500
+"""
+_WAITING_NAMED = """
+SELECT id, source, names, command, body FROM quarantine
+WHERE names IS NOT NULL AND resolved_at IS NULL AND reason = 'unknown_request'
+    AND at > clock_timestamp() - interval '1 day' AND id > $1
+ORDER BY id
 LIMIT 500
 """
 _RESOLVE = """
@@ -58,6 +66,7 @@ class Kept:
     at: datetime
     body: bytes
     command: ProviderSaid | None = None
+    names: Mapping[str, str] | None = None  # by which its request is to be found; None where it names its id
 
 
 async def keep(pool: Pool, kept: Kept) -> None:
@@ -65,7 +74,7 @@ async def keep(pool: Pool, kept: Kept) -> None:
     command = encode(kept.command) if kept.command else None
     written = await pool.execute(
         _KEEP, kept.source, kept.event_id, kept.fingerprint, kept.request_id, kept.reason, kept.detail, kept.at,
-        kept.body, command,
+        kept.body, command, encode(kept.names) if kept.names else None,
     )  # fmt: skip
     if written == "INSERT 0 1":
         log("message.quarantined", source=kept.source, reason=kept.reason, request_id=kept.request_id)
@@ -79,6 +88,17 @@ async def joinable(
     while rows := await pool.fetch(_WAITING, request_ids, last):
         for row in rows:
             yield row["id"], decode_command(row["command"]), row["body"]
+        last = rows[-1]["id"]
+
+
+async def named(pool: Pool) -> AsyncIterator[list[tuple[int, str, dict[str, str], ProviderSaid, bytes]]]:
+    """Find, page by page, messages of the last day that name their request by another name than NewStore's id."""
+    last = 0
+    while rows := await pool.fetch(_WAITING_NAMED, last):
+        yield [
+            (row["id"], row["source"], msgspec.json.decode(row["names"]), decode_command(row["command"]), row["body"])
+            for row in rows
+        ]
         last = rows[-1]["id"]
 
 

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+import pycountry
 
 from gateway import canonical
 from gateway.domain.commands import Receive
+from gateway.domain.orders import Address, Details
 
 READABLE = frozenset(
     {"id", "order_id", "created_at", "items.product_id", "shipping_options.carrier", "shipping_options.service_level"}
@@ -86,6 +88,77 @@ def _read(body: bytes) -> FulfillmentRequest:
     except RecursionError as error:
         raise Malformed("$", "nested too deeply to be read") from error
     return read
+
+
+class _Address(msgspec.Struct):
+    first_name: Any = ""
+    second_name: Any = ""
+    last_name: Any = ""
+    company: Any = ""
+    address_line_1: Any = ""
+    address_line_2: Any = ""
+    zip_code: Any = ""
+    city: Any = ""
+    state: Any = ""
+    province: Any = ""
+    country_code: Any = ""
+    phone: Any = ""
+    email: Any = ""
+
+
+class _Detailed(msgspec.Struct):
+    shipping_address: Any = None
+    billing_address: Any = None
+    shipping_options: Any = None
+    extended_attributes: Any = None
+    items: Any = None
+
+
+def details(body: bytes) -> Details:
+    """Read what a stored body asks for beyond its units; what is not as documented is left out."""
+    read = msgspec.json.decode(body.removeprefix(canonical.BYTE_ORDER_MARK), type=_Detailed)
+    options = read.shipping_options if isinstance(read.shipping_options, dict) else {}
+    items = read.items if isinstance(read.items, list) else []
+    return Details(
+        ship_to=_address(read.shipping_address),
+        bill_to=_address(read.billing_address),
+        carrier=_text(options.get("carrier")) or "",
+        attributes=_attributes(read.extended_attributes),
+        unit_attributes=[_attributes(item.get("extended_attributes")) for item in items],
+    )
+
+
+def _address(said: object) -> Address:
+    read = msgspec.convert(said, _Address) if isinstance(said, dict) else _Address()
+    told = {name: (_text(getattr(read, name)) or "").strip() for name in read.__struct_fields__}
+    first = f"{told['first_name']} {told['second_name']}".strip()
+    return Address(
+        first_name=first,
+        last_name=told["last_name"],
+        company=told["company"],
+        lines=tuple(filter(None, (told["address_line_1"], told["address_line_2"]))),
+        city=told["city"],
+        state=told["state"] or told["province"],
+        zip_code=told["zip_code"],
+        country=_country(told["country_code"]),
+        phone=told["phone"],
+        email=told["email"],
+    )
+
+
+def _country(code: str) -> str:
+    """NewStore writes two letters in one place and three in another."""
+    if len(code) == 2:
+        return code.upper()
+    found = pycountry.countries.get(alpha_3=code.upper()) if len(code) == 3 else None
+    return found.alpha_2 if found else code
+
+
+def _attributes(said: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(said, list):
+        return ()
+    pairs = [(_text(each.get("name")), _text(each.get("value"))) for each in said if isinstance(each, dict)]
+    return tuple((name, value or "") for name, value in pairs if name)
 
 
 def _fingerprint(body: bytes) -> str:

@@ -7,12 +7,13 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.bearer import bearer, key_among
 from gateway.ledger import audit
 from gateway.settings import Operator
 from gateway.web.answers import ECHO, Problem
 from gateway.web.bodies import read_body
 from gateway.web.guessing import address_of
-from gateway.web.keys import bearer, count_use, key_among
+from gateway.web.keys import count_use
 from gateway.web.routing import role_for
 
 from .context import CONTEXT
@@ -39,7 +40,7 @@ async def operators_only(request: web.Request, handler: Handler) -> web.StreamRe
     """Let named operators in; a viewer reads our words, an operator all and acts, an admin may see personal data."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
-    context, token = request.app[CONTEXT], bearer(request)
+    context, token = request.app[CONTEXT], bearer(request.headers)
     operator = operator_of(context.settings.operators, token)
     if operator is None:
         if token:

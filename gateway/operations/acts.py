@@ -171,12 +171,12 @@ def _carriers(context: OperationsContext, before: Request) -> Mapping[str, str]:
 
 def _can_look_up(context: OperationsContext, before: Request) -> bool:
     adapter = context.adapters.get(before.provider or "")
-    return adapter is not None and adapter.can_look_up
+    return adapter is not None and adapter.can.look_up
 
 
 def _can_withdraw(context: OperationsContext, before: Request) -> bool:
     adapter = context.adapters.get(before.provider or "")
-    return adapter is not None and adapter.can_withdraw
+    return adapter is not None and adapter.can.withdraw
 
 
 def _read_backs(context: OperationsContext, _: Request) -> frozenset[Operation]:

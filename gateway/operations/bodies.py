@@ -10,8 +10,8 @@ from gateway.ledger import audit
 from gateway.ledger.read import bodies
 from gateway.ledger.read.bodies import Body
 from gateway.newstore import errors, webhook
-from gateway.providers import READABLE
-from gateway.settings import Operator, Settings
+from gateway.providers.port import Adapter
+from gateway.settings import Operator
 from gateway.web.answers import json_answer
 
 from .access import OPERATOR, may_act
@@ -25,8 +25,8 @@ _MOST = 10_000  # bytes that are shown of what is no JSON
 
 async def show_bodies(request: web.Request) -> web.Response:
     """Show every body without what it says of a person."""
-    settings, operator = request.app[CONTEXT].settings, request[OPERATOR]
-    found = [_shown(each, without_people(each, settings, operator)) for each in await _kept(request)]
+    adapters, operator = request.app[CONTEXT].adapters, request[OPERATOR]
+    found = [_shown(each, without_people(each, adapters, operator)) for each in await _kept(request)]
     return unkept({"masked": True, "bodies": found})
 
 
@@ -45,9 +45,9 @@ async def revealed(request: web.Request, subject: str, found: Sequence[Body]) ->
     return unkept({"masked": False, "bodies": [_shown(each, _whole(each.body)) for each in found]})
 
 
-def without_people(body: Body, settings: Settings, operator: Operator) -> str | None:
+def without_people(body: Body, adapters: Mapping[str, Adapter], operator: Operator) -> str | None:
     """Write a body without what it says of a person, as far as this one may read it; None for what is no JSON."""
-    return masked(body.body, _readable(body, settings, operator))
+    return masked(body.body, _readable(body, adapters, operator))
 
 
 def unkept(document: object) -> web.Response:
@@ -83,10 +83,10 @@ def _shown(body: Body, text: str | None) -> dict[str, object]:
     }
 
 
-def _readable(body: Body, settings: Settings, operator: Operator) -> Mapping[str, Reading]:
+def _readable(body: Body, adapters: Mapping[str, Adapter], operator: Operator) -> Mapping[str, Reading]:
     """Find what is no personal data in a body; of a sender that the settings do not name, nothing is known."""
     if body.sender == NEWSTORE:
         return dict.fromkeys(errors.READABLE if body.is_answer else webhook.READABLE, str)
-    provider = settings.providers.get(body.sender)
-    kinds = READABLE.get(provider.adapter, {}) if provider else {}
+    adapter = adapters.get(body.sender)
+    kinds = adapter.readable if adapter else {}
     return {path: str if may_act(operator) else KINDS[kind] for path, kind in kinds.items()}

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.api_shapes import Reloaded
 from gateway.ledger.write.writer import Writer
-from gateway.providers.contract import Adapter
+from gateway.providers.port import Adapter
 from gateway.settings import Settings
 from gateway.web.guessing import Guesses
 

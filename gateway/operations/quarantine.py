@@ -9,20 +9,19 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.api_shapes import QuarantineResult
+from gateway.api_shapes import QuarantineResult, Replay
 from gateway.domain.acts.messages import Discard
 from gateway.domain.commands import ProviderSaid, Receive, replayed
 from gateway.domain.events.event import Event
 from gateway.domain.events.messages import QuarantineLeft
 from gateway.domain.requests import Request
 from gateway.ledger import audit, codec, quarantine
-from gateway.ledger.read import request_reads
+from gateway.ledger.read import naming, request_reads
 from gateway.ledger.read.bodies import Body
 from gateway.ledger.write.queued import CommitResult
 from gateway.newstore import webhook
-from gateway.providers import CALLBACKS
-from gateway.providers.contract import Malformed
-from gateway.providers.signatures import SIGNED
+from gateway.providers.port import Malformed, Message, Names, Reading, Statement, Unreadable
+from gateway.providers.statements import command as command_of
 from gateway.telemetry import trace
 from gateway.web.answers import Problem, json_answer
 from gateway.web.location_rules import with_location_rule
@@ -31,7 +30,7 @@ from gateway.web.receipts import callback_receipt, receipt, repeated_receipt
 from .access import OPERATOR
 from .bodies import revealed, unkept, without_people
 from .context import CONTEXT, OperationsContext
-from .queries import limit_of, number_of, reason_in
+from .queries import given, limit_of, number_of, read_as, reason_in
 
 _WITHOUT_EFFECT = {
     "quarantined": "it is in quarantine again",
@@ -40,6 +39,8 @@ _WITHOUT_EFFECT = {
     "conflicting_body": "it left quarantine: the request came before with another body, and tells both",
     "conflicting_location": "it left quarantine: the request came before for another DC, and tells both",
 }
+_OUTSIDE = frozenset({"unknown_request", "ambiguous_request"})
+"""Why a message waits that is a part of no request's story yet."""
 _SHOWN = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
 
 
@@ -58,7 +59,7 @@ async def show_quarantine(request: web.Request) -> web.Response:
     said: ProviderSaid | None = kept["command"]
     words = msgspec.to_builtins(said) if said else None
     shown = {name: kept[name] for name in _SHOWN}
-    text = without_people(_body(kept), request.app[CONTEXT].settings, request[OPERATOR])
+    text = without_people(_body(kept), request.app[CONTEXT].adapters, request[OPERATOR])
     return unkept({**shown, "bytes": len(kept["body"]), "said": words, "text": text})
 
 
@@ -70,13 +71,14 @@ async def reveal_quarantined(request: web.Request) -> web.Response:
 
 async def replay(request: web.Request) -> web.Response:
     """Read a message again, as the settings and adapters are now, and apply it."""
-    reason = reason_in(await request.read(), "a decision")
+    decision = read_as(Replay, await request.read())
+    reason = given(decision, "a decision")
     context, who, kept = request.app[CONTEXT], request[OPERATOR].name, await _find(request)
     if kept["resolved_at"] is not None:
         raise Problem(409, "it has left quarantine already; the audit says how")
     try:
         with trace.act("replay", source=kept["source"]) as span:
-            command = await _read(context, who, kept)
+            command = await _read(context, who, kept, decision.request)
             applied = await context.writer.apply(command, kept["body"])
             _tell(span, applied)
     except (Malformed, webhook.Malformed) as error:
@@ -102,7 +104,7 @@ async def discard(request: web.Request) -> web.Response:
     said: ProviderSaid | None = kept["command"]
     told = {"who": who, "action": "discard", "reason": reason, "outcome": "discarded"}
     with trace.act("discard", source=kept["source"]) as span:
-        if said is not None and kept["reason"] != "unknown_request":
+        if said is not None and kept["reason"] not in _OUTSIDE:
             applied = await context.writer.apply(
                 Discard(
                     request_id=said.request_id,
@@ -138,22 +140,47 @@ async def _find(request: web.Request) -> dict[str, Any]:
     return kept
 
 
-async def _read(context: OperationsContext, who: str, kept: Mapping[str, Any]) -> Receive | ProviderSaid:
-    """Read a message as the settings and adapters are now."""
+async def _read(
+    context: OperationsContext, who: str, kept: Mapping[str, Any], request_id: str
+) -> Receive | ProviderSaid:
+    """Read a message as the settings and adapters are now; a person may say which request it is about."""
     source, now = str(kept["source"]), datetime.now(UTC)
     if source.startswith("newstore:"):
         return _receive(context, source.removeprefix("newstore:"), kept["body"], now)
-    provider = context.settings.providers.get(source)
-    if provider is None:
+    if source not in context.adapters:
         raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
-    name = str(kept["event_id"]).removeprefix(f"{source}:")
-    said = CALLBACKS[provider.adapter](kept["body"], provider, now, name if name.startswith(SIGNED) else "")
+    name, first = str(kept["event_id"]).removeprefix(f"{source}:"), kept["command"]
+    is_named = name != kept["fingerprint"]  # by its sender, or by its place in what was sent
+    message = Message(kept["body"], now, name if is_named else "")
+    statement = _statement(context.adapters[source].read(message))
+    said = command_of(
+        context.adapters[source], message, statement, request_id or await _about(context, source, statement)
+    )
     said = await with_location_rule(context.pool, context.settings, said)
-    first: ProviderSaid | None = kept["command"]
     if first is None:
-        return said
+        return replace(said, cause=f"{source}:{name}") if is_named else said
     said = replace(said, cause=first.cause)
-    return said if kept["reason"] == "unknown_request" else replayed(said, now, who)
+    return said if kept["reason"] in _OUTSIDE else replayed(said, now, who)
+
+
+def _statement(readings: Sequence[Reading]) -> Statement:
+    """Give the one thing that a kept message says. Raises `Malformed` where that still can't be read."""
+    match readings:
+        case [Statement() as said]:
+            return said
+        case [Unreadable() as still, *_]:
+            raise Malformed(still.place, still.what)
+    raise Malformed("$", "says something else than it did")
+
+
+async def _about(context: OperationsContext, source: str, said: Statement) -> str:
+    """Find whom it is about."""
+    if said.names == Names(request=said.names.request):
+        return said.names.request
+    [ids] = await naming.named(context.pool, source, [said.names])
+    if len(ids) > 1:
+        raise Problem(409, f"it may be about {', '.join(ids[:3])}; say which as `request`")
+    return ids[0] if ids else ""
 
 
 async def _became(

@@ -30,7 +30,12 @@ def read_as(kind: type[T], body: bytes) -> T:
 
 def reason_in(body: bytes, what: str) -> str:
     """Read why somebody wants `what`; nothing is done without it."""
-    reason = read_as(Decision, body).reason.strip()
+    return given(read_as(Decision, body), what)
+
+
+def given(decision: Decision, what: str) -> str:
+    """Give the reason of a decision, which none may lack."""
+    reason = decision.reason.strip()
     if not reason:
         raise Problem(400, f"{what} needs a reason; it goes into the audit")
     return reason

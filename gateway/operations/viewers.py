@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.domain.commands import Word
-from gateway.providers.contract import Kind
+from gateway.providers.port import Kind
 
 from .masking import MASK, Reading
 

@@ -1,23 +1,8 @@
-"""The adapters, one module each, and which of them a provider's settings name."""
-
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
-
-import aiohttp
-
-from gateway.domain.commands import ProviderSaid
-from gateway.settings import Provider
+"""The adapters, one module each, by the name that the settings give them."""
 
 from . import http
-from .contract import Adapter, Kind
+from .port import Adapter
 
-ADAPTERS: dict[str, Callable[[aiohttp.ClientSession, Provider], Adapter]] = {"http": http.Http}
-CALLBACKS: dict[str, Callable[[bytes, Provider, datetime, str], ProviderSaid]] = {"http": http.read_callback}
-"""Each reads a body, with the name that its sender's signature gives it, or an empty one."""
-MESSAGES: dict[str, Any] = {"http": http.Message}
-"""The type of all that each understands."""
-EXAMPLES = {"http": http.EXAMPLES}
-"""A message of each kind, by the name of the kind."""
-READABLE: dict[str, Mapping[str, Kind]] = {"http": http.READABLE}
-"""What of its messages and answers is shown to everybody who may look, and as what: the rest may be personal data."""
+ADAPTERS: dict[str, type[Adapter]] = {"http": http.Http}
+SETTINGS = {name: adapter.settings for name, adapter in ADAPTERS.items()}
+"""What `[providers.NAME]` may say, by the adapter that it names."""

@@ -6,8 +6,7 @@ promises that nothing more of it ships, 404 that there is no such order, 409 say
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 import aiohttp
@@ -15,25 +14,17 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway import canonical
-from gateway.call_errors import (
-    Disputed,
-    Inconclusive,
-    NotSent,
-    Redirected,
-    Refused,
-    Throttled,
-    Unknown,
-    as_code,
-    read_at_most,
-    retry_after,
-)
-from gateway.domain.commands import ProviderSaid, RejectionReason, Word
+from gateway.bearer import bearer, key_among
+from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused, Unknown, as_code
+from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
-from gateway.settings import Provider
-from gateway.telemetry import trace
+from gateway.domain.orders import Order
 
-from . import answers, meaning
-from .contract import Kind, Malformed, Order, Taken
+from . import answers, meaning, signatures
+from .http_settings import HttpSettings
+from .port import Adapter, Admission, Capabilities, Kind, Malformed, Message, Names, Proof, Statement, Taken
+from .transports.authentication import call
+from .transports.http import NOT_TAKEN, believed
 
 WORDS = {
     "accepted": Word.ACCEPTED,
@@ -45,152 +36,7 @@ REASONS = {
     "no_inventory": RejectionReason.NO_INVENTORY,
     "cannot_fulfill": RejectionReason.CANNOT_FULFILL,
 }
-READABLE: Mapping[str, Kind] = {
-    "id": "id",
-    "type": "word",
-    "event_id": "id",
-    "occurred_at": "id",
-    "fulfillment_request_id": "id",
-    "items.product_id": "id",
-    "items.quantity": "id",
-    "shipment.carrier": "plain",
-    "shipment.tracking_number": "plain",
-    "shipment.tracking_url": "link",
-}
-_NOT_TAKEN = {401, 403, 404, 405, 408, 425}  # set up wrongly, or not now: nothing was done, and mending it helps
-_THROTTLED = {429, 503}
 _LONGEST_LINK = 2_000  # characters; a longer one is left out, as nobody needs it to know of the shipment
-_LONGEST_ANSWER = 4 * 1_048_576  # bytes; of one that fails as many are kept as of any
-
-
-class Http:
-    """Calls one provider of this kind."""
-
-    def __init__(self, session: aiohttp.ClientSession, provider: Provider) -> None:
-        self._session = session
-        self._provider = provider
-        self._timeout = aiohttp.ClientTimeout(total=provider.timeout)
-        self.can_look_up = provider.look_up
-        self.is_idempotent = True
-        self.can_withdraw = provider.withdraw
-
-    async def create(self, order: Order) -> Taken:
-        """Post the body as NewStore sent it. 409 says that the provider has it already, which a look-up confirms."""
-        status, body = await self._call("POST", self._provider.url, order)
-        if status == 409:
-            return await self._confirmed(order, status, body)
-        if 200 <= status < 300:
-            document = _believed(status, body)
-            if answers.says_no(document):
-                return await self._confirmed(order, status, body)
-            return Taken(status, _id_in(document))
-        if status >= 500:
-            raise Unknown(f"answered {status}: it may have taken the order", status, body)
-        if status in _NOT_TAKEN:
-            raise NotSent(f"answered {status}: check the URL and the key of the provider", status, body)
-        raise Refused(f"answered {status}: it will not take this order", status, body)
-
-    async def _confirmed(self, order: Order, status: int, body: bytes) -> Taken:
-        """Find out whether the provider has an order of which it said "already here", or no with a 2xx."""
-        said = "that it has the order" if status == 409 else "no"
-        if not self.can_look_up:
-            if status == 409:
-                return Taken(status, _id_in(_json(body)))
-            raise Disputed(f"answered {status} and says {said}: ask it whether it has the order", status, body)
-        try:
-            found = await self.look_up(order)
-        except Inconclusive as told:
-            raise Disputed(f"answered {status} and says {said}; {told.detail}", status, body) from told
-        except (NotSent, Unknown) as error:
-            raise Unknown(f"answered {status} and says {said}; {error.detail}", status, body) from error
-        if found is not None:
-            return found
-        if status == 409:
-            raise Disputed("answered 409, and its look-up does not know the order: ask it", status, body)
-        raise Refused(f"answered {status} and says no: it will not take this order", status, body)
-
-    async def look_up(self, order: Order) -> Taken | None:
-        """Ask by our reference whether the provider has the order: it has where it repeats that, or NewStore's id.
-
-        Raises `Inconclusive` for any other 2xx: an empty list, another order, a web page.
-        """
-        status, body = await self._call("GET", self._url_of(order), order)
-        if status == 404:
-            return None
-        if 200 <= status < 300:
-            document = _json(body)
-            found = answers.object_naming(document, (order.reference, order.request_id))
-            if found is not None and not answers.says_no(document):
-                return Taken(status, _id_in(found))
-            told = "does not name the order: an order that is not there answers 404"
-            raise Inconclusive(f"the look-up answered {status} and {told}", status, body)
-        hint = ": check the URL and the key of the provider" if status in _NOT_TAKEN else ""
-        raise NotSent(f"the look-up answered {status}{hint}", status, body)
-
-    async def withdraw(self, order: Order) -> str | None:
-        """Delete the order. Only 200 and 204 say that it has stopped: 202 means that it may yet."""
-        status, body = await self._call("DELETE", self._url_of(order), order)
-        if status in {200, 204}:
-            if answers.says_no(_believed(status, body)):
-                raise Refused(f"answered {status} and says no: it goes on with the order", status, body)
-            return f"answered {status}"
-        if status == 404:
-            return None
-        if status >= 500 and status != 501:
-            raise Unknown(f"answered {status}: it may have stopped", status, body)
-        if status == 202 or status in _NOT_TAKEN - {405}:
-            raise NotSent(f"answered {status}: it has not stopped yet", status, body)
-        why = "it can't withdraw an order" if status in {405, 501} else "it goes on with the order"
-        raise Refused(f"answered {status}: {why}", status, body)
-
-    def _url_of(self, order: Order) -> str:
-        return f"{self._provider.url.rstrip('/')}/{quote(order.reference, safe='')}"
-
-    async def check(self) -> None:
-        """Reach the provider by a look-up that finds nothing. Raises `CallError`, also where it finds something."""
-        nobodys = Order("", "NS-CHECK-CONFIG", "NS-CHECK-CONFIG", b"")
-        if found := await self.look_up(nobodys):
-            raise Inconclusive(
-                f"the look-up answered {found.status} for an order that can't be there: it must answer 404"
-            )
-
-    async def _call(self, method: str, url: str, order: Order) -> tuple[int, bytes]:
-        headers = {
-            "Authorization": f"Bearer {self._provider.api_key.reveal()}",
-            "X-Gateway-Reference": order.reference,
-            **trace.headers(),
-        }
-        if method == "POST":
-            headers |= {"Content-Type": "application/json", "Idempotency-Key": order.idempotency_key}
-        try:
-            async with self._session.request(
-                method,
-                url,
-                headers=headers,
-                data=order.body if method == "POST" else None,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as answer:
-                body = await read_at_most(answer.content, _LONGEST_ANSWER)
-        except aiohttp.ClientConnectorError as error:
-            raise NotSent(
-                f"can't be reached ({type(error).__name__}): check the URL of the provider, and that it runs"
-            ) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unknown(f"no answer ({type(error).__name__})") from error
-        if answer.status in _THROTTLED and (answer.status == 429 or "Retry-After" in answer.headers):
-            raise Throttled(retry_after(answer.headers.get("Retry-After", "")), answer.status, body)
-        if 300 <= answer.status < 400:
-            raise Redirected(answer.status, body)
-        return answer.status, body
-
-
-def _believed(status: int, body: bytes) -> object:
-    """Read an answer to a write. Raises `Unknown` for what is no JSON: something before the provider may say it."""
-    try:
-        return answers.decoded(body)
-    except ValueError as error:
-        raise Unknown(f"answered {status} and no JSON: that is not the provider's word", status, body) from error
 
 
 def _json(body: bytes) -> object:
@@ -270,62 +116,11 @@ class Shipped(_Said, kw_only=True, tag_field="type", tag="shipped"):
     shipment: Shipment
 
 
-Message = Accepted | Rejected | Cancelled | Shipped
+Event = Accepted | Rejected | Cancelled | Shipped
 """What a provider can say and is understood; whatever else can be read is kept for a person."""
-EXAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "accepted": {"type": "accepted", "event_id": "1", "fulfillment_request_id": "…"},
-    "rejected": {
-        "type": "rejected", "event_id": "2", "fulfillment_request_id": "…", "reason": "no_inventory",
-        "items": [{"product_id": "A", "quantity": 1}],
-    },
-    "cancelled": {
-        "type": "cancelled", "event_id": "3", "fulfillment_request_id": "…",
-        "items": [{"product_id": "B", "quantity": 1}],
-    },
-    "shipped": {
-        "type": "shipped", "event_id": "4", "fulfillment_request_id": "…",
-        "items": [{"product_id": "C", "quantity": 2}], "shipment": {"carrier": "UPS", "tracking_number": "1Z…"},
-    },
-}  # fmt: skip
-
 _FIELDS = frozenset(_Callback.__struct_fields__)
 _LINE_FIELDS = frozenset(Line.__struct_fields__)
 _READ = _FIELDS | _LINE_FIELDS | frozenset(Shipment.__struct_fields__)
-
-
-def read_callback(body: bytes, provider: Provider, at: datetime, signed_id: str = "") -> ProviderSaid:
-    """Read one event; `signed_id` names it where its sender's signature does and the event itself does not.
-
-    A word or reason that is not in the tables above has none of ours: the domain quarantines it, and so it does with
-    what was read over and may change the meaning. Raises `Malformed` with the JSON path of what is wrong.
-    """
-    document, said, spelled = _decoded(body)
-    word, reason = WORDS.get(said.type), REASONS.get(said.reason or "")
-    problem = "" if word else _unknown("type", said.type, WORDS)
-    if word is Word.REJECTED and reason is None:
-        problem = _unknown("reason", said.reason, REASONS)
-    unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
-    items, uncounted = _count(said.items or ())
-    parcel = _parcel(said.shipment, provider) if said.shipment else None
-    name = said.event_id or signed_id
-    words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
-    understood = [name, said.fulfillment_request_id, said.type, said.reason, items, uncounted, words]
-    fingerprint = canonical.fingerprint(spelled if unread or problem else canonical.spell(understood))
-    return ProviderSaid(
-        request_id=said.fulfillment_request_id,
-        at=at,
-        provider=provider.name,
-        cause=f"{provider.name}:{name or fingerprint}",
-        fingerprint=fingerprint,
-        word=word,
-        items=items or None,
-        uncounted=uncounted,
-        unread=unread,
-        reason=reason,
-        parcel=parcel,
-        same_parcel=provider.same_parcel,
-        problem=problem,
-    )
 
 
 def _decoded(body: bytes) -> tuple[dict[str, Any], _Callback, bytes]:
@@ -361,13 +156,13 @@ def _count(items: Iterable[Line]) -> tuple[dict[str, int], dict[str, int]]:
     return counted, uncounted
 
 
-def _parcel(shipment: Shipment, provider: Provider) -> Parcel:
+def _parcel(shipment: Shipment, carriers: Mapping[str, str]) -> Parcel:
     """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
     carrier, tracking_number = shipment.carrier.strip(), str(shipment.tracking_number).strip()
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):
         if not word:
             raise Malformed(f"$.shipment.{field}", "is blank: send it, or the shipment once it is known")
-    told = provider.carriers.get(normal(carrier), carrier)
+    told = carriers.get(normal(carrier), carrier)
     link = shipment.tracking_url if len(shipment.tracking_url or "") <= _LONGEST_LINK else None
     return Parcel(told, tracking_number, link, None if told == carrier else carrier)
 
@@ -385,3 +180,182 @@ def _storable(said: _Callback) -> None:
     """Find what no text column takes (NUL, lone surrogates) before it reaches the writer."""
     if b"\\u0000" in msgspec.json.encode(said).replace(rb"\\", b""):  # an escaped backslash escapes nothing more
         raise UnicodeError("NUL")
+
+
+class Http(Adapter):
+    """Calls one provider of this kind, and reads what it says."""
+
+    settings = HttpSettings
+    provider: HttpSettings
+    readable: ClassVar[Mapping[str, Kind]] = {
+        "id": "id",
+        "type": "word",
+        "event_id": "id",
+        "occurred_at": "id",
+        "fulfillment_request_id": "id",
+        "items.product_id": "id",
+        "items.quantity": "id",
+        "shipment.carrier": "plain",
+        "shipment.tracking_number": "plain",
+        "shipment.tracking_url": "link",
+    }
+    understood = Event
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "accepted": {"type": "accepted", "event_id": "1", "fulfillment_request_id": "…"},
+        "rejected": {
+            "type": "rejected", "event_id": "2", "fulfillment_request_id": "…", "reason": "no_inventory",
+            "items": [{"product_id": "A", "quantity": 1}],
+        },
+        "cancelled": {
+            "type": "cancelled", "event_id": "3", "fulfillment_request_id": "…",
+            "items": [{"product_id": "B", "quantity": 1}],
+        },
+        "shipped": {
+            "type": "shipped", "event_id": "4", "fulfillment_request_id": "…",
+            "items": [{"product_id": "C", "quantity": 2}], "shipment": {"carrier": "UPS", "tracking_number": "1Z…"},
+        },
+    }  # fmt: skip
+
+    def __init__(self, provider: HttpSettings, session: aiohttp.ClientSession) -> None:
+        super().__init__(provider, session)
+        self._shown_by = provider.shown_by(session)
+        self.can = Capabilities(look_up=provider.look_up, idempotent=True, withdraw=provider.withdraw)
+
+    def compose(self, order: Order) -> bytes:
+        """Give the body as NewStore sent it."""
+        return order.body
+
+    async def create(self, order: Order, body: bytes) -> Taken:
+        """Post an order. 409 says that the provider has it already, which a look-up confirms."""
+        status, answer = await self._call("POST", self.provider.url, order, body)
+        if status == 409:
+            return await self._confirmed(order, status, answer)
+        if 200 <= status < 300:
+            document = believed(status, answer)
+            if answers.says_no(document):
+                return await self._confirmed(order, status, answer)
+            return Taken(status, _id_in(document))
+        if status >= 500:
+            raise Unknown(f"answered {status}: it may have taken the order", status, answer)
+        if status in NOT_TAKEN:
+            raise NotSent(f"answered {status}: check the URL and the key of the provider", status, answer)
+        raise Refused(f"answered {status}: it will not take this order", status, answer)
+
+    async def _confirmed(self, order: Order, status: int, body: bytes) -> Taken:
+        """Find out whether the provider has an order of which it said "already here", or no with a 2xx."""
+        said = "that it has the order" if status == 409 else "no"
+        if not self.can.look_up:
+            if status == 409:
+                return Taken(status, _id_in(_json(body)))
+            raise Disputed(f"answered {status} and says {said}: ask it whether it has the order", status, body)
+        try:
+            found = await self.look_up(order)
+        except Inconclusive as told:
+            raise Disputed(f"answered {status} and says {said}; {told.detail}", status, body) from told
+        except (NotSent, Unknown) as error:
+            raise Unknown(f"answered {status} and says {said}; {error.detail}", status, body) from error
+        if found is not None:
+            return found
+        if status == 409:
+            raise Disputed("answered 409, and its look-up does not know the order: ask it", status, body)
+        raise Refused(f"answered {status} and says no: it will not take this order", status, body)
+
+    async def look_up(self, order: Order) -> Taken | None:
+        """Ask by our reference whether the provider has the order: it has where it repeats that, or NewStore's id.
+
+        Raises `Inconclusive` for any other 2xx: an empty list, another order, a web page.
+        """
+        status, body = await self._call("GET", self._url_of(order), order)
+        if status == 404:
+            return None
+        if 200 <= status < 300:
+            document = _json(body)
+            found = answers.object_naming(document, (order.reference, order.request_id))
+            if found is not None and not answers.says_no(document):
+                return Taken(status, _id_in(found))
+            told = "does not name the order: an order that is not there answers 404"
+            raise Inconclusive(f"the look-up answered {status} and {told}", status, body)
+        hint = ": check the URL and the key of the provider" if status in NOT_TAKEN else ""
+        raise NotSent(f"the look-up answered {status}{hint}", status, body)
+
+    async def withdraw(self, order: Order) -> str | None:
+        """Delete the order. Only 200 and 204 say that it has stopped: 202 means that it may yet."""
+        status, body = await self._call("DELETE", self._url_of(order), order)
+        if status in {200, 204}:
+            if answers.says_no(believed(status, body)):
+                raise Refused(f"answered {status} and says no: it goes on with the order", status, body)
+            return f"answered {status}"
+        if status == 404:
+            return None
+        if status >= 500 and status != 501:
+            raise Unknown(f"answered {status}: it may have stopped", status, body)
+        if status == 202 or status in NOT_TAKEN - {405}:
+            raise NotSent(f"answered {status}: it has not stopped yet", status, body)
+        why = "it can't withdraw an order" if status in {405, 501} else "it goes on with the order"
+        raise Refused(f"answered {status}: {why}", status, body)
+
+    def _url_of(self, order: Order) -> str:
+        return f"{self.provider.url.rstrip('/')}/{quote(order.reference, safe='')}"
+
+    async def check(self) -> None:
+        """Reach the provider by a look-up that finds nothing. Raises `CallError`, also where it finds something."""
+        nobodys = Order(request_id="", reference="NS-CHECK-CONFIG")
+        if found := await self.look_up(nobodys):
+            raise Inconclusive(
+                f"the look-up answered {found.status} for an order that can't be there: it must answer 404"
+            )
+
+    async def _call(self, method: str, url: str, order: Order, body: bytes | None = None) -> tuple[int, bytes]:
+        headers = {"X-Gateway-Reference": order.reference}
+        if body is not None:
+            headers |= {"Content-Type": "application/json", "Idempotency-Key": order.idempotency_key}
+        return await call(
+            self.session, self._shown_by, method, url, headers=headers, body=body, seconds=self.provider.timeout
+        )
+
+    def admit(self, headers: Mapping[str, str], now: float) -> Admission:
+        """Let in whoever shows the key; a signature is told by the body alone, and only while it is young."""
+        if key_among(self.provider.callback_keys, bearer(headers)):
+            return Admission.PROVED
+        is_young = self.provider.callback_secrets and signatures.is_in_time(headers, now)
+        return Admission.TO_BE_PROVED if is_young else Admission.REFUSED
+
+    def authentic(self, message: Message) -> Proof | None:
+        """Find the key that was shown, or the secret that signed."""
+        keys, secrets, headers = self.provider.callback_keys, self.provider.callback_secrets, message.headers
+        used = key_among(keys, bearer(headers)) or signatures.signed_with(
+            secrets, headers, message.body, message.at.timestamp()
+        )
+        return Proof(used, signatures.signed_id(headers) if secrets else "") if used else None
+
+    def read(self, message: Message) -> list[Statement]:
+        """Read one event. Raises `Malformed` with the JSON path of what is wrong.
+
+        A word or reason that is not in the tables above has none of ours: the domain quarantines it, and so it does
+        with what was read over and may change the meaning.
+        """
+        document, said, spelled = _decoded(message.body)
+        word, reason = WORDS.get(said.type), REASONS.get(said.reason or "")
+        problem = "" if word else _unknown("type", said.type, WORDS)
+        if word is Word.REJECTED and reason is None:
+            problem = _unknown("reason", said.reason, REASONS)
+        unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
+        items, uncounted = _count(said.items or ())
+        parcel = _parcel(said.shipment, self.provider.carriers) if said.shipment else None
+        name = said.event_id or message.name
+        words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+        understood = [name, said.fulfillment_request_id, said.type, said.reason, items, uncounted, words]
+        return [
+            Statement(
+                names=Names(request=said.fulfillment_request_id),
+                word=word,
+                event_id=name,
+                fingerprint=canonical.fingerprint(spelled if unread or problem else canonical.spell(understood)),
+                items=items or None,
+                uncounted=uncounted,
+                unread=unread,
+                reason=reason,
+                parcel=parcel,
+                problem=problem,
+            )
+        ]

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from gateway.settings import Provider, Secret
+from gateway.settings import Secret
 
 SIGNED = "webhook-id:"
 """What a name begins with that only a signature vouches for, so that it is no event's own id."""
@@ -30,10 +30,8 @@ def is_in_time(headers: Mapping[str, str], now: float) -> bool:
     return abs(now - int(timestamp)) <= _TOLERANCE
 
 
-def signed_id(provider: Provider, headers: Mapping[str, str]) -> str:
-    """Give the name of a message that its signature vouches for; empty where nothing is signed."""
-    if not provider.callback_secrets:
-        return ""
+def signed_id(headers: Mapping[str, str]) -> str:
+    """Give the name of a message that its signature vouches for."""
     message = headers.get("webhook-id", "")
     is_plain = message.isprintable() and message.isascii() and len(message) <= _LONGEST
     return f"{SIGNED}{message if is_plain else sha256(message.encode('utf-8', 'surrogateescape')).hexdigest()}"

@@ -17,8 +17,9 @@ from gateway.ledger.queue.processes import Membership
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
+from gateway.providers.http_settings import HttpSettings
 from gateway.sending import Checked
-from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
+from gateway.settings import Database, Listener, NewStore, Secret, Settings
 from tests.forked import gateway
 from tests.listening import listening
 from tests.processes import Gateway
@@ -90,15 +91,15 @@ async def outside() -> AsyncIterator[Outside]:
         yield there
 
 
-def _provider(name: str, url: str) -> Provider:
-    return Provider(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
+def _provider(name: str, url: str) -> HttpSettings:
+    return HttpSettings(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
 
 
 def _settings(url: str) -> Settings:
     here = Listener("127.0.0.1", 0)
     newstore = NewStore(f"{url}/newstore", f"{url}/token", "gateway", Secret("k"), timeout=5.0)
     providers = {name: _provider(name, url) for name in ("acme", "beta")}
-    return Settings("http://here", here, here, Database(None, Path()), newstore, (), providers, {})
+    return Settings("http://here", newstore, here, here, Database(None, Path()), providers=providers)
 
 
 @dataclass(slots=True)
@@ -143,7 +144,7 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
     await membership.join()
     async with aiohttp.ClientSession(request_class=Checked) as session:
         newstore = Client(session, settings.newstore)
-        adapters = {each.name: ADAPTERS[each.adapter](session, each) for each in settings.providers.values()}
+        adapters = {each.name: ADAPTERS[each.adapter](each, session) for each in settings.providers.values()}
         dispatcher = Dispatcher(OutboundClients(newstore, adapters), writer, settings, membership, connect)
         tasks = [asyncio.create_task(writer.run()), asyncio.create_task(membership.run())]
         yield Station(pool, outside, writer, membership, dispatcher, newstore)

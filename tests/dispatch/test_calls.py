@@ -28,7 +28,8 @@ from gateway.ledger.write.queued import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
-from gateway.settings import NewStore, Provider, Secret
+from gateway.providers.http_settings import HttpSettings
+from gateway.settings import NewStore, Secret
 from tests.ledger.conftest import writing
 from tests.ledger.test_writer import claimed, taken
 from tests.requests import AT, PARCEL, receive, said
@@ -86,9 +87,9 @@ async def clients(outside: World, pool: Pool) -> AsyncIterator[OutboundClients]:
     app.router.add_route("*", "/{path:.*}", outside.answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{server.port}"
-        provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
+        provider = HttpSettings("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
         newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20), read_back=outside.read_back)
-        yield OutboundClients(Client(session, newstore), {"acme": Http(session, provider)})
+        yield OutboundClients(Client(session, newstore), {"acme": Http(provider, session)})
 
 
 async def made(clients: OutboundClients, pool: Pool, call: Claim) -> Command:
@@ -187,7 +188,7 @@ async def test_an_order_that_may_be_there_is_not_called_refused_because_its_repe
     await writer.settle(call, TRY, Reschedule(0.0, doubt=True, counts=True))
     call = await claimed(pool)
     outside.answers["POST"] = 422
-    clients.adapters["acme"].can_look_up = False
+    clients.adapters["acme"].can = replace(clients.adapters["acme"].can, look_up=False)
     with pytest.raises(Undecidable) as unclear:
         await made(clients, pool, call)
 
@@ -247,7 +248,8 @@ async def test_an_order_in_doubt_at_a_provider_that_can_neither_be_asked_nor_tol
 ) -> None:
     await writer.apply(receive(), b"{}")
     await writer.settle(await claimed(pool), TRY, Reschedule(0.0, doubt=True, counts=True))
-    clients.adapters["acme"].can_look_up = clients.adapters["acme"].is_idempotent = False
+    acme = clients.adapters["acme"]
+    acme.can = replace(acme.can, look_up=False, idempotent=False)
     with pytest.raises(Undecidable):
         await made(clients, pool, await claimed(pool))
     assert outside.calls == {}
@@ -318,10 +320,11 @@ async def test_an_order_that_is_not_in_what_the_look_up_shows_is_sent_again_only
     await writer.settle(await claimed(pool), TRY, Reschedule(0.0, doubt=True, counts=True))
     call = await claimed(pool)
     outside.answers["GET"] = 200  # and nothing that names the order
-    clients.adapters["acme"].is_idempotent = False
+    acme = clients.adapters["acme"]
+    acme.can = replace(acme.can, idempotent=False)
     with pytest.raises(Undecidable, match="does not name the order"):
         await made(clients, pool, call)
-    clients.adapters["acme"].is_idempotent = True
+    acme.can = replace(acme.can, idempotent=True)
     assert isinstance(await made(clients, pool, call), CallTaken)
 
 

@@ -2,9 +2,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.domain.commands import Receive
-from gateway.newstore.webhook import Malformed, receive
+from gateway.domain.orders import Address, Order, OrderLine
+from gateway.newstore.webhook import Malformed, details, receive
 
 ITEMS = b'"items":[{"product_id":"A"}]'
 
@@ -146,3 +149,52 @@ def test_a_request_whose_reader_could_take_either_of_two_values_is_turned_away(k
 @pytest.mark.parametrize("odd", [b'"z":1e999', b'"z":"\xff"', b'"z":"\\u0000"'])
 def test_a_request_with_something_odd_that_nobody_needs_is_taken(odd: bytes) -> None:
     assert fingerprint(body(odd)) == fingerprint(body(odd))
+
+
+ASKED = {
+    "id": "r-1",
+    "shipping_address": {
+        "first_name": "Ana", "second_name": "Maria", "last_name": "Ruiz", "address_line_1": " 12 Elm St ",
+        "city": "Austin", "province": "TX", "zip_code": 78701, "country_code": "USA", "phone": None,
+    },
+    "shipping_options": {"carrier": "UPS", "service_level": "GROUND"},
+    "extended_attributes": [{"name": "gift", "value": "false"}, {"value": "nameless"}, 7],
+    "items": [
+        {"product_id": "TEE", "extended_attributes": []},
+        {"product_id": "CAP", "extended_attributes": [{"name": "engraving", "value": "AR"}]},
+        {"product_id": "TEE"},
+        {"product_id": "CAP"},
+    ],
+}  # fmt: skip
+
+
+def test_an_order_tells_where_it_goes_without_newstores_json() -> None:
+    order = Order(request_id="r-1", reference="NS1", body=json.dumps(ASKED).encode(), read_details=details)
+    assert order.ship_to == Address(
+        first_name="Ana Maria", last_name="Ruiz", lines=("12 Elm St",), city="Austin", state="TX", zip_code="78701",
+        country="US",
+    )  # fmt: skip
+    assert (order.ship_to.name, order.bill_to) == ("Ana Maria Ruiz", Address())
+    assert (order.details.carrier, order.details.attributes) == ("UPS", (("gift", "false"),))
+
+
+def test_units_that_are_alike_are_one_line_and_others_stay_apart() -> None:
+    products = ("TEE", "CAP", "TEE", "CAP")
+    body = json.dumps(ASKED).encode()
+    order = Order(request_id="r-1", reference="NS1", products=products, body=body, read_details=details)
+    assert order.lines == (
+        OrderLine("TEE", (0, 2)),
+        OrderLine("CAP", (1,), (("engraving", "AR"),)),
+        OrderLine("CAP", (3,)),
+    )
+
+
+@pytest.mark.parametrize(("code", "country"), [("USA", "US"), ("de", "DE"), ("DEU", "DE"), ("XXX", "XXX"), ("", "")])
+def test_a_country_has_two_letters_where_it_can_be_told(code: str, country: str) -> None:
+    assert details(json.dumps({"shipping_address": {"country_code": code}}).encode()).ship_to.country == country
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))
+def test_what_is_not_as_documented_tells_nothing_and_breaks_nothing(said: object) -> None:
+    odd = dict.fromkeys(("shipping_address", "billing_address", "shipping_options", "extended_attributes"), said)
+    details(json.dumps({**odd, "items": [{"product_id": "A", "extended_attributes": said}]}).encode())

@@ -12,20 +12,25 @@ from standardwebhooks import Webhook
 from gateway.call_errors import Disputed, Inconclusive, NotSent, Redirected, Refused, Throttled, Unknown
 from gateway.domain.commands import ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
-from gateway.providers.contract import Malformed, Order
-from gateway.providers.http import Http, read_callback
+from gateway.domain.orders import Order
+from gateway.providers.http import Http
+from gateway.providers.http_settings import HttpSettings
+from gateway.providers.port import Malformed
 from gateway.providers.signatures import signed_with
-from gateway.settings import Provider, Secret
+from gateway.settings import Secret
+from tests.reading import read_callback
 
-ORDER = Order("r-1", "NS123", "NS123.1.create.0", b'{"id": "r-1",  "unknown": [1]}')
+ORDER = Order(
+    request_id="r-1", reference="NS123", idempotency_key="NS123.1.create.0", body=b'{"id": "r-1",  "unknown": [1]}'
+)
 NOW = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Connect = Callable[[Answer], Awaitable[Http]]
 
 
-def provider(url: str = "http://127.0.0.1:9") -> Provider:
-    return Provider("acme", "http", url, Secret("a" * 20), (Secret("k" * 20),), timeout=0.5)
+def provider(url: str = "http://127.0.0.1:9") -> HttpSettings:
+    return HttpSettings("acme", "http", url, Secret("a" * 20), (Secret("k" * 20),), timeout=0.5)
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ async def connect() -> AsyncIterator[Connect]:
             server = TestServer(app)
             await server.start_server()
             servers.append(server)
-            return Http(session, provider(f"http://127.0.0.1:{server.port}/orders"))
+            return Http(provider(f"http://127.0.0.1:{server.port}/orders"), session)
 
         yield make
     for server in servers:
@@ -55,7 +60,7 @@ async def test_the_body_goes_on_as_it_came_with_our_reference_and_the_idempotenc
         bodies.append(await request.read())
         return web.json_response({"id": "wms-7"}, status=201)
 
-    taken = await (await connect(answer)).create(ORDER)
+    taken = await (await connect(answer)).create(ORDER, ORDER.body)
 
     assert taken.provider_order == "wms-7"
     assert bodies == [ORDER.body]
@@ -82,7 +87,7 @@ async def test_an_answer_is_named_by_what_to_do_with_it(connect: Connect, status
         return web.Response(status=status, headers={"Retry-After": "7"} if status == 429 else {})
 
     with pytest.raises(error) as raised:
-        await (await connect(answer)).create(ORDER)
+        await (await connect(answer)).create(ORDER, ORDER.body)
     if isinstance(raised.value, Throttled):
         assert raised.value.retry_after == 7
 
@@ -96,7 +101,7 @@ def answers(create: web.Response, look_up: web.Response) -> Answer:
 
 async def test_an_order_that_the_provider_says_it_has_is_looked_up_and_taken(connect: Connect) -> None:
     found = web.json_response({"id": "wms-7", "reference": "NS123"})
-    taken = await (await connect(answers(web.Response(status=409), found))).create(ORDER)
+    taken = await (await connect(answers(web.Response(status=409), found))).create(ORDER, ORDER.body)
     assert taken.provider_order == "wms-7"
 
 
@@ -105,18 +110,18 @@ async def test_an_order_that_the_provider_says_it_has_and_does_not_find_is_for_a
     connect: Connect, said: web.Response
 ) -> None:
     with pytest.raises(Disputed):
-        await (await connect(answers(web.Response(status=409), said))).create(ORDER)
+        await (await connect(answers(web.Response(status=409), said))).create(ORDER, ORDER.body)
 
 
 async def test_an_order_whose_look_up_is_away_may_be_there(connect: Connect) -> None:
     with pytest.raises(Unknown):
-        await (await connect(answers(web.Response(status=409), web.Response(status=503)))).create(ORDER)
+        await (await connect(answers(web.Response(status=409), web.Response(status=503)))).create(ORDER, ORDER.body)
 
 
 async def test_a_provider_without_a_look_up_is_believed_that_it_has_an_order(connect: Connect) -> None:
     adapter = await connect(answers(web.Response(status=409), web.Response(status=404)))
-    adapter.can_look_up = False
-    assert (await adapter.create(ORDER)).status == 409
+    adapter.can = replace(adapter.can, look_up=False)
+    assert (await adapter.create(ORDER, ORDER.body)).status == 409
 
 
 @pytest.mark.parametrize(
@@ -124,13 +129,15 @@ async def test_a_provider_without_a_look_up_is_believed_that_it_has_an_order(con
 )
 async def test_an_order_is_taken_by_any_answer_that_does_not_say_no(connect: Connect, body: bytes) -> None:
     nobody_asks = web.Response(status=500)
-    assert (await (await connect(answers(web.Response(status=200, body=body), nobody_asks))).create(ORDER)).status
+    assert (
+        await (await connect(answers(web.Response(status=200, body=body), nobody_asks))).create(ORDER, ORDER.body)
+    ).status
 
 
 @pytest.mark.parametrize("body", [b"<!doctype html><title>Down for maintenance</title>", b"OK", b"[" * 100_000])
 async def test_an_order_answered_by_what_is_no_json_may_be_there(connect: Connect, body: bytes) -> None:
     with pytest.raises(Unknown, match="no JSON"):
-        await (await connect(answers(web.Response(body=body), web.Response(status=404)))).create(ORDER)
+        await (await connect(answers(web.Response(body=body), web.Response(status=404)))).create(ORDER, ORDER.body)
 
 
 NOES = [
@@ -149,7 +156,7 @@ NOES = [
 @pytest.mark.parametrize("said", NOES)
 async def test_an_order_that_is_refused_by_a_200_and_not_found_is_refused(connect: Connect, said: object) -> None:
     with pytest.raises(Refused) as refused:
-        await (await connect(answers(web.json_response(said), web.Response(status=404)))).create(ORDER)
+        await (await connect(answers(web.json_response(said), web.Response(status=404)))).create(ORDER, ORDER.body)
     assert not isinstance(refused.value, Disputed)
 
 
@@ -158,14 +165,14 @@ async def test_an_order_that_is_refused_by_a_200_and_can_not_be_looked_up_is_for
     connect: Connect, said: object
 ) -> None:
     adapter = await connect(answers(web.json_response(said), web.Response(status=404)))
-    adapter.can_look_up = False
+    adapter.can = replace(adapter.can, look_up=False)
     with pytest.raises(Disputed):
-        await adapter.create(ORDER)
+        await adapter.create(ORDER, ORDER.body)
 
 
 async def test_an_order_that_is_refused_as_a_double_and_found_is_taken(connect: Connect) -> None:
     found = web.json_response({"orders": [{"id": "wms-6"}, {"id": "wms-7", "customer_ref": "ns123 "}]})
-    taken = await (await connect(answers(web.json_response({"error": "duplicate"}), found))).create(ORDER)
+    taken = await (await connect(answers(web.json_response({"error": "duplicate"}), found))).create(ORDER, ORDER.body)
     assert taken.provider_order == "wms-7"
 
 
@@ -177,13 +184,13 @@ async def test_a_connection_that_breaks_after_sending_is_unknown(connect: Connec
         return web.Response()
 
     with pytest.raises(Unknown):
-        await (await connect(answer)).create(ORDER)
+        await (await connect(answer)).create(ORDER, ORDER.body)
 
 
 async def test_a_provider_that_cannot_be_reached_was_sent_nothing() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(NotSent):
-            await Http(session, provider()).create(ORDER)
+            await Http(provider(), session).create(ORDER, ORDER.body)
 
 
 async def test_a_look_up_finds_the_order_by_our_reference_or_says_that_there_is_none(connect: Connect) -> None:
@@ -196,7 +203,7 @@ async def test_a_look_up_finds_the_order_by_our_reference_or_says_that_there_is_
     found = await adapter.look_up(ORDER)
     assert found is not None
     assert found.provider_order == "wms-7"
-    assert await adapter.look_up(Order("r-2", "NS999", "", b"")) is None
+    assert await adapter.look_up(Order(request_id="r-2", reference="NS999")) is None
 
 
 @pytest.mark.parametrize(
@@ -271,8 +278,8 @@ async def test_a_200_that_does_not_say_that_an_order_stopped_is_no_proof(
 
 async def test_a_provider_withdraws_only_where_its_settings_say_so() -> None:
     async with aiohttp.ClientSession() as session:
-        assert not Http(session, provider()).can_withdraw
-        assert Http(session, replace(provider(), withdraw=True)).can_withdraw
+        assert not Http(provider(), session).can.withdraw
+        assert Http(replace(provider(), withdraw=True), session).can.withdraw
 
 
 def read(body: bytes) -> ProviderSaid:

@@ -8,18 +8,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from gateway.intake.hearing import Hearing
 from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
+from gateway.providers.http import Http
 from gateway.settings import Listener
 from gateway.telemetry import metrics
 from gateway.web.listening import MOST, listen
 from tests.forked import gateway
+from tests.loading import http_provider
 from tests.processes import Gateway
 from tests.served import ACME, SETTINGS, SIGNING_SECRET, Served
 
@@ -94,12 +98,12 @@ async def at(name: str, app: web.Application, head_seconds: float = 10.0) -> Asy
 
 
 def app_of(name: str, pool: asyncpg.Pool, body_seconds: float = 10.0) -> web.Application:
-    async def nobody(_: list[str]) -> None: ...
-
+    no_session: Any = None
     writer = Writer(lambda: asyncio.sleep(3600))  # type: ignore[return-value,arg-type]  # no stranger gets there
     if name == "internal":
         return internal_app(SETTINGS, pool, writer, {}, body_seconds=body_seconds)
-    return public_app(SETTINGS, writer, pool, nobody, body_seconds)
+    adapters = {name: Http(http_provider(SETTINGS, name), no_session) for name in SETTINGS.providers}
+    return public_app(SETTINGS, writer, pool, Hearing(SETTINGS, pool, writer, adapters, no_session), body_seconds)
 
 
 def dropped(listener: str, why: str) -> float:

@@ -1,0 +1,255 @@
+"""The port: what every adapter plugs into. One class for a kind of provider, one object of it for each provider.
+
+An adapter owns its settings, says what it can do, makes the calls out, and reads the messages that come in. Its calls
+fail as `gateway/call_errors.py` says; its reading is pure, and decides nothing about a request.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any, ClassVar, Literal
+
+import aiohttp
+
+from gateway.call_errors import Refused
+from gateway.domain.commands import RejectionReason, Word
+from gateway.domain.deliveries import Parcel
+from gateway.domain.orders import Order
+from gateway.settings import ProviderSettings
+
+Kind = Literal["id", "link", "word", "plain"]
+"""What a readable text of a provider is. Viewers read ids that look like some, known words, and of links the place."""
+
+
+class Malformed(Exception):
+    """A message of which nothing can be read; `path` says where."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a provider can do, as its settings have it.
+
+    After an unknown outcome a create is repeated only when a look-up finds nothing, or the provider is idempotent.
+    """
+
+    create: bool = True  # it is told of orders; where it is not, somebody else tells it and they are looked up
+    look_up: bool = False  # it can be asked whether it has our reference
+    idempotent: bool = False  # its contract makes a repeated create harmless
+    withdraw: bool = False  # it can be told to stop; telling it twice is harmless
+    read: bool = False  # it can be asked how an order stands, and its answer is a message
+    poll: bool = False  # it is asked for news
+    callbacks: bool = True  # it calls us
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The provider has the order; it may have told us its own id. `status` is that of an answer over HTTP."""
+
+    status: int | None = None
+    provider_order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a provider sent, as a callback, a page that was polled, the answer to a read, or a file.
+
+    `name` is what its sender or its place calls it: the id that its signature vouches for, the path of a file. It is
+    empty where there is none. Headers are those of a callback.
+    """
+
+    body: bytes
+    at: datetime
+    name: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """By what a message names its request; what is empty is not given.
+
+    `order` is NewStore's: it names a request while that order has only one that is open at this provider.
+    """
+
+    request: str = ""  # NewStore's id of it
+    reference: str = ""  # ours
+    provider_order: str = ""  # the provider's own
+    order: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.request or self.reference or self.provider_order or self.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What a message says of the units of one request.
+
+    An increment says what happened, once: `event_id` is its sender's name for it, by which a repetition is known; where
+    there is none, `fingerprint` is. A snapshot (`is_total`) says how many there are by now: of an acceptance, rejection
+    or cancellation of each product, of a shipment of each product in this parcel. Repeated or out of order it changes
+    nothing. `as_of` is when it was true, by the provider's clock.
+
+    `items` counts units by product; None means every unit that is still open. `uncounted` are lines by product that
+    give no count. `word` is None for a word that the adapter does not know, and `problem` says which that was. `unread`
+    names what of the message was not understood and may change what it means. Both leave it to a person.
+
+    `is_proof` tells of a rejection or cancellation that it is the provider's promise not to ship these units; where it
+    is none, the order is stopped there before NewStore is told.
+
+    `part` is what of the message says this, kept with the request: a message of the same form that says nothing else.
+    None is the whole of it.
+    """
+
+    names: Names
+    word: Word | None
+    fingerprint: str
+    event_id: str = ""
+    items: Mapping[str, int] | None = None
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+    reason: RejectionReason | None = None
+    parcel: Parcel | None = None
+    problem: str = ""
+    unread: str = ""
+    is_total: bool = False
+    as_of: datetime | None = None
+    is_proof: bool = True
+    part: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The message is a hint: how this order stands is to be read now. Many hints are one read."""
+
+    names: Names
+    event_id: str = ""
+    fingerprint: str = ""
+    part: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A part of a message that can't be read; `place` says where it stands, `what` what is wrong with it.
+
+    The rest of the message is read all the same. `names` is what it names, as far as that can be told.
+    """
+
+    place: str
+    what: str
+    fingerprint: str
+    names: Names = field(default_factory=Names)
+    event_id: str = ""
+    part: bytes | None = None
+
+
+Reading = Statement | Look | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a poll brought. `cursor` is where the next one begins; it is kept once the messages are.
+
+    The next page is asked for at once where `more` says so. `receipt` is the adapter's own, for `acknowledge`.
+    """
+
+    messages: Sequence[Message]
+    cursor: str
+    more: bool = False
+    receipt: Any = None
+
+
+class Admission(Enum):
+    """Whether the head of a callback lets its body be read."""
+
+    REFUSED = auto()
+    TO_BE_PROVED = auto()  # by its body, of which no more is read at once than strangers may send
+    PROVED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A callback is its provider's: by which key, counted from 1, and the name that its signature vouches for."""
+
+    key: int
+    name: str = ""
+
+
+class Adapter:
+    """One provider of one kind. What a provider can't do is left as it is here."""
+
+    settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+    """What the settings say of such a provider: the keys of all of them, and its own."""
+    readable: ClassVar[Mapping[str, Kind]] = {}
+    """What of its messages and answers is shown to everybody who may look, and as what: the rest may be personal data.
+
+    Paths in JSON, as `items.product_id`.
+    """
+    understood: ClassVar[Any] = None
+    """The type of all messages that it understands, for the OpenAPI document; None where that has none."""
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """A message of each kind, by the name of the kind."""
+
+    credentials: ClassVar[tuple[str, ...]] = ("Authorization", "webhook-signature")
+    """The headers with which a callback shows whose it is: wrong ones are guesses, and counted."""
+
+    can: Capabilities
+
+    def __init__(self, provider: ProviderSettings, session: aiohttp.ClientSession) -> None:
+        """`session` goes only where a provider may be, and times out by itself where the adapter sets nothing."""
+        self.provider = provider
+        self.session = session
+
+    # Calls out. Each raises a `CallError`.
+
+    def compose(self, order: Order) -> bytes:
+        """Write what `create` sends, the same each time."""
+        raise NotImplementedError
+
+    async def create(self, order: Order, body: bytes) -> Taken:
+        """Send what was composed."""
+        raise Refused("this adapter sends no orders")
+
+    async def look_up(self, order: Order) -> Taken | None:
+        """Ask by our reference whether the provider has the order; None where it has not.
+
+        Raises `Inconclusive` for an answer that tells nothing.
+        """
+        raise Refused("this adapter looks no order up")
+
+    async def withdraw(self, order: Order) -> str | None:
+        """Have it stop, for good, and say how it said so; None where it has no such order.
+
+        Raises `Refused` when it will ship, or when it does not do that.
+        """
+        raise Refused("this adapter withdraws no order: have the provider stop it, and say how you know")
+
+    async def read_order(self, order: Order) -> Message:
+        """Ask how the order stands; the answer is read as any message is."""
+        raise Refused("this adapter reads no order")
+
+    async def poll(self, cursor: str) -> Page:
+        """Ask for news since the cursor, which is empty at first and reaches back a little each time."""
+        raise Refused("this adapter does not poll")
+
+    async def acknowledge(self, page: Page) -> None:
+        """Do what is to be done once all messages of a page are kept: put files aside, say that they were got."""
+
+    async def check(self) -> None:
+        """Reach the provider without changing anything."""
+
+    # Messages in: pure, and fast enough to be done while a sender waits.
+
+    def admit(self, headers: Mapping[str, str], now: float) -> Admission:
+        """Judge the head of a callback; `now` is in seconds since 1970."""
+        return Admission.REFUSED
+
+    def authentic(self, message: Message) -> Proof | None:
+        """Tell whether a callback is this provider's."""
+        return None
+
+    def read(self, message: Message) -> Sequence[Reading]:
+        """Read what a message says. Raises `Malformed` where nothing of it can be read."""
+        raise NotImplementedError

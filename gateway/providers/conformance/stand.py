@@ -7,7 +7,8 @@ from itertools import count
 
 import msgspec
 
-from gateway.domain.commands import CallTaken, Command, ProviderSaid, Receive, RejectionReason
+from gateway.domain.commands import CallTaken, ProviderSaid, Receive, RejectionReason
+from gateway.domain.decide import Command
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.messages import CallbackQuarantined, CallbackRefused, ConflictingCallback
 from gateway.domain.events.provider import UnitsRejected

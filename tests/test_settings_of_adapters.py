@@ -30,6 +30,8 @@ password = "env:PASSWORD"
 
 @dataclass(frozen=True)
 class SftpSettings(ProviderSettings):
+    """A provider that reads files."""
+
     live: ClassVar = ProviderSettings.live | {"every", "password"}
     addressed: ClassVar = frozenset({"inbox"})
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import acts, dashboard, demo, holds, quarantine, requests, running, simulate, tokens
+from . import acts, dashboard, demo, holds, init, quarantine, requests, running, settings, simulate, tokens
 
 cli = typer.Typer(
     help="A durable gateway between NewStore and fulfillment providers.",
@@ -14,6 +14,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for theme in (
+    init.commands,
     running.commands,
     dashboard.commands,
     requests.commands,
@@ -41,4 +42,5 @@ def _begin(
 
 cli.add_typer(simulate.commands, name="simulate")
 cli.add_typer(quarantine.commands, name="quarantine")
+cli.add_typer(settings.commands, name="settings")
 cli.add_typer(tokens.commands, name="token")

@@ -35,7 +35,8 @@ from gateway.newstore.client import Client
 from gateway.operations.reloading import Reloading
 from gateway.providers import ADAPTERS
 from gateway.providers.port import Adapter
-from gateway.settings import Listener, Provider, Settings, SettingsError
+from gateway.providers.transports.http import session_to
+from gateway.settings import Listener, ProviderSettings, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 from gateway.web.listening import listen
@@ -222,13 +223,11 @@ async def _confirm_first(pool: asyncpg.Pool, settings: Settings) -> None:
 
 async def _callers(
     stack: AsyncExitStack, settings: Settings
-) -> tuple[Client, dict[str, Adapter], Callable[[Provider], Adapter]]:
+) -> tuple[Client, dict[str, Adapter], Callable[[ProviderSettings], Adapter]]:
     """Make what calls NewStore, what calls each provider, and how another such is made."""
-    sessions = {
-        each.name: await stack.enter_async_context(sending.session(each)) for each in settings.providers.values()
-    }
+    sessions = {each.name: await stack.enter_async_context(session_to(each)) for each in settings.providers.values()}
 
-    def adapter_for(provider: Provider) -> Adapter:
+    def adapter_for(provider: ProviderSettings) -> Adapter:
         return ADAPTERS[provider.adapter](provider, sessions[provider.name])
 
     newstore = await stack.enter_async_context(sending.session(settings.newstore))

@@ -20,7 +20,8 @@ from gateway.intake.hearing import Hearing
 from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
 from gateway.providers import ADAPTERS
-from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings
+from gateway.providers.http_settings import HttpSettings
+from gateway.settings import Database, Listener, Location, NewStore, Operator, Secret, Settings
 from tests.documented import as_documented
 
 KEY = {"Authorization": "Bearer the-key-of-DC01"}
@@ -33,8 +34,8 @@ VIEWER = {"Authorization": "Bearer the-token-of-vera"}
 Client = TestClient[web.Request, web.Application]
 
 
-def _provider(name: str) -> Provider:
-    return Provider(
+def _provider(name: str) -> HttpSettings:
+    return HttpSettings(
         name=name,
         adapter="http",
         url="http://localhost:1/orders",
@@ -65,10 +66,10 @@ SETTINGS = Settings(
         ),
     },
     locations={
-        "DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01"))),
-        "DC02": Location("DC02", None, (Secret("the-key-of-DC01"),)),
-        "DC03": Location("DC03", "acme", (Secret("the-key-of-DC01"),), on_provider_cancel=OnProviderCancel.CANCEL),
-        "DC04": Location("DC04", "sig", (Secret("the-key-of-DC01"),)),
+        "DC01": Location("DC01", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01")), "acme"),
+        "DC02": Location("DC02", (Secret("the-key-of-DC01"),)),
+        "DC03": Location("DC03", (Secret("the-key-of-DC01"),), "acme", on_provider_cancel=OnProviderCancel.CANCEL),
+        "DC04": Location("DC04", (Secret("the-key-of-DC01"),), "sig"),
     },
     body_limit=1_048_576,
 )

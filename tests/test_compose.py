@@ -22,6 +22,7 @@ import yaml
 from gateway import settings
 from gateway.cli import cli
 from gateway.postgres import find_binaries
+from tests.loading import settings_in
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -154,12 +155,12 @@ def loaded(tmp_path: Path) -> settings.Settings:
     make_secrets(tmp_path / "secrets")
     file = tmp_path / "gateway.toml"
     file.write_text(GATEWAY_TOML.replace("/run/secrets", str(tmp_path / "secrets")))
-    return settings.load(file, {})
+    return settings_in(file, {})
 
 
 def places(loaded: settings.Settings) -> list[str]:
     urls = [loaded.public_url, loaded.newstore.url, loaded.newstore.token_url, loaded.telemetry.otlp_endpoint or ""]
-    return [*urls, *(each.url for each in loaded.providers.values())]
+    return [*urls, *(each.address for each in loaded.providers.values())]
 
 
 def test_the_gateways_settings_lead_to_services(loaded: settings.Settings) -> None:

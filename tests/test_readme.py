@@ -12,14 +12,15 @@ import pytest
 from gateway.domain.requests import STATUS_NEXT
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT
 from gateway.providers.http import WORDS
-from gateway.settings import Provider, Secret
+from gateway.providers.http_settings import HttpSettings
+from gateway.settings import Secret
 from tests.pages import PAGES, ROOT, commands
 from tests.reading import read_callback
 
 if TYPE_CHECKING:
     from enum import StrEnum
 
-ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))
+ACME = HttpSettings("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))
 DRAWN = {
     before: set(after.split(" | "))
     for before, after in re.findall(r"^    ([a-z_]+) ─▶ ([a-z_ |]+)$", PAGES["gateway/README.md"], re.MULTILINE)

@@ -21,8 +21,9 @@ from gateway.dispatch.outcomes import is_failure
 from gateway.domain.orders import Order
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
+from gateway.providers.http_settings import HttpSettings
 from gateway.sending import Checked, NotDispatched, may_leave
-from gateway.settings import NewStore, Provider, Secret
+from gateway.settings import NewStore, Secret
 from tests.certificates import Authority, Issued
 
 METADATA = "0xA9FEA9FE"
@@ -59,8 +60,8 @@ async def test_the_last_look_comes_after_the_connection_stands() -> None:
     assert seen == ["one"]
 
 
-def provider(url: str, ca: Path | None = None, shown: Issued | None = None) -> Provider:
-    made = Provider("acme", "http", url, Secret("a" * 20), (Secret("c" * 20),), timeout=5.0, ca=ca)
+def provider(url: str, ca: Path | None = None, shown: Issued | None = None) -> HttpSettings:
+    made = HttpSettings("acme", "http", url, Secret("a" * 20), (Secret("c" * 20),), timeout=5.0, ca=ca)
     return replace(made, client_certificate=shown.certificate, client_key=shown.key) if shown else made
 
 

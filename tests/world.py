@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway import app, settings
 from gateway.demo.world import World, both_ends
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
+from tests.loading import settings_in
 
 NOT_TRACED = settings.Telemetry()
 
@@ -24,6 +25,6 @@ async def running(
 ) -> AsyncIterator[Road]:
     """Start all parts on a migrated database, and connect them."""
     async with both_ends(folder, faults=faults) as ends:
-        loaded = replace(settings.load(ends.config, {**ends.keys, "DATABASE_URL": dsn}), telemetry=telemetry)
+        loaded = replace(settings_in(ends.config, {**ends.keys, "DATABASE_URL": dsn}), telemetry=telemetry)
         async with app.running(loaded, dsn) as gateway:
             yield Road(ends, gateway.public_url, gateway.internal_url, gateway, loaded)

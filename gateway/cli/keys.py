@@ -5,12 +5,14 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import typer
 
-from gateway.settings.kinds import InvalidValue, SecretKinds
+from gateway.settings import references
+from gateway.settings.kinds import InvalidValue, Source
 
 T = TypeVar("T")
 OR_MADE = "env:NAME or file:PATH; without it one is made and printed."
@@ -31,8 +33,8 @@ def key(option: str, reference: str, subject: str, *, signs: bool = False) -> Ke
         variable = re.sub(r"\W", "_", subject, flags=re.ASCII).upper()
         variable = f"_{variable}" if variable[0].isdigit() else variable
         return Key(secrets.token_urlsafe(24), f"env:{variable}", variable)
-    kinds = SecretKinds(Path.cwd(), os.environ)
-    secret = fit(option, kinds.signing_key if signs else kinds.key, reference)
+    source = Source(Path.cwd(), os.environ)
+    secret = fit(option, partial(references.signing_key if signs else references.key, source=source), reference)
     scheme, _, name = reference.partition(":")
     return Key(secret.reveal(), f"file:{Path(name).absolute()}" if scheme == "file" else reference)
 

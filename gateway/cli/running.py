@@ -13,6 +13,7 @@ import typer
 from gateway import app, settings
 from gateway.ledger.database import grants, migrations
 from gateway.ledger.database.sessions import refuse_shared
+from gateway.providers import SETTINGS
 from gateway.telemetry.logs import log
 
 from .api import LOCAL, Json, Token, Url, tell
@@ -37,7 +38,7 @@ def serve(
 async def _serve(config: Path, *, paused: bool) -> None:
     hup = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hup.set)
-    read = partial(settings.load, config, os.environ)
+    read = partial(settings.load, config, os.environ, adapters=SETTINGS)
     loaded = read()
     stop = told_to_stop()
     gone = asyncio.Event()
@@ -111,7 +112,7 @@ def migrate(
     """Bring the database to this program's schema, as the owner of its tables."""
 
     async def main() -> None:
-        loaded = settings.load(config, os.environ)
+        loaded = settings.load(config, os.environ, adapters=SETTINGS)
         async with app.database(loaded) as dsn:
             connect = app.servers(loaded, dsn).connect
             await refuse_shared(connect)
@@ -145,7 +146,7 @@ def check_config(
 ) -> None:
     """Check the settings and print the URL to give NewStore for each location, and where its requests go."""
     try:
-        loaded = settings.load(config, os.environ)
+        loaded = settings.load(config, os.environ, adapters=SETTINGS)
     except (settings.SettingsError, OSError) as error:
         raise fault(str(error), 2) from error
     strangers, unknown = run(_strangers(loaded)) if loaded.database.url else ({}, "")
@@ -171,7 +172,7 @@ async def _strangers(loaded: settings.Settings) -> tuple[dict[str, int] | None, 
 def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reached: dict[str, str]) -> None:
     for location in loaded.locations.values():
         provider = loaded.providers[location.provider] if location.provider else None
-        road = (provider.name, provider.adapter, provider.url) if provider else ("no provider: it is unroutable",)
+        road = (provider.name, provider.adapter, provider.address) if provider else ("no provider: it is unroutable",)
         say(" → ".join((location.id, *road)))
         say(f"  give NewStore  {loaded.public_url}/newstore/{location.id}/fulfillment_requests")
     for each in loaded.providers.values():

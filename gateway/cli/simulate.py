@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.settings.kinds import NAME, tenant, web_url
-from gateway.settings.table import key_path
+from gateway.settings.kinds import NAME, tenant
+from gateway.settings.tables import place
+from gateway.settings.urls import web_url
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS
 from gateway.simulator.served import Served
@@ -104,7 +105,7 @@ client_secret = {json.dumps(secret.reference)}
 """
     for name, each in keys.items():
         text += f"""
-[{key_path("locations", name)}]
+[{place(("locations", name))}]
 api_keys = [{json.dumps(each.reference)}]
 # provider = "NAME"  # one of your [providers.NAME]; without it the requests are parked
 """
@@ -158,7 +159,7 @@ async def _warehouse(simulated: Warehouse, at: tuple[str, int], shown: Key, proo
 
 def _warehouse_toml(simulated: Warehouse, shown: Key, proof: Key) -> str:
     return f"""\
-[{key_path("providers", simulated.name)}]
+[{place(("providers", simulated.name))}]
 adapter = "http"
 url = "{simulated.url}/orders"
 api_key = {json.dumps(shown.reference)}

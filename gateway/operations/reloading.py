@@ -12,7 +12,7 @@ from gateway.ledger import audit
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import holds
 from gateway.providers.port import Adapter
-from gateway.settings import Provider, Settings, SettingsError, change
+from gateway.settings import ProviderSettings, Settings, SettingsError, change
 from gateway.telemetry.logs import log
 from gateway.web.answers import Problem, json_answer
 
@@ -29,7 +29,7 @@ class Reloading:
     read: Callable[[], Settings]
     pool: asyncpg.Pool
     adapters: MutableMapping[str, Adapter]
-    adapter_for: Callable[[Provider], Adapter]
+    adapter_for: Callable[[ProviderSettings], Adapter]
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, who: str, reason: str) -> Reloaded:

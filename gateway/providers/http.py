@@ -19,9 +19,9 @@ from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused, Unknow
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
 from gateway.domain.orders import Order
-from gateway.settings import Provider
 
 from . import answers, meaning, signatures
+from .http_settings import HttpSettings
 from .port import Adapter, Admission, Capabilities, Kind, Malformed, Message, Names, Proof, Statement, Taken
 from .transports.http import NOT_TAKEN, believed, call
 
@@ -175,6 +175,8 @@ def _storable(said: _Callback) -> None:
 class Http(Adapter):
     """Calls one provider of this kind, and reads what it says."""
 
+    settings = HttpSettings
+    provider: HttpSettings
     readable: ClassVar[Mapping[str, Kind]] = {
         "id": "id",
         "type": "word",
@@ -204,7 +206,7 @@ class Http(Adapter):
         },
     }  # fmt: skip
 
-    def __init__(self, provider: Provider, session: aiohttp.ClientSession) -> None:
+    def __init__(self, provider: HttpSettings, session: aiohttp.ClientSession) -> None:
         super().__init__(provider, session)
         self.can = Capabilities(look_up=provider.look_up, idempotent=True, withdraw=provider.withdraw)
 

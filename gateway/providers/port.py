@@ -16,7 +16,7 @@ from gateway.call_errors import Refused
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
-from gateway.settings import Provider
+from gateway.settings import ProviderSettings
 
 Kind = Literal["id", "link", "word", "plain"]
 """What a readable text of a provider is. Viewers read ids that look like some, known words, and of links the place."""
@@ -180,6 +180,8 @@ class Proof:
 class Adapter:
     """One provider of one kind. What a provider can't do is left as it is here."""
 
+    settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+    """What the settings say of such a provider: the keys of all of them, and its own."""
     readable: ClassVar[Mapping[str, Kind]] = {}
     """What of its messages and answers is shown to everybody who may look, and as what: the rest may be personal data.
 
@@ -195,7 +197,7 @@ class Adapter:
 
     can: Capabilities
 
-    def __init__(self, provider: Provider, session: aiohttp.ClientSession) -> None:
+    def __init__(self, provider: ProviderSettings, session: aiohttp.ClientSession) -> None:
         """`session` goes only where a provider may be, and times out by itself where the adapter sets nothing."""
         self.provider = provider
         self.session = session

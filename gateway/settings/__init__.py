@@ -5,25 +5,27 @@ from gateway.settings.description import describe, remarks
 from gateway.settings.loader import load
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
+    Certificates,
     Database,
     Listener,
     Location,
     NewStore,
     Operator,
-    Provider,
+    ProviderSettings,
     Settings,
     SettingsError,
     Telemetry,
 )
 
 __all__ = [
+    "Certificates",
     "Change",
     "Database",
     "Listener",
     "Location",
     "NewStore",
     "Operator",
-    "Provider",
+    "ProviderSettings",
     "Secret",
     "Settings",
     "SettingsError",

@@ -3,23 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from gateway.settings.shapes import Location, Operator, Settings
-from gateway.settings.table import key_path
+from gateway.settings.secret import Secret
+from gateway.settings.shapes import Location, Operator, ProviderSettings, Settings
+from gateway.settings.tables import At, Readable, place
 
-T = TypeVar("T")
+Kept = TypeVar("Kept", bound=Readable)
 Named = TypeVar("Named", Location, Operator)
 
-_AS_WRITTEN: Final = {"callback_keys": "callback_key", "callback_secrets": "callback_secret", "tokens": "token"}
-_OF_PROVIDERS: Final = frozenset(
-    {"api_key", "callback_keys", "callback_secrets", "look_up", "withdraw", "same_parcel", "carriers"}
-)
-_OF_NEWSTORE: Final = frozenset({"client_secret"})
-_SHOWN_THERE: Final = frozenset({"api_key", "client_secret"})
-_THERE: Final = frozenset({"adapter", "url", "token_url", "client_id"})
 _OWN_PLACES: Final = frozenset({"newstore", "operators", "providers", "locations"})
-_AT_ONCE: Final = ("public_url", "trusted_proxies")
 
 
 @dataclass(slots=True)
@@ -33,54 +26,50 @@ class Change:
 def change(old: Settings, new: Settings) -> tuple[Settings, Change]:
     """Give the old settings with all of the new ones that needs no restart, and say what differs."""
     told = Change()
-    for each in fields(Settings):
-        if each.name in _AT_ONCE and getattr(old, each.name) != getattr(new, each.name):
-            told.changed.append(each.name)
-        elif each.name not in {*_OWN_PLACES, *_AT_ONCE}:
-            _compare((each.name,), getattr(old, each.name), getattr(new, each.name), told)
+    rest = replace(new, **{name: getattr(old, name) for name in _OWN_PLACES})
     return replace(
-        old,
-        **{name: getattr(new, name) for name in _AT_ONCE},
-        newstore=_with(("newstore",), old.newstore, new.newstore, _OF_NEWSTORE, told),
+        _with((), old, rest, told),
+        newstore=_with(("newstore",), old.newstore, new.newstore, told),
         providers=_providers(old, new, told),
         operators=_operators(old, new, told),
         locations=_locations(old, new, told),
     ), told
 
 
-def _compare(where: tuple[str, ...], old: Any, new: Any, told: Change) -> None:
-    if old == new:
-        return
-    if hasattr(old, "__dataclass_fields__"):
-        _with(where, old, new, frozenset(), told)
-    else:
-        told.needs_restart.append(key_path(*where))
-
-
-def _with(where: tuple[str, ...], old: T, new: T, live: Iterable[str], told: Change) -> T:
-    """Take these values of the new one; a key stays with the address that it is shown to."""
-    differ = {name for name in old.__dataclass_fields__ if getattr(old, name) != getattr(new, name)}  # type: ignore[attr-defined]
-    taken = differ & set(live) - (_SHOWN_THERE if differ & _THERE else frozenset())
-    told.changed += _places(where, taken)
-    told.needs_restart += _places(where, differ - taken)
+def _with(at: At, old: Kept, new: Kept, told: Change) -> Kept:
+    """Take what may change of the new one; a secret stays with the address that it is shown to."""
+    differ = {each.name for each in fields(old) if getattr(old, each.name) != getattr(new, each.name)}  # type: ignore[arg-type]
+    taken = differ & old.live
+    if differ & old.addressed:
+        taken = {name for name in taken if not isinstance(getattr(old, name), Secret)}
+    told.changed += _places(at, old, taken)
+    for name in sorted(differ - taken):
+        before, after = getattr(old, name), getattr(new, name)
+        if isinstance(before, Readable):
+            _with((*at, name), before, after, told)
+        else:
+            told.needs_restart += _places(at, old, [name])
     return replace(old, **{name: getattr(new, name) for name in taken})  # type: ignore[type-var]
 
 
-def _places(where: tuple[str, ...], names: Iterable[str]) -> list[str]:
-    return sorted(key_path(*where, _AS_WRITTEN.get(name, name)) for name in names)
+def _places(at: At, of: Readable, names: Iterable[str]) -> list[str]:
+    return sorted(place((*at, of.written_as.get(name, name))) for name in names)
 
 
-def _providers(old: Settings, new: Settings, told: Change) -> Mapping[str, Any]:
+def _providers(old: Settings, new: Settings, told: Change) -> Mapping[str, ProviderSettings]:
     """Take no provider and leave none: the dispatcher knows from its start whose calls it makes."""
-    told.needs_restart += sorted(key_path("providers", name) for name in old.providers.keys() ^ new.providers.keys())
+    told.needs_restart += sorted(place(("providers", name)) for name in old.providers.keys() ^ new.providers.keys())
     return MappingProxyType(
-        {
-            name: _with(("providers", name), each, new.providers[name], _OF_PROVIDERS, told)
-            if name in new.providers
-            else each
-            for name, each in old.providers.items()
-        }
+        {name: _provider(each, new.providers.get(name, each), told) for name, each in old.providers.items()}
     )
+
+
+def _provider(old: ProviderSettings, new: ProviderSettings, told: Change) -> ProviderSettings:
+    at = ("providers", old.name)
+    if type(old) is type(new):
+        return _with(at, old, new, told)
+    told.needs_restart.append(place((*at, "adapter")))
+    return old
 
 
 def _operators(old: Settings, new: Settings, told: Change) -> tuple[Operator, ...]:
@@ -94,7 +83,7 @@ def _locations(old: Settings, new: Settings, told: Change) -> Mapping[str, Locat
         if each.provider is None or each.provider in old.providers:
             found[name] = each
         else:
-            told.needs_restart.append(key_path("locations", name, "provider"))
+            told.needs_restart.append(place(("locations", name, "provider")))
             if name in old.locations:
                 found[name] = replace(each, provider=old.locations[name].provider)
     _note("locations", old.locations, found, told)
@@ -105,8 +94,8 @@ def _note(table: str, old: Mapping[str, Named], new: Mapping[str, Named], told: 
     """Note what is new, gone or different in a table that changes freely."""
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
-            told.changed.append(f"{key_path(table, name)} (removed)")
+            told.changed.append(f"{place((table, name))} (removed)")
         elif name not in old:
-            told.changed.append(f"{key_path(table, name)} (new)")
+            told.changed.append(f"{place((table, name))} (new)")
         else:
-            _with((table, name), old[name], new[name], old[name].__dataclass_fields__, told)
+            _with((table, name), old[name], new[name], told)

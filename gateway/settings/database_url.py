@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,8 @@ from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from gateway.addresses import is_loopback
-from gateway.settings.kinds import InvalidValue, split
+from gateway.settings.kinds import InvalidValue
+from gateway.settings.urls import split
 
 Mode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Encrypted: TypeAlias = Mode | ssl.SSLContext | None
@@ -72,7 +73,7 @@ def one_by_one(url: str) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(query | one)}" for one in chosen]
 
 
-def judge(url: str, plain_hosts: Collection[str]) -> None:
+def judge(url: str, plain_hosts: Iterable[str]) -> None:
     """Refuse what would send the password in clear, and what nobody could read. Raises `InvalidValue`."""
     asked = _parameters(url)
     mode = asked.get("sslmode")

@@ -1,36 +1,80 @@
 """What a value may be: each kind turns what the file says into what the program uses, or raises `InvalidValue`."""
 
-import base64
-import binascii
 import ipaddress
 import re
 import zoneinfo
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
-from gateway.addresses import forbidden, is_loopback
 from gateway.domain.deliveries import normal
-from gateway.settings.secret import Digest, Secret
 
-Word = TypeVar("Word", bound=str)
+if TYPE_CHECKING:
+    from gateway.settings.shapes import ProviderSettings
 
 # "." and ".." would vanish from a URL's path
 NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
 _TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SHORTEST_SECRET: Final = 16
-_FEWEST_CHARACTERS: Final = 8
-_DIGEST: Final = "sha256:"
-_SIGNING_KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks has it
-_SEVERAL_HOSTS: Final = re.compile(r"([a-z]+)://([^/?#]*,[^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
 
 class InvalidValue(ValueError):
     """What is wrong with a value, and what to do. Never repeats a value that may be a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """By what values are read: where secrets lie, and what the file says elsewhere."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    plain_http_hosts: Iterable[str] = ()
+    plain_hosts: Iterable[str] = ()
+    providers: Iterable[str] = ()
+    adapters: "Mapping[str, type[ProviderSettings]]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """How pydantic reads a value, and what a JSON schema says of it."""
+
+    read: Callable[[Any, Source], Any]
+    schema: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(self, _: Any, __: Any) -> Any:
+        from pydantic_core import core_schema  # noqa: PLC0415 - nobody waits for it who reads no settings
+
+        return core_schema.with_info_plain_validator_function(lambda value, info: self.read(value, info.context))
+
+    def __get_pydantic_json_schema__(self, _: Any, __: Any) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Around:
+    """What is done before pydantic reads a value of this type, or of another in its place, and after."""
+
+    before: Callable[[Any], Any] = as_it_is
+    after: Callable[[Any], Any] = as_it_is
+    of: type | None = None
+    schema: Callable[[dict[str, Any]], dict[str, Any]] = as_it_is
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema  # noqa: PLC0415 - nobody waits for it who reads no settings
+
+        inner = handler.generate_schema(self.of) if self.of else handler(source)
+        begun = core_schema.no_info_before_validator_function(self.before, inner)
+        return core_schema.no_info_after_validator_function(self.after, begun)
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return self.schema(handler(core))
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -38,7 +82,7 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {match[0]}? " if match else ""
 
 
-def text(value: object) -> str:
+def text(value: object, _: Source | None = None) -> str:
     if not isinstance(value, str):
         raise InvalidValue('must be text; write it in quotes, "like this"')
     if not value or value != value.strip() or not value.isprintable():
@@ -46,69 +90,68 @@ def text(value: object) -> str:
     return value
 
 
-def flag(value: object) -> bool:
+def _flag(value: object, _: Source) -> bool:
     if not isinstance(value, bool):
         raise InvalidValue("must be true or false, without quotes")
     return value
 
 
-def whole(low: int, high: int) -> Callable[[object], int]:
-    def kind(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise InvalidValue(f"must be a whole number; choose one from {low} to {high}")
-        return value
+def _number(of: type[float], fits: Callable[[float], bool], what: str, **schema: object) -> Kind:
+    def read(value: Any, _: Source) -> float:
+        is_one = isinstance(value, int | of) and not isinstance(value, bool)
+        if not is_one or not fits(value):
+            raise InvalidValue(f"must be a {what}")
+        return of(value)
 
-    return kind
-
-
-def seconds(longest: float) -> Callable[[object], float]:
-    def kind(value: object) -> float:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= longest:
-            raise InvalidValue(f"must be a number of seconds; choose one above 0 and up to {longest:g}")
-        return float(value)
-
-    return kind
+    return Kind(read, {"type": "integer" if of is int else "number", **schema})
 
 
-def rate(highest: float) -> Callable[[object], float]:
-    def kind(value: object) -> float:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= highest:
-            raise InvalidValue(f"must be a number of calls; choose one above 0 and up to {highest:g}")
-        return float(value)
-
-    return kind
+def whole(low: int, high: int) -> Kind:
+    what = f"whole number; choose one from {low} to {high}"
+    return _number(int, lambda value: low <= value <= high, what, minimum=low, maximum=high)
 
 
-def share(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
-        raise InvalidValue("must be a share; choose one between 0 and 1, as 0.3 for 30 %")
-    return float(value)
+def seconds(longest: float) -> Kind:
+    return _above_zero(longest, "seconds")
 
 
-def ratio(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise InvalidValue("must be a share; choose one from 0 to 1, as 0.01 for 1 %")
-    return float(value)
+def rate(highest: float) -> Kind:
+    return _above_zero(highest, "calls")
 
 
-def words(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise InvalidValue('must be a list of texts; write ["ONE", "TWO"]')
-    return tuple(text(each) for each in value)
+def _above_zero(high: float, unit: str) -> Kind:
+    what = f"number of {unit}; choose one above 0 and up to {high:g}"
+    return _number(float, lambda value: 0 < value <= high, what, title=unit, exclusiveMinimum=0, maximum=high)
 
 
-def networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Addresses, or networks of them."""
-    found = []
-    for each in words(value):
-        try:
-            found.append(ipaddress.ip_network(each))
-        except ValueError:
-            raise InvalidValue(f"{each} is no address or network; write one as 10.0.0.7 or 10.0.0.0/24") from None
-    return tuple(found)
+_SHARE: Final = _number(
+    float,
+    lambda value: 0 < value < 1,
+    "share; choose one between 0 and 1, as 0.3 for 30 %",
+    title="share",
+    exclusiveMinimum=0,
+    exclusiveMaximum=1,
+)
+_RATIO: Final = _number(
+    float,
+    lambda value: 0 <= value <= 1,
+    "share; choose one from 0 to 1, as 0.01 for 1 %",
+    title="share",
+    minimum=0,
+    maximum=1,
+)
 
 
-def carriers(value: object) -> Mapping[str, str]:
+def _network(value: object, _: Source) -> IPv4Network | IPv6Network:
+    try:
+        return ipaddress.ip_network(text(value))
+    except ValueError as error:
+        if isinstance(error, InvalidValue):
+            raise
+        raise InvalidValue(f"{value} is no address or network; write one as 10.0.0.7 or 10.0.0.0/24") from None
+
+
+def _carriers(value: object, _: Source) -> Mapping[str, str]:
     """A provider's names of carriers, spelled as they are compared, and NewStore's."""
     if not isinstance(value, dict):
         raise InvalidValue('must be a table; write { "ups ground" = "UPS" }, the provider\'s word first')
@@ -121,30 +164,31 @@ def carriers(value: object) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
-def one_of(words: tuple[Word, ...]) -> Callable[[object], Word]:
-    def kind(value: object) -> Word:
-        for word in words:
-            if word == value:
-                return word
-        raise InvalidValue(f"is not a word known here; choose one of {', '.join(words)}")
-
-    return kind
+def _name(value: str, _: Source) -> str:
+    if not NAME.fullmatch(value):
+        raise InvalidValue("is not a name; use 1 to 64 letters, digits, dots, dashes or underscores")
+    return value
 
 
-def defined_provider(names: Iterable[str]) -> Callable[[object], str]:
-    def kind(value: object) -> str:
-        name = text(value)
-        if name not in names:
-            raise InvalidValue(
-                f"no provider {name} is defined; {closest(name, names)}Add [providers.{name}], "
-                "or leave provider out to park this location's requests",
-            )
-        return name
-
-    return kind
+def _defined_provider(value: object, source: Source) -> str:
+    name = text(value)
+    if name not in source.providers:
+        raise InvalidValue(
+            f"no provider {name} is defined; {closest(name, source.providers)}Add [providers.{name}], "
+            "or leave provider out to park this location's requests",
+        )
+    return name
 
 
-def time_zone(value: object) -> str:
+def _adapter(value: object, source: Source) -> str:
+    name = text(value)
+    if name not in source.adapters:
+        known = ", ".join(sorted(source.adapters))
+        raise InvalidValue(f"no adapter is called {name}; {closest(name, source.adapters)}choose one of {known}")
+    return name
+
+
+def _time_zone(value: object, _: Source) -> str:
     name = text(value)
     try:
         zoneinfo.ZoneInfo(name)
@@ -154,178 +198,29 @@ def time_zone(value: object) -> str:
     return name
 
 
-def tenant(value: object) -> str:
+def is_tenant(value: object) -> bool:
+    return isinstance(value, str) and _TENANT.fullmatch(value) is not None
+
+
+def tenant(value: object, _: Source | None = None) -> str:
     name = text(value)
-    if not _TENANT.fullmatch(name):
+    if not is_tenant(name):
         raise InvalidValue("is not a tenant name; write the part of the host before .p.newstore.net, in small letters")
     return name
 
 
-def web_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
-    url, host = _url(value)
-    if urlsplit(url).scheme == "http" and not is_loopback(host) and host not in plain_http_hosts:
-        raise InvalidValue(
-            "would send secrets in the clear; write https:// "
-            "(http:// is for loopback hosts, and those in plain_http_hosts)"
-        )
-    return url
+_TEXT: Final = {"type": "string", "minLength": 1}
 
-
-def _url(value: object) -> tuple[str, str]:
-    """Read a URL, and the host that it leads to."""
-    url = text(value)
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise InvalidValue("is not a URL; write https://host or https://host:port") from None
-    if parts.scheme not in {"http", "https"} or not host or " " in url or "\\" in url:
-        raise InvalidValue("is not an http(s) URL with a host; write https://host or https://host:port")
-    if "@" in parts.netloc:
-        raise InvalidValue("has a user or password in it; remove it, secrets have their own keys")
-    if "?" in url or "#" in url:
-        raise InvalidValue("has a query or fragment; remove everything from ? or # on")
-    _judge_address(host)
-    return url, host
-
-
-def _judge_address(host: str) -> None:
-    """Judge an address; what a name leads to is judged when it is called."""
-    if kind := forbidden(host):
-        raise InvalidValue(f"leads to {host}, {kind}; write the address of the destination itself")
-    if host.replace(".", "").isdecimal() and not _is_address(host):  # 2130706433 is one to some programs
-        raise InvalidValue("has a number for a host; write a name, or an address such as 192.0.2.7")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.IPv4Address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def base_url(value: object, plain_http_hosts: Collection[str] = ()) -> str:
-    return web_url(value, plain_http_hosts).rstrip("/")
-
-
-def split(url: str) -> SplitResult:
-    """Split a URL that may name several hosts: newer Pythons take one in brackets only where it is alone.
-
-    Raises `ValueError` for what is no URL.
-    """
-    try:
-        return urlsplit(url)
-    except ValueError:
-        found = _SEVERAL_HOSTS.fullmatch(url)
-        if found is None:
-            raise
-        return SplitResult(*found.groups(""))
-
-
-def _is_readable(url: str) -> bool:
-    try:
-        credentials, _, hosts = split(url).netloc.rpartition("@")
-        return "@" not in credentials and all(urlsplit(f"//{host}").port != 0 for host in hosts.split(","))
-    except ValueError:
-        return False
-
-
-class SecretKinds:
-    """Secrets are written as `env:NAME` or `file:PATH`; this knows the environment and the folder."""
-
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        self.folder = folder
-        self.environ = environ
-
-    def key(self, value: object) -> Secret:
-        """Something random, long enough that nobody guesses it."""
-        secret = self._fetch(value)
-        if len(secret) < _SHORTEST_SECRET:
-            raise InvalidValue(f"is shorter than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`")
-        return Secret(secret)
-
-    def token(self, value: object) -> Secret:
-        """What a person shows; its SHA-256 may stand in the file itself."""
-        if isinstance(value, str) and value.startswith(_DIGEST):
-            digest = value.removeprefix(_DIGEST).lower()
-            if not re.fullmatch(r"[0-9a-f]{64}", digest):
-                raise InvalidValue(
-                    f"is not {_DIGEST} and 64 hex digits; make a token and its digest with `gateway token new`"
-                )
-            return Digest(digest)
-        secret = self.key(value)
-        if len(set(secret.reveal())) < _FEWEST_CHARACTERS:
-            raise InvalidValue(
-                f"has fewer than {_FEWEST_CHARACTERS} different characters; make one with `gateway token new`"
-            )
-        return secret
-
-    def signing_key(self, value: object) -> Secret:
-        """A Standard Webhooks secret."""
-        secret = self.key(value)
-        prefix, _, encoded = secret.reveal().partition("_")
-        try:
-            length = len(base64.b64decode(encoded, validate=True))
-        except (binascii.Error, ValueError):
-            length = 0
-        if prefix != "whsec" or length not in _SIGNING_KEY_BYTES:
-            raise InvalidValue(
-                "is not whsec_ and the base64 of 24 to 64 bytes; make one with `openssl rand -base64 32`"
-            )
-        return secret
-
-    def database_url(self, value: object) -> Secret:
-        """Hosts may be several. A password with a / in it makes a port of its beginning, which an error would tell."""
-        url = self._fetch(value)
-        if not url.startswith(("postgresql://", "postgres://")) or not _is_readable(url):
-            raise InvalidValue(
-                "is not a Postgres URL; write postgresql://user:password@host:port/database, "
-                "and / # ? @ of the password as %2F %23 %3F %40"
-            )
-        return Secret(url)
-
-    def file(self, value: object) -> Path:
-        """A file beside the settings."""
-        return self.folder / text(value)
-
-    def own_folder(self, value: object) -> Path:
-        """A folder of the gateway's own, beside the settings where it is not named from the root."""
-        found = self.folder / text(value)
-        if found.exists() and not found.is_dir():
-            raise InvalidValue(f"{found} is not a folder; name one where the gateway may write")
-        return found
-
-    def key_file(self, value: object) -> Path:
-        """A private key, which only a file may hold: that is how the TLS library reads it."""
-        scheme, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
-        if scheme != "file" or not name:
-            raise InvalidValue("a private key must not stand here itself; write file:PATH")
-        return self.folder / name
-
-    def _fetch(self, value: object) -> str:
-        scheme, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
-        if scheme == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            source, secret = f"the environment variable {name}", self._from_environment(name)
-        elif scheme == "file" and name:
-            source, secret = f"the file {name}", self._from_file(name)
-        else:
-            raise InvalidValue("a secret must not stand here itself; write env:NAME or file:PATH")
-        if secret != secret.strip() or not secret.isprintable():
-            raise InvalidValue(f"{source} has control characters or spaces around it; keep one plain line in it")
-        return secret
-
-    def _from_environment(self, name: str) -> str:
-        if not self.environ.get(name):
-            raise InvalidValue(f"the environment variable {name} is not set; set it before the start")
-        return self.environ[name]
-
-    def _from_file(self, name: str) -> str:
-        try:
-            return (self.folder / name).read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise InvalidValue(
-                f"the file {name} can't be read ({error.strerror}); create it or correct the path"
-            ) from None
-        except ValueError:
-            raise InvalidValue(f"the file {name} is not UTF-8 text; write the secret as one plain line") from None
+Text: TypeAlias = Annotated[str, Kind(text, _TEXT)]
+Flag: TypeAlias = Annotated[bool, Kind(_flag, {"type": "boolean"})]
+Share: TypeAlias = Annotated[float, _SHARE]
+Ratio: TypeAlias = Annotated[float, _RATIO]
+Network: TypeAlias = Annotated[IPv4Network | IPv6Network, Kind(_network, {"title": "address or network", **_TEXT})]
+Carriers: TypeAlias = Annotated[
+    Mapping[str, str], Kind(_carriers, {"type": "object", "additionalProperties": {"type": "string"}})
+]
+Name: TypeAlias = Annotated[str, Kind(_name, {"type": "string", "pattern": f"^{NAME.pattern}$"})]
+Adapter: TypeAlias = Annotated[str, Kind(_adapter, {"type": "string"})]
+DefinedProvider: TypeAlias = Annotated[str, Kind(_defined_provider, {"title": "provider's name", **_TEXT})]
+TimeZone: TypeAlias = Annotated[str, Kind(_time_zone, {"title": "time zone", **_TEXT})]
+Tenant: TypeAlias = Annotated[str, Kind(tenant, {"type": "string", "pattern": f"^{_TENANT.pattern}$"})]

@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import app, settings
+from tests.loading import settings_in
 
 from . import limits
 from .calls import backlog, bare_calls, bare_lifecycles, dispatched, lifecycles, unstored_calls
@@ -44,7 +45,7 @@ async def measure(rounds: int, seconds: int, calls: int, waiting: int, say: Call
         stub = await stack.enter_async_context(served(limits.stub))
         path = folder / "own.toml"
         path.write_text(CONFIG.format(stub=stub))
-        loaded = settings.load(path, {**KEYS, "DATABASE_URL": ""})
+        loaded = settings_in(path, {**KEYS, "DATABASE_URL": ""})
         dsn = await stack.enter_async_context(app.database(loaded))
         main = await stack.enter_async_context(gateway(folder / "gateway.toml", dsn, stub))
         pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=2))

@@ -27,6 +27,7 @@ from gateway.ledger.write.queued import Attempt, CommitResult, Reschedule
 from gateway.listeners import public_app
 from gateway.newstore import webhook
 from gateway.providers.http import Http
+from tests.loading import http_provider, settings_in
 
 from .served import KEYS
 
@@ -51,7 +52,7 @@ async def same(path: str) -> web.Application:
             request, events = handle(None, command)
             return CommitResult(request, tuple(events))
 
-    loaded = settings.load(Path(path), {**KEYS, "DATABASE_URL": ""})
+    loaded = settings_in(Path(path), {**KEYS, "DATABASE_URL": ""})
     nothing: Any = None
     forgetful: Any = Forgetful()
     return public_app(loaded, forgetful, nothing, nothing)
@@ -82,7 +83,11 @@ class Unstored(Dispatcher):
         writer: Any = _Forgetful()
         alone: Any = _Alone()
         super().__init__(
-            OutboundClients(nothing, {"wms": Http(loaded.providers["wms"], session)}), writer, loaded, alone, nothing
+            OutboundClients(nothing, {"wms": Http(http_provider(loaded, "wms"), session)}),
+            writer,
+            loaded,
+            alone,
+            nothing,
         )
         self._owed = iter([_owed(body) for body in bodies])
 

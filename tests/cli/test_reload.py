@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway import settings
 from tests.cli.typed import typed
 from tests.listening import listening
+from tests.loading import http_provider, settings_in
 from tests.processes import Gateway, gateway, until
 from tests.served import order
 
@@ -119,7 +120,7 @@ async def test_a_file_with_faults_changes_nothing_and_each_fault_is_a_line_of_th
     site.write('adapter = "http"', 'adapter = "soap"')
     await site.hang_up()
     places = [line["fault"].partition(":")[0] for line in site.logged("settings.faulty")]
-    assert places == ["providers.wms.adapter", "operators[1].role"]
+    assert places == ["operators[1].role", "providers.wms.adapter"]
     code, said = await site.type_reload()
     assert (code, [line.partition(":")[0] for line in said.splitlines()]) == (
         1, [*places, "The settings that are in force stay."]
@@ -202,14 +203,14 @@ def test_the_new_settings_hold_for_whoever_holds_the_old_ones(tmp_path: Path) ->
     (tmp_path / "callback").write_text("first".ljust(24, "k"))
     path.write_text(CONFIG)
     old, environ = (
-        settings.load(path, KEYS),
+        settings_in(path, KEYS),
         {**KEYS, "SECRET": "another".ljust(24, "k"), "KEY": "fresh".ljust(24, "k")},
     )
     newstore, held = old.newstore, old
-    new, told = settings.change(old, settings.load(path, environ))
+    new, told = settings.change(old, settings_in(path, environ))
     old.take(new)
     assert told.changed == ["newstore.client_secret", "providers.wms.api_key"]
-    assert (newstore.client_secret.reveal(), held.providers["wms"].api_key.reveal()) == (
+    assert (newstore.client_secret.reveal(), http_provider(held, "wms").api_key.reveal()) == (
         environ["SECRET"],
         environ["KEY"],
     )

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from gateway import app, settings
+from gateway import app
 from gateway.cli import cli
 from gateway.ledger.database import migrations
 from tests import processes
@@ -24,6 +24,7 @@ from tests.certificates import Authority
 from tests.cli import typed as a_person
 from tests.ledger.conftest import writing
 from tests.listening import listening
+from tests.loading import settings_in
 from tests.processes import GATEWAY
 from tests.requests import receive
 from tests.world import running
@@ -98,7 +99,7 @@ def test_check_config_names_every_fault_and_fails(config: Path) -> None:
 
 
 async def test_online_says_what_could_not_be_reached(config: Path) -> None:
-    loaded = settings.load(config, KEYS)
+    loaded = settings_in(config, KEYS)
     found = await app.reach(loaded)
     assert "otlp" not in found
     assert all("can't be reached" in found[name] for name in ("newstore", "wms"))
@@ -113,7 +114,7 @@ async def test_online_a_token_alone_is_no_newstore(config: Path) -> None:
 
     async with listening(web.post("/token", token), web.get("/{rest:.*}", page)) as url:
         config.write_text(CONFIG.replace("http://127.0.0.1:9", url))
-        found = await app.reach(settings.load(config, KEYS))
+        found = await app.reach(settings_in(config, KEYS))
     assert found["newstore"] == "newstore.url answered a web page: it is not NewStore's API"
 
 
@@ -124,7 +125,7 @@ async def test_online_says_that_a_certificate_is_the_reason(config: Path, tmp_pa
     async with server:
         host = f"localhost:{server.sockets[0].getsockname()[1]}"
         config.write_text(CONFIG.replace("http://127.0.0.1:9", f"https://{host}"))
-        found = await app.reach(settings.load(config, KEYS))
+        found = await app.reach(settings_in(config, KEYS))
     told = f"the certificate of {host} is of an issuer unknown here (unable to get local issuer certificate)"
     assert found == dict.fromkeys(("newstore", "wms"), f"{told}: name its CA in the settings as ca")
 
@@ -168,7 +169,7 @@ async def test_online_says_why_a_collector_is_not_reached(config: Path, url: str
 
 async def reached_with_traces(config: Path, url: str) -> dict[str, str]:
     config.write_text(f'{CONFIG}\n[telemetry]\notlp_endpoint = "{url}"\n')
-    return await app.reach(settings.load(config, KEYS))
+    return await app.reach(settings_in(config, KEYS))
 
 
 def test_check_config_says_what_a_database_url_asks_in_vain(config: Path) -> None:
@@ -236,7 +237,7 @@ async def test_online_says_that_a_database_was_never_migrated_or_is_of_another_t
     url = await new_database("gateway_online")
 
     async def reached() -> str:
-        return (await app.reach(settings.load(config, {**KEYS, "DATABASE_URL": url})))["database"]
+        return (await app.reach(settings_in(config, {**KEYS, "DATABASE_URL": url})))["database"]
 
     assert "was never migrated: run `gateway migrate`" in await reached()
     connection = await asyncpg.connect(url)
@@ -280,7 +281,7 @@ async def test_a_gateway_ends_with_the_postgres_that_it_started(config: Path) ->
 async def test_before_the_first_migration_no_work_is_open(
     config: Path, new_database: Callable[[str], Awaitable[str]]
 ) -> None:
-    loaded = settings.load(config, {**KEYS, "DATABASE_URL": await new_database("gateway_empty")})
+    loaded = settings_in(config, {**KEYS, "DATABASE_URL": await new_database("gateway_empty")})
     assert await app.open_work_without_provider(loaded) == {}
 
 
@@ -290,5 +291,5 @@ async def test_open_work_of_a_provider_that_the_settings_do_not_name_is_counted(
     async with writing(database) as writer:
         await writer.apply(receive(provider="former"))
         await writer.apply(receive("r-2", provider="wms"))
-    loaded = settings.load(config, {**KEYS, "DATABASE_URL": database})
+    loaded = settings_in(config, {**KEYS, "DATABASE_URL": database})
     assert await app.open_work_without_provider(loaded) == {"former": 1}

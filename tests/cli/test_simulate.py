@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from gateway import settings
 from gateway.cli import cli
 from gateway.simulator.served import Served
 from tests.cli import typed as a_person
+from tests.loading import settings_in
 from tests.processes import command, read_until
 
 
@@ -104,7 +104,7 @@ def test_what_both_print_is_a_gateway_toml(tmp_path: Path) -> None:
         warehouse = read_until(simulated, "Ready.")
     text = toml_in(newstore).replace('# provider = "NAME"', 'provider = "3pl"')
     path.write_text(f'public_url = "http://127.0.0.1:8080"\n{text}{toml_in(warehouse)}')
-    loaded = settings.load(path, variables_in(newstore) | variables_in(warehouse))
+    loaded = settings_in(path, variables_in(newstore) | variables_in(warehouse))
     assert {name: location.provider for name, location in loaded.locations.items()} == {"DC01": "3pl", "DC.02": "3pl"}
 
 

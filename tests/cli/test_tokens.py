@@ -4,8 +4,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from gateway import settings
 from gateway.cli import cli
+from tests.loading import settings_in
 
 from .test_running import CONFIG, KEYS
 
@@ -25,7 +25,7 @@ def test_a_new_token_is_shown_once_with_what_the_settings_need_of_it(tmp_path: P
     assert tomllib.loads(lines[0])
     path = tmp_path / "gateway.toml"
     path.write_text(CONFIG + lines[0])
-    (ada,) = settings.load(path, KEYS).operators
+    (ada,) = settings_in(path, KEYS).operators
     assert (ada.name, ada.role, ada.tokens[0].matches(token)) == ("ada", "admin", True)
 
 

@@ -17,8 +17,9 @@ from gateway.ledger.queue.processes import Membership
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
+from gateway.providers.http_settings import HttpSettings
 from gateway.sending import Checked
-from gateway.settings import Database, Listener, NewStore, Provider, Secret, Settings
+from gateway.settings import Database, Listener, NewStore, Secret, Settings
 from tests.listening import listening
 from tests.processes import Gateway, gateway
 
@@ -89,15 +90,15 @@ async def outside() -> AsyncIterator[Outside]:
         yield there
 
 
-def _provider(name: str, url: str) -> Provider:
-    return Provider(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
+def _provider(name: str, url: str) -> HttpSettings:
+    return HttpSettings(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
 
 
 def _settings(url: str) -> Settings:
     here = Listener("127.0.0.1", 0)
     newstore = NewStore(f"{url}/newstore", f"{url}/token", "gateway", Secret("k"), timeout=5.0)
     providers = {name: _provider(name, url) for name in ("acme", "beta")}
-    return Settings("http://here", here, here, Database(None, Path()), newstore, (), providers, {})
+    return Settings("http://here", newstore, here, here, Database(None, Path()), providers=providers)
 
 
 @dataclass(slots=True)

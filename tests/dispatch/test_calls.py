@@ -25,7 +25,8 @@ from gateway.ledger.write.queued import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
-from gateway.settings import NewStore, Provider, Secret
+from gateway.providers.http_settings import HttpSettings
+from gateway.settings import NewStore, Secret
 from tests.ledger.conftest import writing
 from tests.ledger.test_writer import claimed, taken
 from tests.requests import AT, PARCEL, receive, said
@@ -83,7 +84,7 @@ async def clients(outside: World, pool: Pool) -> AsyncIterator[OutboundClients]:
     app.router.add_route("*", "/{path:.*}", outside.answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{server.port}"
-        provider = Provider("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
+        provider = HttpSettings("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
         newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20), read_back=outside.read_back)
         yield OutboundClients(Client(session, newstore), {"acme": Http(provider, session)})
 

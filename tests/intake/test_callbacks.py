@@ -9,6 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from gateway.telemetry.metrics import REGISTRY
+from tests.loading import http_provider
 from tests.reading import read_callback
 from tests.requests import AT
 from tests.served import ACME, SETTINGS, SIGNING_SECRET, ZEN, Served, event, order
@@ -194,7 +195,7 @@ async def test_a_request_that_arrives_while_its_callback_is_being_kept_misses_no
         await other.execute(
             "INSERT INTO quarantine (source, event_id, fingerprint, reason, detail, at, body)"
             " VALUES ('acme', 'acme:e1', $1, '', '', now(), '')",
-            read_callback(body, SETTINGS.providers["acme"], AT).fingerprint,
+            read_callback(body, http_provider(SETTINGS, "acme"), AT).fingerprint,
         )
         early = asyncio.create_task(gateway.say(body))
         while not await gateway.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):

@@ -14,9 +14,10 @@ from gateway.domain.commands import ProviderSaid, RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
 from gateway.providers.http import Http
+from gateway.providers.http_settings import HttpSettings
 from gateway.providers.port import Malformed
 from gateway.providers.signatures import signed_with
-from gateway.settings import Provider, Secret
+from gateway.settings import Secret
 from tests.reading import read_callback
 
 ORDER = Order(
@@ -28,8 +29,8 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Connect = Callable[[Answer], Awaitable[Http]]
 
 
-def provider(url: str = "http://127.0.0.1:9") -> Provider:
-    return Provider("acme", "http", url, Secret("a" * 20), (Secret("k" * 20),), timeout=0.5)
+def provider(url: str = "http://127.0.0.1:9") -> HttpSettings:
+    return HttpSettings("acme", "http", url, Secret("a" * 20), (Secret("k" * 20),), timeout=0.5)
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ import pytest
 
 from gateway.domain.commands import ProviderSaid, SameParcel, Word
 from gateway.domain.deliveries import Parcel
+from gateway.providers.http_settings import HttpSettings
 from gateway.providers.port import Malformed
-from gateway.settings import Provider, Secret
+from gateway.settings import Secret
 from tests.reading import read_callback
 
 NOW = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
-ACME = Provider("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))
+ACME = HttpSettings("acme", "http", "http://127.0.0.1:9", Secret("a" * 20), (Secret("c" * 20),))
 REJECTED = {"type": "rejected", "fulfillment_request_id": "r-1", "reason": "no_inventory"}
 CANCELLED = {"type": "cancelled", "fulfillment_request_id": "r-1"}
 ACCEPTED = {"type": "accepted", "fulfillment_request_id": "r-1"}
@@ -25,7 +26,7 @@ SHIPPED = {
 CAP = [{"product_id": "CAP", "quantity": 1}]
 
 
-def read(said: dict[str, Any] | str, provider: Provider = ACME, signed_id: str = "") -> ProviderSaid:
+def read(said: dict[str, Any] | str, provider: HttpSettings = ACME, signed_id: str = "") -> ProviderSaid:
     body = said if isinstance(said, str) else json.dumps(said)
     return read_callback(body.encode(), provider, NOW, signed_id)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from gateway.settings import Database, Listener, Location, NewStore, Operator, Provider, Secret, Settings, Telemetry
+from gateway.providers.http_settings import HttpSettings
+from gateway.settings import Database, Listener, Location, NewStore, Operator, Secret, Settings, Telemetry
 from tests.listening import listening
 
 HERE = Listener("127.0.0.1", 0)
@@ -65,12 +66,12 @@ class Outside:
 
     def settings(self, telemetry: Telemetry) -> Settings:
         callback_key = Secret("the-callback-key-of-acme")
-        acme = Provider("acme", "http", f"{self.url}/acme", Secret("the-api-key"), (callback_key,), timeout=5.0)
+        acme = HttpSettings("acme", "http", f"{self.url}/acme", Secret("the-api-key"), (callback_key,), timeout=5.0)
+        newstore = NewStore(f"{self.url}/newstore", f"{self.url}/token", "gateway", Secret("the-secret"), timeout=5.0)
+        otto = Operator("otto", "operator", (Secret("the-token-of-otto"),))
         return Settings(
-            "http://here", HERE, HERE, Database(None, Path()),
-            NewStore(f"{self.url}/newstore", f"{self.url}/token", "gateway", Secret("the-secret"), timeout=5.0),
-            (Operator("otto", "operator", (Secret("the-token-of-otto"),)),),
-            {"acme": acme}, {"DC01": Location("DC01", "acme", (Secret("the-key-of-DC01"),))}, telemetry=telemetry,
+            "http://here", newstore, HERE, HERE, Database(None, Path()), (otto,),
+            {"acme": acme}, {"DC01": Location("DC01", (Secret("the-key-of-DC01"),), "acme")}, telemetry=telemetry,
         )  # fmt: skip
 
 

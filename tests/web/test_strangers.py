@@ -22,6 +22,7 @@ from gateway.providers.http import Http
 from gateway.settings import Listener
 from gateway.telemetry import metrics
 from gateway.web.listening import MOST, listen
+from tests.loading import http_provider
 from tests.processes import Gateway, gateway
 from tests.served import ACME, SETTINGS, SIGNING_SECRET, Served
 
@@ -100,7 +101,7 @@ def app_of(name: str, pool: asyncpg.Pool, body_seconds: float = 10.0) -> web.App
     writer = Writer(lambda: asyncio.sleep(3600))  # type: ignore[return-value,arg-type]  # no stranger gets there
     if name == "internal":
         return internal_app(SETTINGS, pool, writer, {}, body_seconds=body_seconds)
-    adapters = {name: Http(each, no_session) for name, each in SETTINGS.providers.items()}
+    adapters = {name: Http(http_provider(SETTINGS, name), no_session) for name in SETTINGS.providers}
     return public_app(SETTINGS, writer, pool, Hearing(SETTINGS, pool, writer, adapters, no_session), body_seconds)
 
 

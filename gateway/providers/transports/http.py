@@ -1,17 +1,27 @@
 """One call over HTTP, and what can be told of it whatever the provider is."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import aiohttp
+import msgspec
 
-from gateway.call_errors import NotSent, Redirected, Throttled, Unknown, read_at_most, retry_after
+from gateway import sending
+from gateway.call_errors import CallError, NotSent, Redirected, Refused, Throttled, Unknown, read_at_most, retry_after
 from gateway.providers import answers
+from gateway.settings import Certificates, ProviderSettings
 from gateway.telemetry import trace
 
+Shape = TypeVar("Shape")
 NOT_TAKEN = {401, 403, 404, 405, 408, 425}
 """What says that a write was set up wrongly, or comes at a bad time: nothing was done, and mending it helps."""
 _THROTTLED = {429, 503}
 _LONGEST_ANSWER = 4 * 1_048_576  # bytes; of one that fails as many are kept as of any
+
+
+def session_to(provider: ProviderSettings) -> aiohttp.ClientSession:
+    """Make what all calls to a provider go through, with its certificates; to be closed by its owner."""
+    return sending.session(provider if isinstance(provider, Certificates) else Certificates())
 
 
 async def call(
@@ -56,3 +66,20 @@ def believed(status: int, body: bytes) -> object:
         return answers.decoded(body)
     except ValueError as error:
         raise Unknown(f"answered {status} and no JSON: that is not the provider's word", status, body) from error
+
+
+def answered(status: int, body: bytes, shape: type[Shape]) -> Shape:
+    """Read an answer of this shape. Raises `Unknown` for any other, as `believed` does for what is no JSON."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unknown(f"answered {status} and nothing of a known shape ({error})", status, body) from error
+
+
+def failed(status: int, body: bytes) -> CallError:
+    """Name a status that is no yes by what to do about it: find out, try again, or leave it to a person."""
+    if status >= 500 or status < 400:
+        return Unknown(f"answered {status}: it may have done it", status, body)
+    if status in NOT_TAKEN:
+        return NotSent(f"answered {status}: check the URL and the key of the provider", status, body)
+    return Refused(f"answered {status}: it will not do this", status, body)

@@ -1,0 +1,53 @@
+"""The suite on every adapter that is listed, and adapters that it must turn down."""
+
+import pytest
+
+from gateway.providers import ADAPTERS
+from gateway.providers.conformance import CASES, Result, Target, attempt
+from gateway.providers.example.acme import Acme
+from gateway.providers.example.acme_target import AcmeTarget
+from gateway.providers.http import Http
+from gateway.providers.http_target import HttpProvider
+from gateway.providers.port import Adapter
+from tests.providers.plugins.zenith import Zenith
+from tests.providers.plugins.zenith_target import ZenithTarget
+from tests.providers.wrong import WRONG
+
+TARGETS: dict[type[Adapter], type[Target]] = {Http: HttpProvider, Acme: AcmeTarget, Zenith: ZenithTarget}
+ONE_EACH = {"one bad line keeps the rest", "the parts of a message say the same alone"}
+NO_TOKEN = {"a token that expires mid call is renewed"}
+NOT_APPLICABLE = {
+    Http: ONE_EACH | NO_TOKEN,
+    Acme: NO_TOKEN,
+    Zenith: ONE_EACH
+    | {
+        "a doubled create makes one order",
+        "an order that is withdrawn stops",
+        "an order that was picked is not withdrawn",
+    },
+}
+"""What each does not do; all else is tried, and no case is left out by an oversight."""
+
+
+def test_every_adapter_in_the_tree_has_a_target() -> None:
+    assert set(ADAPTERS.values()) <= set(TARGETS)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("adapter", TARGETS, ids=lambda each: each.__name__)
+async def test_an_adapter_conforms(adapter: type[Adapter], case: str) -> None:
+    outcome = await attempt(adapter, TARGETS[adapter], case)
+    wanted = Result.NOT_APPLICABLE if case in NOT_APPLICABLE[adapter] else Result.PASSED
+    assert outcome.result is wanted, outcome.why
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_case_turns_down_an_adapter_that_is_wrong_in_it(case: str) -> None:
+    wrong = WRONG[case]
+    outcome = await attempt(wrong, ZenithTarget if issubclass(wrong, Zenith) else AcmeTarget, case)
+    assert outcome.result is Result.FAILED
+    assert outcome.why
+
+
+def test_there_is_a_wrong_adapter_for_each_case() -> None:
+    assert WRONG.keys() == CASES.keys()

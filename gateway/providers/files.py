@@ -41,8 +41,8 @@ class _Taken:
 class Files(Adapter):
     """Puts orders for one provider of this kind into its folder, and reads what it puts there."""
 
-    provider: FilesSettings  # type: ignore[assignment]
-    settings: ClassVar[type[FilesSettings]] = FilesSettings
+    settings: ClassVar = FilesSettings
+    provider: FilesSettings
 
     def __init__(self, provider: Any, session: aiohttp.ClientSession, store: FileStore | None = None) -> None:
         super().__init__(provider, session)

@@ -1,16 +1,17 @@
 """What `[providers.NAME]` says of a provider whose adapter is `files`."""
 
-import codecs
-import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields
 from datetime import datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-from gateway.domain.commands import RejectionReason, SameParcel, Word
+from gateway.domain.commands import RejectionReason, Word
+from gateway.settings import ProviderSettings
+from gateway.settings.kinds import Around, Flag, InvalidValue, Kind, Source, Text, TimeZone, seconds, text, whole
+from gateway.settings.references import Folder
+from gateway.settings.tables import Fault, Readable, Table, table_of
 
 from .rows import plain
 
@@ -47,98 +48,122 @@ ATTRIBUTE: Final = "attribute:"
 """… and one with an extended attribute of the line, or else of the request: `attribute:engraving`."""
 
 
-def _words(value: object) -> object:
-    if not isinstance(value, dict):
-        return value
+def _spelled(written: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Spell the provider's words as they are compared."""
     found: dict[str, object] = {}
-    for said, ours in value.items():
-        if found.setdefault(plain(str(said)), ours) != ours:
-            raise ValueError(f"names {said!r} twice, if blanks and capitals are left out; keep one of the two")
-    return found
+    for said, ours in written.items():
+        if found.setdefault(plain(said), ours) != ours:
+            raise InvalidValue(f"names {said!r} twice, if blanks and capitals are left out; keep one of the two")
+    return MappingProxyType(found)
 
 
-def _encoding(value: str) -> str:
+def _meaning(value: object, _: Source) -> Word | Literal["ignored"]:
+    if value == IGNORED:
+        return "ignored"
     try:
-        is_text = codecs.lookup(value)._is_text_encoding  # noqa: SLF001 - as bytes.decode asks
-    except LookupError:
-        is_text = False
-    if not is_text:
-        raise ValueError("is no encoding; write one such as utf-8, latin-1, cp1252 or shift_jis")
-    return value
-
-
-def _delimiter(value: str) -> str:
-    if value and (len(value) != 1 or value in '"\r\n '):
-        raise ValueError('must be one character, as ";" or "\\t"; leave it out to have it found in each file')
-    return value
-
-
-def _place(value: str) -> str:
-    if (
-        not value
-        or value.startswith((".", "/"))
-        or "\\" in value
-        or ".." in value.split("/")
-        or not value.isprintable()
-    ):
-        raise ValueError("must be a folder inside of `folder`; write its name, without .. and without / before it")
-    return value
-
-
-def _time_zone(value: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a time zone; use an IANA name such as Europe/Berlin") from None
-    return value
-
-
-def _date_format(value: str) -> str:
-    try:
-        datetime.strptime(datetime(2026, 11, 28, 13, 5).strftime(value), value)  # noqa: DTZ001, DTZ007 - the form alone
+        return Word(str(value))
     except ValueError:
-        raise ValueError("is no format of dates; write it as %d.%m.%Y or %m/%d/%Y %H:%M") from None
+        raise InvalidValue(f"is not a word known here; choose one of {', '.join(Word)}, {IGNORED}") from None
+
+
+def _encoding(value: object, _: Source) -> str:
+    name = text(value)
+    try:
+        b"a".decode(name)
+    except UnicodeError:
+        return name
+    except LookupError:
+        raise InvalidValue("is no encoding; write one such as utf-8, latin-1, cp1252 or shift_jis") from None
+    return name
+
+
+def _delimiter(value: object, _: Source) -> str:
+    if not isinstance(value, str) or len(value) != 1 or value in '"\r\n ':
+        raise InvalidValue('must be one character, as ";" or "\\t"; leave it out to have it found in each file')
     return value
 
 
-def _order_file(value: str) -> str:
-    rest = value.replace("{reference}", "").replace("{location}", "")
-    if "{reference}" not in value or set(rest) & set("{}/\\") or value.startswith(".") or not value.isprintable():
-        raise ValueError(
-            "must be a file name with {reference} in it, as 940_{reference}.csv; it may have {location}, too"
+def _inside(value: object, _: Source) -> str:
+    name = text(value)
+    if name.startswith(("/", "\\")) or {"", ".", ".."} & set(name.replace("\\", "/").split("/")):
+        raise InvalidValue("must be a folder inside of `folder`; write its name, without .. and without / before it")
+    return name
+
+
+def _date_format(value: object, _: Source) -> str:
+    form = text(value)
+    try:
+        datetime.strptime(datetime(2026, 11, 28, 13, 5).strftime(form), form)  # noqa: DTZ001, DTZ007 - the form alone
+    except ValueError:
+        raise InvalidValue("is no format of dates; write it as %d.%m.%Y or %m/%d/%Y %H:%M") from None
+    return form
+
+
+def _order_file(value: object, _: Source) -> str:
+    name = text(value)
+    rest = name.replace("{reference}", "").replace("{location}", "")
+    if "{reference}" not in name or set(rest) & set("{}/\\") or name.startswith("."):
+        raise InvalidValue(
+            "must be a file's name with {reference} in it, as 940_{reference}.csv; {location} may be, too"
         )
-    return value
+    return name
 
 
-def _order_column(value: str) -> str:
-    if value not in ORDER_FIELDS and not value.startswith((TEXT, ATTRIBUTE)):
-        raise ValueError(
-            f"is nothing of an order; write {TEXT}… , {ATTRIBUTE}NAME, or one of {', '.join(ORDER_FIELDS)}"
+def _of_an_order(value: object, _: Source) -> str:
+    said = text(value)
+    if said not in ORDER_FIELDS and not said.startswith((TEXT, ATTRIBUTE)):
+        raise InvalidValue(
+            f"is nothing of an order; write {TEXT}…, {ATTRIBUTE}NAME, or one of {', '.join(ORDER_FIELDS)}"
         )
-    return value
+    return said
 
 
-Encoding = Annotated[str, AfterValidator(_encoding)]
-Delimiter = Annotated[str, AfterValidator(_delimiter)]
-Place = Annotated[str, AfterValidator(_place)]
-OrderColumn = Annotated[str, AfterValidator(_order_column)]
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+def _heading(value: object, _: Source) -> str | int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1_000:
+        return value
+    return text(value)
 
 
-class OrderFile(BaseModel):
+def _marker(value: object, _: Source) -> str:
+    name = text(value)
+    if not name.startswith(".") or not name[1:].replace("-", "").replace("_", "").isalnum():
+        raise InvalidValue("must be how the name of a second file ends; write it as .done")
+    return name
+
+
+def _one(value: object, _: Source) -> int:
+    if value != 1 or isinstance(value, bool):
+        raise InvalidValue("can only be 1: a row is one unit; else name the column as columns.quantity")
+    return 1
+
+
+def _texts(read: Callable[[Any, Source], Any], **more: object) -> Kind:
+    return Kind(read, {"type": "string", "minLength": 1, **more})
+
+
+Encoding: TypeAlias = Annotated[str, _texts(_encoding)]
+Delimiter: TypeAlias = Annotated[str, _texts(_delimiter, maxLength=1)]
+Inside: TypeAlias = Annotated[str, _texts(_inside)]
+OrderColumn: TypeAlias = Annotated[str, _texts(_of_an_order)]
+Heading: TypeAlias = Annotated[str | int, Kind(_heading, {"type": ["string", "integer"]})]
+_FROZEN: Final = Around(after=MappingProxyType)
+_SAID: Final = Around(after=_spelled)
+Meaning: TypeAlias = Annotated[Word | Literal["ignored"], Kind(_meaning, {"enum": [*Word, IGNORED]})]
+
+
+@dataclass(frozen=True)
+class OrderFile(Readable):
     """What an order looks like as a file: a row for each product."""
-
-    model_config = _FROZEN
 
     format: Format = "csv"
     """`csv`, or `ndjson`: a JSON object on each line."""
-    file: Annotated[str, AfterValidator(_order_file)] = ""
+    file: Annotated[str, _texts(_order_file)] = ""
     """Its name, with `{reference}` in it. Without one it is `{reference}.csv`, or `.ndjson`."""
     delimiter: Delimiter = ","
     """What stands between two cells of a CSV."""
     encoding: Encoding = "utf-8"
     """How its characters are written."""
-    columns: Mapping[str, OrderColumn] = Field(default_factory=ORDER_COLUMNS.copy)
+    columns: Annotated[Mapping[str, OrderColumn], _FROZEN] = field(default_factory=lambda: ORDER_COLUMNS)
     """The provider's headings, each with what of the order stands below it."""
 
     @property
@@ -146,142 +171,149 @@ class OrderFile(BaseModel):
         return self.file or f"{{reference}}.{self.format}"
 
 
-class Form(BaseModel):
+@dataclass(frozen=True)
+class Form(Readable):
     """How files of one kind are read: what their columns and words mean."""
 
-    model_config = _FROZEN
-
-    names: str = "*"
-    """Which files are of this kind, as "SHIP_*.csv"."""
+    _: KW_ONLY
+    names: Text = "*"
+    """Which files are of this kind, as `SHIP_*.csv`."""
     format: Format = "csv"
     """`csv`, or `ndjson`: a JSON object on each line."""
-    delimiter: Delimiter = ""
+    delimiter: Annotated[str, _texts(_delimiter, maxLength=1)] = ""
     """Of a CSV. Without one it is found among , ; tab and | in each file."""
     encoding: Encoding = "utf-8"
     """How its characters are written. A file with a byte that this encoding has not is put aside."""
-    header_row: Annotated[int, Field(ge=0, le=100)] = 1
+    header_row: Annotated[int, whole(0, 100)] = 1
     """The row with the headings; 0 where there is none, and columns are counted from 1."""
-    columns: Mapping[Column, str | int] = Field(default_factory=dict)
+    columns: Annotated[Mapping[Column, Heading], _FROZEN] = field(default_factory=dict)
     """What we need to know, each with the heading (or number) of its column. In NDJSON `a.b` is `b` inside of `a`."""
-    other_columns: tuple[str, ...] | None = None
+    other_columns: tuple[Text, ...] | None = None
     """Which headings may stand beside those. Without it any may: new ones are read over."""
-    words: Annotated[Mapping[str, Word | Literal["ignored"]], BeforeValidator(_words)] = Field(default_factory=dict)
+    words: Annotated[Mapping[str, Meaning], _SAID] = field(default_factory=dict)
     """The provider's words in column `word`: accepted, rejected, cancelled, shipped, or ignored."""
     word: Word | None = None
     """What every row says, where there is no column `word`."""
-    reasons: Annotated[Mapping[str, RejectionReason], BeforeValidator(_words)] = Field(default_factory=dict)
+    reasons: Annotated[Mapping[str, RejectionReason], _SAID] = field(default_factory=dict)
     """Its words in column `reason` (or `word`): no_inventory, which empties the DC's stock, or cannot_fulfill."""
     reason: RejectionReason | None = None
     """The reason of every rejection, where no row tells it."""
-    carrier: str = ""
+    carrier: Text = ""
     """Who carries every parcel, where there is no column `carrier`."""
-    quantity: Literal[1] | None = None
+    quantity: Annotated[int, Kind(_one, {"const": 1})] | None = None
     """1 where each row is one unit, and no column counts them."""
     counts: Literal["increments", "totals"] = "increments"
     """Whether a row tells what is new, or how many there are by now."""
-    whole_orders: bool = False
+    whole_orders: Flag = False
     """`true` where rows name no product, and mean all units of the request that are open."""
     decimal: Literal[".", ","] = "."
     """What stands before a fraction: 2.0 or 2,0."""
     thousands: Literal["", ".", ",", " ", "'"] = ""
     """What stands between thousands: 1.000 or 1,000."""
-    date_format: Annotated[str, AfterValidator(_date_format)] = ""
+    date_format: Annotated[str, _texts(_date_format)] = ""
     """As %d.%m.%Y. Without one dates are as ISO 8601 has them."""
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    time_zone: TimeZone = "UTC"
     """Of dates that name none."""
-    final_rejections: bool = False
+    final_rejections: Flag = False
     """`true` where the provider never ships what it has rejected or cancelled. Else it is stopped first."""
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> "Form":
-        if wrong := list(self.gaps()):
-            raise ValueError("; ".join(wrong))
-        return self
-
-    def gaps(self) -> Iterator[str]:
-        """Say what is missing to read a file of this kind, or stands beside what says otherwise."""
-        has = self.columns.keys()
-        if not has & set(NAMES):
-            yield f"columns names no request; add the heading of one of {', '.join(NAMES)}"
-        if ("word" in has) is (self.word is not None):
-            yield "word is missing; add it, or columns.word and words (and never both)"
-        if "word" in has and not self.words:
-            yield 'words is missing; add what each word of columns.word means, as { SHP = "shipped" }'
-        if ("product" in has) is self.whole_orders:
-            yield "columns.product is missing; add it, or whole_orders = true (and never both)"
-        if "product" in has and ("quantity" in has) is (self.quantity is not None):
-            yield "columns.quantity is missing; add it, or quantity = 1 where each row is one unit (and never both)"
-        if self.whole_orders and self.counts == "totals":
-            yield 'counts = "totals" needs products to count; remove it, or whole_orders'
-        yield from self._gaps_of_words()
-        yield from self._gaps_of_numbers()
-
-    def _gaps_of_words(self) -> Iterator[str]:
-        said, has = {self.word, *self.words.values()}, self.columns.keys()
-        if Word.SHIPPED in said and "tracking_number" not in has:
-            yield "columns.tracking_number is missing; add the heading of what is shipped"
-        if Word.SHIPPED in said and not self.carrier and "carrier" not in has:
-            yield "columns.carrier is missing; add it, or carrier where all parcels go by one"
-        if Word.REJECTED in said and not (self.reasons or self.reason):
-            yield "reasons is missing for what is rejected; add what each means, or one reason for all"
-
-    def _gaps_of_numbers(self) -> Iterator[str]:
-        numbers = [each for each in self.columns.values() if isinstance(each, int)]
-        if len(numbers) not in {0, len(self.columns)} or bool(numbers) is not (self.header_row == 0):
-            yield "columns must be headings, or all be numbers beside header_row = 0; write them alike"
-        if numbers and (min(numbers) < 1 or self.format == "ndjson"):
-            yield "columns can't have these numbers; count the columns of a CSV from 1"
+    @classmethod
+    def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
+        yield from super().judge(written, source)
+        if "forms" not in written:  # of several kinds, each is whole by itself
+            for at, what in _gaps(written):
+                yield Fault(at, what)
 
     def fits(self, name: str) -> bool:
         return fnmatchcase(name.casefold(), self.names.casefold())
 
 
-class FilesSettings(Form):
+def _gaps(written: Table) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Say what is missing to read files of one kind, or stands beside what says otherwise."""
+    has = table_of(written, "columns").keys()
+    if not has & set(NAMES):
+        yield ("columns",), f"names no request; add the heading of one of {', '.join(NAMES)}"
+    if ("word" in has) is ("word" in written):
+        yield ("word",), "is missing; add it, or columns.word and words (and never both)"
+    if "word" in has and not written.get("words"):
+        yield ("words",), 'is missing; add what each word of columns.word means, as { SHP = "shipped" }'
+    if ("product" in has) is bool(written.get("whole_orders")):
+        yield ("columns", "product"), "is missing; add it, or whole_orders = true (and never both)"
+    if "product" in has and ("quantity" in has) is ("quantity" in written):
+        yield ("columns", "quantity"), "is missing; add it, or quantity = 1 where each row is one unit (and never both)"
+    if written.get("whole_orders") and written.get("counts") == "totals":
+        yield ("counts",), "needs products to count; remove it, or whole_orders"
+    yield from _gaps_of_words(written, has)
+    yield from _gaps_of_numbers(written)
+
+
+def _gaps_of_words(written: Table, has: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    said = {written.get("word"), *map(str, table_of(written, "words").values())}
+    if Word.SHIPPED in said and "tracking_number" not in has:
+        yield ("columns", "tracking_number"), "is missing; add the heading of what is shipped"
+    if Word.SHIPPED in said and not written.get("carrier") and "carrier" not in has:
+        yield ("columns", "carrier"), "is missing; add it, or carrier where all parcels go by one"
+    if Word.REJECTED in said and not (written.get("reasons") or written.get("reason")):
+        yield ("reasons",), "is missing for what is rejected; add what each means, or one reason for all"
+
+
+def _gaps_of_numbers(written: Table) -> Iterator[tuple[tuple[str, ...], str]]:
+    said = table_of(written, "columns").values()
+    numbers = [each for each in said if isinstance(each, int)]
+    if len(numbers) not in {0, len(said)} or bool(numbers) is not (written.get("header_row") == 0):
+        yield ("columns",), "must be headings, or all be numbers beside header_row = 0; write them alike"
+    if numbers and written.get("format") == "ndjson":
+        yield ("columns",), "can't be numbers in NDJSON; write the names"
+
+
+@dataclass(frozen=True)
+class FilesSettings(ProviderSettings, Form):
     """A provider to which orders go as files, and which tells as files what became of them."""
 
-    name: str
-    adapter: str = "files"
-    timeout: Annotated[float, Field(gt=0, le=20)] = 15.0
-    concurrency: Annotated[int, Field(ge=1)] = 16
-    calls_per_second: Annotated[float, Field(gt=0)] = 50.0
-    same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
-    carriers: Mapping[str, str] = Field(default_factory=dict)
+    live: ClassVar = (
+        ProviderSettings.live
+        | {each.name for each in fields(Form)}
+        | {"fetched", "file_names", "idempotent", "withdraw", "orders", "forms"}
+    )
 
-    folder: Path
+    folder: Folder
     """The folder that is shared with the provider. All others lie in it."""
-    outbox: Place = "out"
+    _: KW_ONLY
+    outbox: Inside = "out"
     """Where orders are put for the provider."""
-    inbox: Place = "in"
+    inbox: Inside = "in"
     """Where the provider puts its files."""
-    fetched: tuple[Place, ...] = ()
+    fetched: tuple[Inside, ...] = ()
     """Where the provider moves orders that it has fetched. Without it a look-up finds only the others."""
-    marker: Annotated[str, Field(pattern=r"^(\.[A-Za-z0-9_-]+)?$")] = ""
+    marker: Annotated[str, _texts(_marker)] = ""
     """How the name of the empty file ends that follows a whole one, as `.done`. Without it files must stand still."""
-    still_for: Annotated[float, Field(gt=0, le=3600)] = 2.0
-    """How many seconds a file must stand still."""
+    still_for: Annotated[float, seconds(3_600)] = 2.0
+    """How long a file must stand still."""
     file_names: Literal["unique", "reused"] = "unique"
     """`reused` where a name comes again with other rows, as that of a file for each day."""
-    idempotent: bool = False
+    idempotent: Flag = False
     """`true` where the provider takes an order once, however often its file comes."""
-    withdraw: bool = False
+    withdraw: Flag = False
     """`true` where the provider moves or deletes an order file before it works the order."""
-    orders: OrderFile = Field(default_factory=OrderFile)
+    orders: OrderFile = field(default_factory=OrderFile)
     """What an order looks like as a file."""
-    forms: Mapping[str, Form] = Field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)
     """Kinds of files that differ; each has the keys above where it does not say else."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _with_common_keys(cls, written: Any) -> Any:
-        forms = written.get("forms") if isinstance(written, dict) else None
+    def complete(cls, written: Table, source: Source) -> Table:
+        """Tell each kind of file what is so of all."""
+        completed = super().complete(written, source)
+        common = {key: completed[key] for key in Form.keys().values() & completed.keys()}
+        forms = completed.get("forms")
         if not isinstance(forms, dict):
-            return written
-        common = {key: written[key] for key in Form.model_fields.keys() & written.keys()}
-        return written | {"forms": {name: common | form for name, form in forms.items() if isinstance(form, dict)}}
+            return completed
+        told = {name: common | form if isinstance(form, dict) else form for name, form in forms.items()}
+        return completed | {"forms": told}
 
-    def gaps(self) -> Iterator[str]:
-        if not self.forms:
-            yield from super().gaps()
+    @property
+    def address(self) -> str:
+        return str(self.folder)
 
     def form_of(self, name: str) -> Form | None:
         """Find how a file is read; None where it is of no kind."""

@@ -7,6 +7,9 @@ from typing import Any
 from gateway.providers.files import Files
 from gateway.providers.files_settings import FilesSettings
 from gateway.providers.port import Message, Reading, Statement, Unreadable
+from gateway.settings import tables
+from gateway.settings.kinds import Source
+from gateway.settings.tables import HEADING
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 SHIPMENTS: dict[str, Any] = {
@@ -29,7 +32,8 @@ STATES: dict[str, Any] = {
 def settings(folder: Path, **said: Any) -> FilesSettings:
     left_out = {"forms": SHIPMENTS.keys(), "words": {"word"}}
     common = {key: SHIPMENTS[key] for key in SHIPMENTS if not any(key in left_out.get(each, ()) for each in said)}
-    return FilesSettings(**{"name": "acme", "folder": folder, **common, **said})
+    written = {HEADING: "acme", "adapter": "files", "folder": str(folder), **common, **said}
+    return tables.read(FilesSettings, written, Source(folder, {}, adapters={"files": FilesSettings}))
 
 
 def read(body: bytes | str, name: str = "F.csv", **said: Any) -> list[Reading]:

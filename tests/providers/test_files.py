@@ -10,7 +10,6 @@ import pytest
 from gateway.call_errors import Inconclusive, NotSent, Refused
 from gateway.domain.orders import Address, Details, Order
 from gateway.providers.files import LARGEST, Files
-from gateway.providers.files_settings import FilesSettings
 from gateway.providers.port import Malformed, Message, Page, Statement
 from tests.providers.files import SHIPMENTS, settings
 
@@ -382,7 +381,5 @@ def test_of_several_kinds_of_files_each_is_read_by_the_first_that_fits_its_name(
 
 
 def test_settings_of_forms_take_what_they_do_not_say_from_the_provider(tmp_path: Path) -> None:
-    read = FilesSettings.model_validate(
-        {"name": "x", "folder": tmp_path, "encoding": "cp1252", "forms": {"all": {**SHIPMENTS, "counts": "totals"}}}
-    )
+    read = settings(tmp_path, encoding="cp1252", forms={"all": {**SHIPMENTS, "counts": "totals"}})
     assert (read.forms["all"].encoding, read.forms["all"].counts, read.forms["all"].names) == ("cp1252", "totals", "*")

@@ -4,18 +4,16 @@ import json
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.providers.port import Malformed, Names, Reading, Statement, Unreadable
-from tests.providers.files import SHIPMENTS, STATES, read, settings, statements, unreadable
+from tests.providers.files import SHIPMENTS, STATES, read, statements, unreadable
 
 HEADER = "Order No,SKU,Qty,Tracking,Carrier"
 STATE_HEADER = f"{HEADER},Status,Why"
@@ -432,42 +430,3 @@ def test_whatever_bytes_there_are_is_read_or_malformed(body: bytes) -> None:
         for content in (body, f"{HEADER}\n".encode() + body):
             with suppress(Malformed):
                 assert len({each.event_id for each in read(content, **said)}) == len(read(content, **said))
-
-
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("said", "fault"),
-    [
-        ({"columns": {"product": "SKU"}}, "columns names no request; add the heading of one of request, reference"),
-        ({"word": None}, "word is missing; add it, or columns.word and words"),
-        ({"columns": SHIPMENTS["columns"] | {"word": "S"}}, "word is missing; add it, or columns.word"),
-        ({"word": None, "columns": SHIPMENTS["columns"] | {"word": "S"}}, "words is missing; add what each word"),
-        ({"columns": {"order": "a", "tracking_number": "b", "carrier": "c"}}, "columns.product is missing; add it, or"),
-        ({"whole_orders": True}, "columns.product is missing; add it, or whole_orders = true (and never both)"),
-        ({"quantity": 1}, "columns.quantity is missing; add it, or quantity = 1"),
-        ({"columns": {"order": "a", "product": "b"}}, "columns.quantity is missing; add it, or quantity = 1"),
-        ({"columns": {"order": "a", "product": "b", "quantity": "c"}}, "columns.tracking_number is missing"),
-        ({"columns": {"order": "a", "product": "b", "quantity": "c"}}, "columns.carrier is missing; add it, or"),
-        ({"word": "rejected"}, "reasons is missing for what is rejected; add what each means, or one reason for all"),
-        ({"columns": SHIPMENTS["columns"] | {"product": 2}}, "columns must be headings, or all be numbers"),
-        ({"header_row": 0}, "columns must be headings, or all be numbers beside header_row = 0; write them alike"),
-        ({"delimiter": ";;"}, "must be one character"),
-        ({"encoding": "utf8mb4"}, "is no encoding; write one such as utf-8, latin-1, cp1252 or shift_jis"),
-        ({"encoding": "base64"}, "is no encoding"),
-        ({"date_format": "%Q"}, "is no format of dates; write it as %d.%m.%Y"),
-        ({"time_zone": "Berlin"}, "is not a time zone; use an IANA name such as Europe/Berlin"),
-        ({"words": {"SHP": "shipped", "shp ": "accepted"}}, "names 'shp ' twice, if blanks and capitals are left out"),
-        ({"inbox": "../in"}, "must be a folder inside of `folder`; write its name, without .."),
-        ({"outbox": "/out"}, "must be a folder inside of `folder`"),
-        ({"fetched": ["a/../.."]}, "must be a folder inside of `folder`"),
-        ({"orders": {"file": "order.csv"}}, "must be a file name with {reference} in it"),
-        ({"orders": {"file": "../{reference}.csv"}}, "must be a file name with {reference} in it"),
-        ({"orders": {"columns": {"a": "sku"}}}, "is nothing of an order; write text:…"),
-    ],
-)  # fmt: skip
-def test_settings_that_can_not_be_used_are_named_with_what_to_do(said: dict[str, Any], fault: str) -> None:
-    with pytest.raises(ValidationError) as raised:
-        settings(Path("/srv/acme"), **said)
-    assert fault in str(raised.value)

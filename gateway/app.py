@@ -33,8 +33,8 @@ from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
 from gateway.newstore.client import Client
 from gateway.operations.reloading import Reloading
-from gateway.providers import ADAPTERS
 from gateway.providers.port import Adapter
+from gateway.providers.registry import Registry
 from gateway.providers.transports.http import session_to
 from gateway.settings import Listener, ProviderSettings, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
@@ -106,17 +106,19 @@ async def running(
     paused: bool = False,
     grace: float = 0.0,
     read_again: Callable[[], Settings] | None = None,
+    registry: Registry | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a migrated database, once that is there. Raises `SchemaMismatch` for one it can't run on.
 
     `paused` is for a start after a restore: nothing is sent until a person releases the hold that is then placed.
-    `read_again` reads the settings as they are by then, for a reload; without it there is none.
+    `read_again` reads the settings as they are by then, for a reload; without it there is none. `registry` is the one
+    by which the settings were read, where they name adapters in files.
     """
     metrics.BUILD.labels(version("newstore-fulfillment-gateway"), str(migrations.PROGRAM), python_version()).set(1)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trace.exporting(settings.telemetry))
         pool, connect, detector, membership = await _joined(stack, settings, dsn, paused=paused)
-        newstore, adapters, adapter_for = await _callers(stack, settings)
+        newstore, adapters, adapter_for = await _callers(stack, settings, registry or Registry())
         broke = asyncio.Event()
         _keep_running(stack, detector.keep(), broke)
         _keep_running(stack, membership.run(), broke)
@@ -222,13 +224,13 @@ async def _confirm_first(pool: asyncpg.Pool, settings: Settings) -> None:
 
 
 async def _callers(
-    stack: AsyncExitStack, settings: Settings
+    stack: AsyncExitStack, settings: Settings, registry: Registry
 ) -> tuple[Client, dict[str, Adapter], Callable[[ProviderSettings], Adapter]]:
     """Make what calls NewStore, what calls each provider, and how another such is made."""
     sessions = {each.name: await stack.enter_async_context(session_to(each)) for each in settings.providers.values()}
 
     def adapter_for(provider: ProviderSettings) -> Adapter:
-        return ADAPTERS[provider.adapter](provider, sessions[provider.name])
+        return registry.find(provider.adapter)(provider, sessions[provider.name])
 
     newstore = await stack.enter_async_context(sending.session(settings.newstore))
     adapters = {each.name: adapter_for(each) for each in settings.providers.values()}
@@ -253,14 +255,14 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
         return await request_reads.open_elsewhere(connection, list(settings.providers))
 
 
-async def reach(settings: Settings) -> dict[str, str]:
+async def reach(settings: Settings, registry: Registry | None = None) -> dict[str, str]:
     """Look at the database, get a NewStore token, reach each provider and the collector of traces.
 
     What failed is said in words, an empty text means reached.
     """
     found: dict[str, str] = {}
     async with AsyncExitStack() as stack:
-        newstore, adapters, _ = await _callers(stack, settings)
+        newstore, adapters, _ = await _callers(stack, settings, registry or Registry())
         checks: dict[str, Awaitable[None]] = {}
         if settings.database.url is not None:
             checks["database"] = _check_database(settings, settings.database.url.reveal())

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway import settings
-from gateway.providers import SETTINGS
 from gateway.providers.http_settings import HttpSettings
+from gateway.providers.registry import Registry
 
 
 def settings_in(path: Path, environ: Mapping[str, str]) -> settings.Settings:
-    return settings.load(path, environ, adapters=SETTINGS)
+    return settings.load(path, environ, adapters=Registry(path.parent))
 
 
 def http_provider(read: settings.Settings, name: str) -> HttpSettings:

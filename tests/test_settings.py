@@ -197,7 +197,7 @@ def test_every_fault_of_the_file_is_named_at_once(folder: Path) -> None:
         name = "ada"
         role = "boss"
         [providers.wms]
-        adapter = "soap"
+        adapter = "htttp"
         url = "ftp://wms"
         api_key = "literal-key-00000001"
         [locations.DC01]

@@ -13,7 +13,7 @@ import typer
 from gateway import app, settings
 from gateway.ledger.database import grants, migrations
 from gateway.ledger.database.sessions import refuse_shared
-from gateway.providers import SETTINGS
+from gateway.providers.registry import Registry
 from gateway.telemetry.logs import log
 
 from .api import LOCAL, Json, Token, Url, tell
@@ -38,12 +38,14 @@ def serve(
 async def _serve(config: Path, *, paused: bool) -> None:
     hup = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hup.set)
-    read = partial(settings.load, config, os.environ, adapters=SETTINGS)
+    registry = Registry(config.parent)
+    read = partial(settings.load, config, os.environ, adapters=registry)
     loaded = read()
     stop = told_to_stop()
     gone = asyncio.Event()
     async with app.database(loaded, on_end=gone.set) as dsn, AsyncExitStack() as stack:
-        entering = stack.enter_async_context(app.running(loaded, dsn, paused=paused, grace=app.GRACE, read_again=read))
+        running = app.running(loaded, dsn, paused=paused, grace=app.GRACE, read_again=read, registry=registry)
+        entering = stack.enter_async_context(running)
         gateway = await _unless(asyncio.create_task(entering), stop, gone)
         if gateway is not None:
             typer.echo(f"public {gateway.public_url}  internal {gateway.internal_url}")  # the demo reads this line
@@ -112,7 +114,7 @@ def migrate(
     """Bring the database to this program's schema, as the owner of its tables."""
 
     async def main() -> None:
-        loaded = settings.load(config, os.environ, adapters=SETTINGS)
+        loaded = settings.load(config, os.environ, adapters=Registry(config.parent))
         async with app.database(loaded) as dsn:
             connect = app.servers(loaded, dsn).connect
             await refuse_shared(connect)
@@ -146,11 +148,12 @@ def check_config(
 ) -> None:
     """Check the settings and print the URL to give NewStore for each location, and where its requests go."""
     try:
-        loaded = settings.load(config, os.environ, adapters=SETTINGS)
+        registry = Registry(config.parent)
+        loaded = settings.load(config, os.environ, adapters=registry)
     except (settings.SettingsError, OSError) as error:
         raise fault(str(error), 2) from error
     strangers, unknown = run(_strangers(loaded)) if loaded.database.url else ({}, "")
-    reached = run(app.reach(loaded)) if online else {}
+    reached = run(app.reach(loaded, registry)) if online else {}
     if as_json:
         told: dict[str, Any] = settings.describe(loaded)
         print_json({**told, "open_work_without_provider": strangers, "reached": reached})

@@ -4,7 +4,9 @@ One that is installed is an entry point of `newstore_gateway.providers`. A file 
 """
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -12,9 +14,11 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar, get_type_hints
 
+from gateway.settings import ProviderSettings
 from gateway.settings.kinds import InvalidValue, closest
+from gateway.settings.tables import reader
 
 from . import ADAPTERS
 from .port import Adapter
@@ -27,8 +31,11 @@ class NoAdapter(InvalidValue):
     """What is named is no adapter, and why."""
 
 
-class Registry:
-    """Finds each adapter once. What a file says is read at a start, and not at a reload."""
+class Registry(Mapping[str, type[ProviderSettings]]):
+    """Finds each adapter once. What a file says is read at a start, and not at a reload.
+
+    As a mapping it gives the settings of each, for who reads a settings file.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder` is where the settings lie, from which files are named."""
@@ -39,8 +46,27 @@ class Registry:
         """Give an adapter. Raises `NoAdapter`."""
         if name not in self._found:
             found = self._in_file(name) if is_file(name) else self._installed(name)
+            _judge_settings(found)
             self._found[name] = found
         return self._found[name]
+
+    def __getitem__(self, name: str) -> type[ProviderSettings]:
+        return self.find(name).settings
+
+    def get(self, name: object, default: Any = None) -> Any:
+        return self[str(name)] if name in self else default
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and bool(self.find(name))
+        except NoAdapter:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self.known()))
+
+    def __len__(self) -> int:
+        return len(dict(self.known()))
 
     def known(self) -> Iterator[tuple[str, str]]:
         """Give the names that need no file, and where each comes from."""
@@ -68,6 +94,27 @@ class Registry:
             who = " and ".join(sorted(each.dist.name if each.dist else each.value for each in found))
             raise NoAdapter(f"{len(found)} packages have an adapter called {name}: {who}; remove one of them")
         return _loaded(found[0])
+
+
+def _judge_settings(adapter: type[Adapter]) -> None:
+    """Look whether the settings of an adapter fit beside those of every provider. Raises `NoAdapter`."""
+    kind = adapter.settings
+    if not (isinstance(kind, type) and issubclass(kind, ProviderSettings)):
+        raise NoAdapter(f"the settings of {adapter.__name__} are no subclass of ProviderSettings, but {kind!r}")
+    where = f"{kind.__name__}, the settings of {adapter.__name__}"
+    for each in (each for each in kind.__mro__ if issubclass(each, ProviderSettings)):
+        if "__dataclass_fields__" not in vars(each):
+            raise NoAdapter(f"{where}: {each.__name__} is no dataclass; write @dataclass(frozen=True) above it")
+    try:
+        common, own = (get_type_hints(each, include_extras=True) for each in (ProviderSettings, kind))
+        reader(kind)  # type: ignore[arg-type]  # a class has a hash
+    except Exception as error:
+        raise NoAdapter(f"{where}, can't be read: {said(error)}") from error
+    if clash := [each.name for each in fields(ProviderSettings) if own[each.name] != common[each.name]]:
+        raise NoAdapter(f"{where}, say something else of {clash[0]}, a key of every provider; give it another name")
+    keys = Counter(kind.keys().values())
+    if twice := sorted(key for key, count in keys.items() if count > 1):
+        raise NoAdapter(f"{where}, write {twice[0]} for two fields; give each its own")
 
 
 def is_file(name: str) -> bool:

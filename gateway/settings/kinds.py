@@ -182,9 +182,12 @@ def _defined_provider(value: object, source: Source) -> str:
 
 def _adapter(value: object, source: Source) -> str:
     name = text(value)
-    if name not in source.adapters:
+    try:
+        source.adapters[name]  # what finds it may say better why it can't
+    except KeyError:
         known = ", ".join(sorted(source.adapters))
-        raise InvalidValue(f"no adapter is called {name}; {closest(name, source.adapters)}choose one of {known}")
+        told = f"no adapter is called {name}; {closest(name, source.adapters)}choose one of {known}"
+        raise InvalidValue(told) from None
     return name
 
 

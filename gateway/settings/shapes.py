@@ -273,7 +273,9 @@ def _by_adapter(written: object, source: Source) -> ProviderSettings:
     if not isinstance(written, dict):
         return read(ProviderSettings, written, source)
     said, known = str(written.get("adapter", "")), source.adapters
-    likely = [said] if said in known else get_close_matches(said, known, n=1) or [*known]
+    likely = [said] if said in known else get_close_matches(said, known, n=1)
+    if not likely and not said.endswith(".py"):
+        likely = [*known]
     if len(likely) == 1:
         return read(known[likely[0]], written, source)
     common = {HEADING, *ProviderSettings.keys().values()}

@@ -27,8 +27,8 @@ IGNORED: Final = "ignored"
 """What a provider's word is mapped to that changes nothing."""
 
 ORDER_COLUMNS: Final = {
-    "reference": "reference", "order": "order", "service_level": "service_level", "carrier": "carrier",
-    "line": "line", "product": "product", "quantity": "quantity", "attributes": "attributes",
+    "reference": "reference", "request": "request", "order": "order", "service_level": "service_level",
+    "carrier": "carrier", "line": "line", "product": "product", "quantity": "quantity", "attributes": "attributes",
     "name": "ship_to.name", "company": "ship_to.company", "address_1": "ship_to.line_1", "address_2": "ship_to.line_2",
     "zip_code": "ship_to.zip_code", "city": "ship_to.city", "state": "ship_to.state", "country": "ship_to.country",
     "phone": "ship_to.phone", "email": "ship_to.email",

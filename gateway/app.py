@@ -126,16 +126,16 @@ async def running(
             express=settings.express_service_levels,
             position=detector.seen.commits,
         )
-        dispatcher = Dispatcher(
-            OutboundClients(newstore, adapters), writer, settings, membership, connect, position=detector.seen.claims
-        )
+        join = partial(apply_early_callbacks, pool, writer, settings)
+        hearing = Hearing(settings, pool, writer, adapters, join)
+        clients = OutboundClients(newstore, adapters, partial(hearing.hear, is_answer=True))
+        dispatcher = Dispatcher(clients, writer, settings, membership, connect, position=detector.seen.claims)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
         readiness = Readiness()
         writer.on_commit = partial(readiness.note, "writer")
         membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
-        join = partial(apply_early_callbacks, pool, writer, settings)
         writer.on_received = sweeps.gathered(join)
         _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
@@ -144,7 +144,6 @@ async def running(
         reload = Reloading(settings, read_again or (lambda: settings), pool, adapters, adapter_for)
         inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness, reload=reload)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
-        hearing = Hearing(settings, pool, writer, adapters, join)
         outside = public_app(settings, writer, pool, hearing, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
 

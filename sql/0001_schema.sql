@@ -125,10 +125,10 @@ CREATE TABLE deliveries (
     location     text NOT NULL,
     month        date NOT NULL,
     is_read      boolean NOT NULL,
-    ready        boolean NOT NULL,            -- the head of its request and destination, or a read-back
+    ready        boolean NOT NULL,            -- the head of its request and destination, or a read
     urgency      smallint NOT NULL DEFAULT 0, -- lower goes first, see ledger/queue/urgency.py
     due_at       timestamptz NOT NULL,
-    verify_by    timestamptz,                 -- NULL for writes
+    verify_by    timestamptz,                 -- NULL unless it is a read-back
     attempt      int NOT NULL DEFAULT 0,      -- tries begun
     tries        int NOT NULL DEFAULT 0,      -- tries that used up a step of the schedule
     doubt        boolean NOT NULL DEFAULT false, -- the last try may have happened
@@ -144,7 +144,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_ready ON deliveries (destination, location, urgency, due_at) WHERE ready AND owner IS NULL;
 CREATE INDEX deliveries_claimed ON deliveries (destination, owner) WHERE owner IS NOT NULL;
 CREATE INDEX deliveries_behind ON deliveries (destination, location, urgency) WHERE NOT ready; -- another call's turn
-CREATE INDEX deliveries_asked ON deliveries (request_id) WHERE is_read AND seq > 0;
+CREATE INDEX deliveries_asked ON deliveries (request_id) WHERE is_read AND seq > 0 AND operation <> 'read_order';
 
 -- The lanes in which calls wait, found by leaping from one to the next, however long each is.
 CREATE VIEW lanes AS

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 
 from gateway.call_errors import CallError, Unknown
-from gateway.domain.commands import CallEnded, Command, ReadBack
-from gateway.domain.deliveries import NEWSTORE, READS
+from gateway.domain.commands import CallEnded, CallTaken, Command, ReadBack
+from gateway.domain.deliveries import NEWSTORE, READ_BACKS, READS
 from gateway.ledger.database.connections import DATABASE_AWAY, Connect
 from gateway.ledger.database.seen import Position
 from gateway.ledger.queue import destinations, holds
@@ -268,8 +268,7 @@ class Dispatcher:
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
             return attempt, self._after(error, claim), error
-        response = command.refusals or None if isinstance(command, ReadBack) else None
-        return Attempt(at, monotonic() - started, success_of(command), None, "", response), command, None
+        return Attempt(at, monotonic() - started, success_of(command), None, "", _answer(command)), command, None
 
     async def _within(self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
@@ -287,10 +286,17 @@ class Dispatcher:
 
     def _after(self, error: Exception, claim: Claim) -> Command | Reschedule:
         then = after(error, claim, datetime.now(UTC), self._grace)
-        is_over = claim.operation in READS and claim.overdue
+        is_over = claim.operation in READ_BACKS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
         return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
+
+
+def _answer(command: Command) -> bytes | None:
+    """Give what of an answer is kept with the try."""
+    if isinstance(command, ReadBack):
+        return command.refusals or None
+    return command.answer or None if isinstance(command, CallTaken) else None
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

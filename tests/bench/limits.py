@@ -82,7 +82,11 @@ class Unstored(Dispatcher):
         writer: Any = _Forgetful()
         alone: Any = _Alone()
         super().__init__(
-            OutboundClients(nothing, {"wms": Http(loaded.providers["wms"], session)}), writer, loaded, alone, nothing
+            OutboundClients(nothing, {"wms": Http(loaded.providers["wms"], session)}, nothing),
+            writer,
+            loaded,
+            alone,
+            nothing,
         )
         self._owed = iter([_owed(body) for body in bodies])
 

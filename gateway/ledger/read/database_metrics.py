@@ -82,7 +82,8 @@ WITH open AS MATERIALIZED (
         (SELECT count(*) FROM requests WHERE restored AND compared = newest.id) AS asked,
         (SELECT count(*) FROM requests WHERE restored AND pending AND compared < newest.id) AS unasked,
         (SELECT count(DISTINCT d.request_id) FROM deliveries d JOIN requests r ON r.id = d.request_id
-            WHERE d.is_read AND d.seq > 0 AND r.restored AND r.compared = newest.id) AS under_way
+            WHERE d.is_read AND d.seq > 0 AND d.operation <> 'read_order'
+                AND r.restored AND r.compared = newest.id) AS under_way
     FROM (SELECT id FROM holds WHERE scope = 'everything' AND who = $3 ORDER BY id DESC LIMIT 1) newest
 ), quarantined AS MATERIALIZED (
     SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source

@@ -17,6 +17,7 @@ from gateway import postgres, sending, sweeps
 from gateway.call_errors import CallError
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.polling import Poller
 from gateway.intake.early import apply_early_callbacks
 from gateway.intake.hearing import Hearing
 from gateway.ledger.database import grants, migrations, months
@@ -140,6 +141,8 @@ async def running(
         _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
+        poller = Poller(adapters, hearing.hear_news, pool, membership, dispatcher.limiters)
+        _keep_running(stack, poller.run(), broke)
         draining = asyncio.Event()
         reload = Reloading(settings, read_again or (lambda: settings), pool, adapters, adapter_for)
         inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness, reload=reload)
@@ -150,7 +153,8 @@ async def running(
         async def drain() -> None:
             draining.set()
             dispatcher.stop()
-            await asyncio.gather(_turned_away(public, grace), _settled(dispatching, dispatcher))
+            poller.stop()
+            await asyncio.gather(_turned_away(public, grace), _settled(dispatching, dispatcher), poller.settled())
             await writer.drained()
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)

@@ -224,6 +224,24 @@ CREATE TABLE destinations (
     CONSTRAINT open_has_its_times CHECK (is_open = (opened_at IS NOT NULL) AND is_open = (half_open_at IS NOT NULL))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
+-- Providers that are asked for news: where those go on, and which process asks now.
+CREATE TABLE polls (
+    provider      text PRIMARY KEY,
+    cursor        text NOT NULL DEFAULT '',    -- as the adapter gave it; '' at first
+    every         float8 NOT NULL,             -- seconds, as the settings have it
+    since         timestamptz NOT NULL DEFAULT clock_timestamp(), -- it is polled at all
+    due_at        timestamptz NOT NULL DEFAULT clock_timestamp(), -- infinity while it is not polled any more
+    owner         text,                        -- NULL unless a process asks
+    ends_at       timestamptz,                 -- NULL as above; then another may ask
+    number        bigint NOT NULL DEFAULT 0,   -- of the claim
+    polled_at     timestamptz,                 -- NULL before the first that went well
+    failures      int NOT NULL DEFAULT 0,      -- in a row
+    failing_since timestamptz,                 -- NULL after one that went well
+    detail        text NOT NULL DEFAULT '',    -- why the last one failed
+    CONSTRAINT asked_whole CHECK ((owner IS NULL) = (ends_at IS NULL)),
+    CONSTRAINT failing_has_its_time CHECK ((failures > 0) = (failing_since IS NOT NULL))
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+
 -- What people, or a brake, keep from going out. Several may lie on one thing; each is released by its id.
 CREATE TABLE holds (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

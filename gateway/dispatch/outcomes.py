@@ -160,13 +160,16 @@ def held_back(error: Exception | None, claim: Claim, now: datetime) -> HeldBack 
         told = f"NewStore answered 410 on {now:%Y-%m-%d %H:%M} UTC: it takes {_WORDS[claim.operation]} there no more"
         remedy = "ask NewStore what replaces it and upgrade the gateway, then release this hold"
         return HeldBack("operation", claim.operation, f"{told}; {remedy}")
-    if isinstance(error, Throttled) and error.retry_after > LONGEST_WAIT:
-        until = now + timedelta(seconds=min(error.retry_after, _FARTHEST))
-        told = f"{claim.destination} asked to be left alone until {until:%Y-%m-%d %H:%M} UTC"
-        return HeldBack(
-            "destination", claim.destination, f"{told}: ask it why, and release this hold when it may be called"
-        )
-    return None
+    return left_alone(claim.destination, error, now)
+
+
+def left_alone(destination: str, error: Exception | None, now: datetime) -> HeldBack | None:
+    """Hold a destination back that asked to be left alone for longer than anybody means it."""
+    if not isinstance(error, Throttled) or error.retry_after <= LONGEST_WAIT:
+        return None
+    until = now + timedelta(seconds=min(error.retry_after, _FARTHEST))
+    told = f"{destination} asked to be left alone until {until:%Y-%m-%d %H:%M} UTC"
+    return HeldBack("destination", destination, f"{told}: ask it why, and release this hold when it may be called")
 
 
 def _ended(claim: Claim, now: datetime, end: End, error: Exception) -> CallEnded:

@@ -67,6 +67,10 @@ class Hearing:
             heard += await self._hear_some(provider, message, readings[start : start + _AT_ONCE], follows=follows)
         return heard
 
+    async def hear_news(self, provider: str, message: Message) -> bool:
+        """Likewise, of a message that was asked for: tell whether it was new, and anything came of it."""
+        return any(each.receipt.result == "applied" for each in await self.hear(provider, message))
+
     async def _hear_some(
         self, provider: str, message: Message, readings: Sequence[Reading], *, follows: bool
     ) -> list[Heard]:

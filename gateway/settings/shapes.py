@@ -102,6 +102,8 @@ class Provider:
     look_up: bool = True
     withdraw: bool = False
     same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
+    poll_seconds: float = 60.0
+    """Between two polls, of a provider that is asked for news."""
     carriers: Mapping[str, str] = field(default_factory=dict)
     """The provider's name of a carrier, as it is compared -> NewStore's."""
     ca: Path | None = None

@@ -122,6 +122,13 @@ SELECT name, labels, value::float8 FROM (
     FROM destinations CROSS JOIN LATERAL (VALUES ('second', tokens), ('five_minutes', five_minute_tokens)
     ) AS each(budget, calls)
     UNION ALL
+    SELECT each.name, ARRAY[provider], each.seconds
+    FROM polls CROSS JOIN LATERAL (VALUES
+        ('gateway_poll_age_seconds', greatest(0, extract(epoch FROM clock_timestamp() - coalesce(polled_at, since)))),
+        ('gateway_poll_interval_seconds', every)
+    ) AS each(name, seconds)
+    WHERE due_at < 'infinity' AND provider = ANY($2::text[])
+    UNION ALL
     SELECT 'gateway_holds_active', ARRAY[scope, name], count(*) FROM hold GROUP BY scope, name
     UNION ALL
     SELECT 'gateway_oldest_hold_seconds', ARRAY[scope, name],

@@ -4,9 +4,10 @@ An order is one file whose name says our reference, so a repeat changes nothing 
 came is moved to `archive/` once all that it says is kept, or to `unreadable/` with the reason beside it.
 """
 
+import asyncio
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from gateway.domain.orders import Address, Order, OrderLine
 from . import files_reading
 from .files_settings import ATTRIBUTE, TEXT, FilesSettings
 from .port import Adapter, Capabilities, Malformed, Message, Page, Reading, Taken
-from .transports.folder import Arrivals, Entry, FileStore, LocalFolder, NotThere, Unfit
+from .transports.folder import Entry, FileStore, LocalFolder, NotThere, Unfit, is_meant, marked, whole
 
 ARCHIVE, UNREADABLE, WITHDRAWN = "archive", "unreadable", "withdrawn"
 """Folders of ours, made where they are missing, beside those of the settings."""
@@ -47,7 +48,7 @@ class Files(Adapter):
     def __init__(self, provider: Any, session: aiohttp.ClientSession, store: FileStore | None = None) -> None:
         super().__init__(provider, session)
         self.store = store or LocalFolder(provider.folder, provider.timeout)
-        self.arrivals = Arrivals(provider.still_for, provider.marker)
+        self.pause: Callable[[float], Awaitable[object]] = asyncio.sleep
         self.can = Capabilities(
             look_up=True, idempotent=provider.idempotent, withdraw=provider.withdraw, poll=True, callbacks=False
         )
@@ -127,8 +128,8 @@ class Files(Adapter):
         return self.provider.orders.name.format(reference=order.reference, location=order.location)
 
     async def poll(self, cursor: str) -> Page:
-        """Read the files that have come whole, oldest first. No cursor is needed: what is there is new."""
-        entries = self.arrivals.whole(await self.store.entries(self.provider.inbox))
+        """Read the files that have come whole, oldest first. The cursor tells how far it is, and nobody needs it."""
+        entries = await self._whole()
         taken: list[_Taken] = []
         size = 0
         for entry in sorted(entries, key=lambda each: (each.modified, each.name))[:_MOST_FILES]:
@@ -137,7 +138,19 @@ class Files(Adapter):
                 break
             if message := await self._message(entry):
                 taken.append(_Taken(entry, message))
-        return Page([each.message for each in taken], cursor, more=len(taken) < len(entries), receipt=taken)
+                cursor = f"{entry.modified} {message.name}"
+        return Page([each.message for each in taken], cursor, more=0 < len(taken) < len(entries), receipt=taken)
+
+    async def _whole(self) -> list[Entry]:
+        """Find the files that have their marker, or look twice for those that stand still."""
+        inbox = self.provider.inbox
+        entries = await self.store.entries(inbox)
+        if self.provider.marker:
+            return marked(entries, self.provider.marker)
+        if not any(is_meant(each.name) for each in entries):
+            return []
+        await self.pause(self.provider.still_for)
+        return whole(entries, await self.store.entries(inbox))
 
     async def _message(self, entry: Entry) -> Message | None:
         """Read a file; None for one that went away or changed meanwhile."""

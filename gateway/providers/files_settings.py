@@ -287,7 +287,7 @@ class FilesSettings(ProviderSettings, Form):
     """Where the provider moves orders that it has fetched. Without it a look-up finds only the others."""
     marker: Annotated[str, _texts(_marker)] = ""
     """How the name of the empty file ends that follows a whole one, as `.done`. Without it files must stand still."""
-    still_for: Annotated[float, seconds(3_600)] = 2.0
+    still_for: Annotated[float, seconds(30)] = 2.0
     """How long a file must stand still."""
     file_names: Literal["unique", "reused"] = "unique"
     """`reused` where a name comes again with other rows, as that of a file for each day."""

@@ -38,8 +38,8 @@ class Shared:
         for name in ("in", "out", *said.get("fetched", ())):
             (root / name).mkdir(exist_ok=True)
         self.files = Files(settings(root, **(said or {})), None)  # type: ignore[arg-type]
-        self.now = 0.0
-        self.files.arrivals.clock = lambda: self.now
+        self.files.pause = self._between_looks
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def names(self, folder: str) -> list[str]:
         at = self.root / folder
@@ -50,10 +50,11 @@ class Shared:
         path.write_bytes(body)
         return path
 
+    async def _between_looks(self, seconds: float) -> None:
+        assert seconds == 2.0
+        self.meanwhile()
+
     async def came(self) -> Page:
-        """Poll twice, as far apart as files must stand still."""
-        await self.files.poll("")
-        self.now += 2.0
         return await self.files.poll("")
 
     async def create(self) -> None:
@@ -182,9 +183,10 @@ async def test_a_provider_that_works_files_where_they_lie_is_asked_for_no_withdr
 
 async def test_a_file_is_read_once_it_stands_still_and_archived_once_it_is_kept(share: Share) -> None:
     shared = share()
-    shared.put("SHIP_1.csv", SHIPPED)
+    shared.put("SHIP_1.csv", SHIPPED[:30])
+    shared.meanwhile = lambda: shared.put("SHIP_1.csv", SHIPPED)
     assert (await shared.files.poll("")).messages == []
-    shared.now += 2.0
+    shared.meanwhile = lambda: None
 
     page = await shared.files.poll("")
 
@@ -193,6 +195,13 @@ async def test_a_file_is_read_once_it_stands_still_and_archived_once_it_is_kept(
     await shared.files.acknowledge(page)
     assert (shared.names("in"), shared.names("archive")) == ([], ["SHIP_1.csv"])
     assert (await shared.files.poll("")).messages == []
+
+
+async def test_an_empty_folder_is_looked_at_once(share: Share) -> None:
+    shared = share()
+    shared.meanwhile = lambda: pytest.fail("nothing is there that could stand still")
+    shared.put(".SHIP_1.csv", SHIPPED)
+    assert await shared.files.poll("before") == Page([], "before", receipt=[])
 
 
 async def test_a_file_with_a_marker_is_read_when_that_is_there_and_both_are_archived(share: Share) -> None:
@@ -319,6 +328,7 @@ async def test_many_files_come_in_pages_the_oldest_first(share: Share) -> None:
     second = await shared.files.poll(first.cursor)
     assert len(second.messages) == 10
     assert not second.more
+    assert len({first.cursor, second.cursor, ""}) == 3
 
 
 async def test_a_folder_that_is_away_is_no_empty_one(share: Share) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.call_errors import NotSent, Unknown
-from gateway.providers.transports.folder import Arrivals, Entry, LocalFolder, NotThere, Unfit
+from gateway.providers.transports.folder import Entry, LocalFolder, NotThere, Unfit, marked, whole
 from gateway.sending import NotDispatched, may_leave
 
 
@@ -42,6 +42,9 @@ def stuck(shared: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
     yield at
     freed.set()
+    for each in threading.enumerate():
+        if each.name == "folder":
+            each.join()
 
 
 async def test_a_file_appears_whole_under_its_name_and_leaves_nothing_beside_it(shared: LocalFolder) -> None:
@@ -220,54 +223,31 @@ async def test_a_call_that_may_not_leave_any_more_changes_nothing(shared: LocalF
     assert names(shared.root / "out") == []
 
 
-def arrivals(marker: str = "") -> tuple[Arrivals, list[float]]:
-    now = [0.0]
-    return Arrivals(2.0, marker, clock=lambda: now[0]), now
+HALF, WHOLE = Entry("a.csv", 10, 1), Entry("a.csv", 20, 2)
 
 
-def whole(arriving: Arrivals, *entries: Entry) -> list[str]:
-    return [each.name for each in arriving.whole(entries)]
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ([WHOLE], [WHOLE], [WHOLE]),
+        ([HALF], [WHOLE], []),
+        ([Entry("a.csv", 20, 1)], [WHOLE], []),
+        ([], [WHOLE], []),
+        ([WHOLE], [], []),
+    ],
+)
+def test_a_file_is_whole_once_two_looks_find_it_as_it_was(
+    before: list[Entry], after: list[Entry], found: list[Entry]
+) -> None:
+    assert whole(before, after) == found
 
 
-def test_a_file_is_whole_once_two_looks_find_it_as_it_was() -> None:
-    arriving, now = arrivals()
-    half, all_of_it = Entry("a.csv", 10, 1), Entry("a.csv", 20, 2)
-    assert whole(arriving, half) == []
-    now[0] = 2.0
-    assert whole(arriving, all_of_it) == []
-    now[0] = 3.9
-    assert whole(arriving, all_of_it) == []
-    now[0] = 4.0
-    assert whole(arriving, all_of_it) == ["a.csv"]
-
-
-def test_a_file_that_is_written_anew_stands_still_anew() -> None:
-    arriving, now = arrivals()
-    assert whole(arriving, Entry("a.csv", 10, 1)) == []
-    now[0] = 5.0
-    assert whole(arriving, Entry("a.csv", 10, 2)) == []
-
-
-def test_a_file_that_went_away_is_looked_at_anew_when_it_comes_back() -> None:
-    arriving, now = arrivals()
-    whole(arriving, Entry("a.csv", 10, 1))
-    now[0] = 1.0
-    whole(arriving)
-    now[0] = 5.0
-    assert whole(arriving, Entry("a.csv", 10, 1)) == []
-
-
-def test_a_file_with_its_marker_is_whole_at_once_and_one_without_never() -> None:
-    arriving, now = arrivals(".done")
-    found = [Entry("a.csv", 10, 1), Entry("a.csv.done", 0, 1), Entry("b.csv", 10, 1)]
-    assert whole(arriving, *found) == ["a.csv"]
-    now[0] = 99.0
-    assert whole(arriving, *found) == ["a.csv"]
+def test_a_file_with_its_marker_is_whole_and_one_without_is_not() -> None:
+    there = [Entry("a.csv", 10, 1), Entry("a.csv.done", 0, 1), Entry("b.csv", 10, 1)]
+    assert marked(there, ".done") == [Entry("a.csv", 10, 1)]
 
 
 @pytest.mark.parametrize("name", ["a.csv.tmp", "a.csv.PART", "a.filepart", ".a.csv", "a.csv.why"])
 def test_what_somebody_still_writes_is_never_whole(name: str) -> None:
-    arriving, now = arrivals()
-    whole(arriving, Entry(name, 10, 1))
-    now[0] = 99.0
-    assert whole(arriving, Entry(name, 10, 1)) == []
+    there = [Entry(name, 10, 1), Entry(f"{name}.done", 0, 1)]
+    assert [each for each in whole(there, there) if each.name == name] == marked(there, ".done") == []

@@ -92,6 +92,11 @@ GROUP BY destination
 _FLYING = "SELECT destination, count(*) AS flying FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
 
 
+_POLLS = """
+SELECT provider, every AS every_seconds, due_at, polled_at, failing_since, detail FROM polls WHERE due_at < 'infinity'
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """What one destination is to be told: calls that wait, calls that are in the air, and its shared state."""
@@ -102,6 +107,7 @@ class Queue:
     oldest_due: datetime | None
     flying: int
     state: Destination | None
+    poll: dict[str, Any] | None
 
 
 async def summary(pool: Pool, since: datetime) -> tuple[dict[str, Any], list[Hold]]:
@@ -146,13 +152,14 @@ async def queues(pool: Pool, names: Iterable[str]) -> dict[str, Queue]:
         waiting = {row["destination"]: row for row in await connection.fetch(_WAITING)}
         flying = {row["destination"]: row["flying"] for row in await connection.fetch(_FLYING)}
         states = {each.name: each for each in await destinations.every(connection)}
-    return {name: _queue(waiting.get(name), flying.get(name, 0), states.get(name)) for name in names}
+        asked = {each.pop("provider"): each for each in map(dict, await connection.fetch(_POLLS))}
+    return {name: _queue(waiting.get(name), flying.get(name, 0), states.get(name), asked.get(name)) for name in names}
 
 
-def _queue(waiting: Record | None, flying: int, state: Destination | None) -> Queue:
+def _queue(waiting: Record | None, flying: int, state: Destination | None, poll: dict[str, Any] | None) -> Queue:
     if waiting is None:
-        return Queue(0, more_waiting=False, oldest_due=None, flying=flying, state=state)
-    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], flying, state)
+        return Queue(0, more_waiting=False, oldest_due=None, flying=flying, state=state, poll=poll)
+    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], flying, state, poll)
 
 
 def _by_place(rows: Iterable[Record]) -> list[dict[str, Any]]:

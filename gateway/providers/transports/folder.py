@@ -9,10 +9,9 @@ import os
 import secrets
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -272,30 +271,18 @@ def plain(name: str) -> str:
     return name
 
 
-@dataclass
-class Arrivals:
-    """Which files of a folder have come whole: those that stand still, or have their marker.
-
-    A file stands still when two looks, at least so many seconds apart, find it with the same size and time.
-    """
-
-    still_for: float
-    marker: str = ""
-    clock: Callable[[], float] = time.monotonic
-    _seen: dict[str, tuple[Entry, float]] = field(default_factory=dict)
-
-    def whole(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Look at a listing; what is in no later one is forgotten."""
-        now, there = self.clock(), {each.name: each for each in entries}
-        if self.marker:
-            return [each for name, each in there.items() if _is_meant(name) and f"{name}{self.marker}" in there]
-        before, self._seen = self._seen, {}
-        for name, entry in there.items():
-            if _is_meant(name):
-                seen = before.get(name)
-                self._seen[name] = seen if seen and seen[0] == entry else (entry, now)
-        return [entry for entry, since in self._seen.values() if now - since >= self.still_for and since != now]
+def whole(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
+    """Give the files that stood still between two looks: those with the same size and time in both."""
+    known = set(before)
+    return [each for each in after if each in known and is_meant(each.name)]
 
 
-def _is_meant(name: str) -> bool:
+def marked(entries: Iterable[Entry], marker: str) -> list[Entry]:
+    """Give the files beside which their marker lies."""
+    there = {each.name: each for each in entries}
+    return [each for name, each in there.items() if is_meant(name) and f"{name}{marker}" in there]
+
+
+def is_meant(name: str) -> bool:
+    """Tell whether a name is one of a file that is meant to be read, and not of one that is being written."""
     return not name.startswith(".") and not name.lower().endswith(UNFINISHED)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import acts, dashboard, demo, holds, quarantine, requests, running, simulate, tokens
+from . import acts, dashboard, demo, holds, providers, quarantine, requests, running, simulate, tokens
 
 cli = typer.Typer(
     help="A durable gateway between NewStore and fulfillment providers.",
@@ -42,3 +42,4 @@ def _begin(
 cli.add_typer(simulate.commands, name="simulate")
 cli.add_typer(quarantine.commands, name="quarantine")
 cli.add_typer(tokens.commands, name="token")
+cli.add_typer(providers.commands, name="providers")

@@ -21,12 +21,12 @@ from .terminal import fault, print_json, run, say, told_to_stop
 
 commands = typer.Typer()
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="GATEWAY_CONFIG")]
-_HERE = Path("gateway.toml")
+HERE = Path("gateway.toml")
 
 
 @commands.command()
 def serve(
-    config: Config = _HERE,
+    config: Config = HERE,
     paused: Annotated[
         bool, typer.Option("--paused", help="After a restore: send nothing until a person releases the hold.")
     ] = False,
@@ -106,7 +106,7 @@ def reload_settings(
 
 @commands.command()
 def migrate(
-    config: Config = _HERE,
+    config: Config = HERE,
     grant_to: Annotated[
         str | None, typer.Option(metavar="ROLE", help="Give this role what `serve` needs, and nothing else.")
     ] = None,
@@ -137,7 +137,7 @@ def migrate(
 
 @commands.command("check-config")
 def check_config(
-    config: Config = _HERE,
+    config: Config = HERE,
     online: Annotated[
         bool,
         typer.Option(

@@ -50,7 +50,7 @@ class HttpTarget(Target):
     """Paths that no switch is meant for, as the one that gives tokens."""
 
     sent: int = 0
-    """Bytes of an answer that does not end."""
+    """The most bytes of one answer that does not end."""
     _next: Switch | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
@@ -66,7 +66,7 @@ class HttpTarget(Target):
 
         app = web.Application(middlewares=[switched])
         app.add_routes(self.routes())
-        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, shutdown_timeout=1.0, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -104,11 +104,12 @@ class HttpTarget(Target):
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         await answer.prepare(request)
         await answer.write(b'{"filler": "')
-        while self.sent < MOST_SENT:
-            chunk = b"x" * 262_144
+        sent, chunk = 0, b"x" * 262_144
+        while sent < MOST_SENT:
             try:
                 await answer.write(chunk)
             except ConnectionError:
                 break
-            self.sent += len(chunk)
+            sent += len(chunk)
+            self.sent = max(self.sent, sent)
         return answer

@@ -3,11 +3,12 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from gateway.domain.commands import Word
 from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement
 
+from .calm import NoSession
 from .messages import FIRST, SECOND, accepts, rejects, ships
 from .stand import Failed, Stand, expect
 
@@ -15,13 +16,6 @@ _SEED = 945
 _TRIES = 300  # of each sample
 _STRANGE = (b"", b"\0", b"null", b"[]", b"{}", b"0", b'"a"', b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b"{" * 9)
 _INSERTED = (b"\0", b"\\u0000", b"\\ud800", b"\xff", b'"', b"{", b"}", b",", b"-1", b"1e999", b"null", b"[]", b"\r\n")
-
-
-class NoSession:
-    """Stands where calls would be made: whoever only reads makes none."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise Failed(f"reading and composing are pure, and this one uses its session ({name})")
 
 
 async def reading_is_pure(stand: Stand) -> None:
@@ -32,6 +26,7 @@ async def reading_is_pure(stand: Stand) -> None:
     for turn in (messages, messages[::-1]):
         again = [alone.read(each) for each in turn]
         wanted = first if turn is messages else first[::-1]
+        expect(not calm.asked, "; ".join(calm.asked[:1]))
         expect(again == wanted, "the same message is read in two ways: reading must depend on nothing else")
 
 

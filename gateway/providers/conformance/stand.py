@@ -5,31 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 
-import msgspec
-
 from gateway.domain.commands import CallTaken, Command, ProviderSaid, Receive, RejectionReason
-from gateway.domain.deliveries import Operation
 from gateway.domain.events.messages import CallbackQuarantined, CallbackRefused, ConflictingCallback
 from gateway.domain.events.provider import UnitsRejected
 from gateway.domain.handle import handle
-from gateway.domain.orders import Address, Details, Order
-from gateway.domain.references import idempotency_key, reference
+from gateway.domain.orders import Order
 from gateway.domain.requests import Request
 from gateway.domain.units import Said
 from gateway.providers.port import Adapter, Look, Message, Names, Reading, Statement, Taken, Unreadable
 from gateway.providers.statements import command
 
+from .orders import sample
 from .target import Happening, Target
-
-LOCATION = "DC01"
-_ADA = Address(
-    first_name="Ada", last_name="Lovelace", lines=("12 Elm St",), city="Austin", state="TX", zip_code="78701",
-    country="US", phone="+15125550142", email="ada@example.com",
-)  # fmt: skip
-_TO_ADA = {
-    "first_name": "Ada", "last_name": "Lovelace", "address_line_1": "12 Elm St", "city": "Austin", "state": "TX",
-    "zip_code": "78701", "country_code": "US", "phone": "+15125550142", "email": "ada@example.com",
-}  # fmt: skip
 
 
 class NotApplicable(Exception):
@@ -73,27 +60,7 @@ class Stand:
 
     def order(self, *products: str, name: str = "") -> Order:
         """Make an order of NewStore's; nobody has it yet."""
-        request_id = name or f"b7a0c1de-52f4-4d0e-9a51-{next(self._numbers):012}"
-        products = products or ("TEE", "CAP")
-        short = reference(request_id)
-        body = {
-            "id": request_id,
-            "order_id": f"SO-{request_id[-4:]}",
-            "shipping_options": {"carrier": "UPS", "service_level": "GROUND"},
-            "shipping_address": _TO_ADA,
-            "items": [{"product_id": each, "extended_attributes": []} for each in products],
-        }
-        return Order(
-            request_id=request_id,
-            reference=short,
-            idempotency_key=idempotency_key(short, 1, Operation.CREATE, 1),
-            location=LOCATION,
-            order_id=f"SO-{request_id[-4:]}",
-            service_level="GROUND",
-            products=products,
-            body=msgspec.json.encode(body),
-            read_details=lambda _: Details(ship_to=_ADA, bill_to=_ADA, carrier="UPS"),
-        )
+        return sample(name or f"b7a0c1de-52f4-4d0e-9a51-{next(self._numbers):012}", *products)
 
     async def sent(self, *products: str) -> Order:
         """Give an order that the provider has."""

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gateway.providers.port import Adapter
+from gateway.providers.registry import Registry, beside
 
 from . import calls, messages, reading
 from .setting_up import adapter_of
@@ -57,6 +59,15 @@ async def attempt(adapter: type[Adapter], target: type[Target], case: str) -> Ou
     except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises is a case that failed
         return Outcome(case, Result.FAILED, f"{type(error).__name__}: {error} ({_place(error)})")
     return Outcome(case, Result.PASSED)
+
+
+def pair(name: str, folder: Path) -> tuple[type[Adapter], type[Target]]:
+    """Find an adapter by its name, a file from this folder, and the target in the module beside it.
+
+    That one is called as the adapter's, with `_target` behind it. Raises `NoAdapter`.
+    """
+    adapter = Registry(folder).find(name)
+    return adapter, beside(adapter, Target, "_target", "TARGET")
 
 
 async def conform(adapter: type[Adapter], target: type[Target], cases: Iterable[str] = CASES) -> list[Outcome]:

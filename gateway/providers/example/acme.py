@@ -39,7 +39,7 @@ REASONS = {"no_stock": RejectionReason.NO_INVENTORY, "damaged": RejectionReason.
 
 @dataclass(frozen=True)
 class AcmeSettings(ProviderSettings, Certificates):
-    """What `[providers.NAME]` says of an Acme."""
+    """The keys of `[providers.NAME]` beside those that every provider has."""
 
     live: ClassVar = ProviderSettings.live | {"api_key", "webhook_secret"}
     addressed: ClassVar = frozenset({"url"})
@@ -176,6 +176,8 @@ class Acme(Adapter):
         for line in said.lines:
             items[line.sku] = items.get(line.sku, 0) + line.qty
         word, reason = WORDS.get(said.what), REASONS.get(said.why)
+        if word and not items:
+            return Unreadable(place=f"$.events[{place}].lines", what="names no unit", names=_named(event), **kept)
         problem = "" if word else f"what {said.what!r} is unknown"
         if word is Word.REJECTED and reason is None:
             problem = f"why {said.why!r} is unknown"

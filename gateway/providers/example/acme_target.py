@@ -66,11 +66,11 @@ class AcmeTarget(HttpTarget):
         self.picked.add(order.reference)
 
     def happen(self, *what: Happening) -> Sequence[Message]:
-        return [_signed([self._event(each) for each in what])]
+        return [signed([self._event(each) for each in what])]
 
     def unknown_word(self, order: Order) -> Sequence[Message]:
         event = {"id": f"e-{next(self._numbers)}", "order": order.reference, "what": "RELABELED", "lines": []}
-        return [_signed([event])]
+        return [signed([event])]
 
     def _event(self, what: Happening) -> dict[str, Any]:
         return {
@@ -84,7 +84,7 @@ class AcmeTarget(HttpTarget):
         }
 
 
-def _signed(events: list[dict[str, Any]]) -> Message:
+def signed(events: list[dict[str, Any]]) -> Message:
     body = json.dumps({"events": events}).encode()
     signature = hmac.new(SECRET.encode(), body, sha256).hexdigest()
     return Message(body, datetime.now(UTC), headers=CIMultiDict({"X-Acme-Signature": signature}))

@@ -1,0 +1,218 @@
+"""`providers`: which adapters there are, what each can do, how one is written, and whether it does what it must."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, TypeVar
+
+import typer
+
+from gateway import settings
+from gateway.call_errors import CallError
+from gateway.domain.orders import Order
+from gateway.newstore import webhook
+from gateway.providers.conformance import CASES, Outcome, Result, conform, pair
+from gateway.providers.conformance.orders import sample
+from gateway.providers.conformance.setting_up import settings_of
+from gateway.providers.port import Adapter, Capabilities
+from gateway.providers.registry import NoAdapter, Registry
+from gateway.providers.transports.http import session_to
+
+from .api import Json
+from .providers_new import write
+from .providers_try import Tried, calm, tried
+from .running import HERE, Config
+from .terminal import fault, print_json, print_table, run, say
+
+commands = typer.Typer(help="Adapters: list, check, write, try and prove them.", no_args_is_help=True)
+T = TypeVar("T")
+_SAID = {Result.PASSED: "pass", Result.FAILED: "FAIL", Result.NOT_APPLICABLE: "n/a"}
+
+
+@commands.command("list")
+def list_adapters(config: Config = HERE, as_json: Json = False) -> None:
+    """List the adapters that there are, and what the providers of the settings can do."""
+    registry = Registry(config.parent)
+    adapters = [{"adapter": name, "from": origin, **_can_be_used(registry, name)} for name, origin in registry.known()]
+    named = _loaded(config, registry).providers.values() if config.exists() else ()
+    providers = [(each.name, each.adapter, registry.find(each.adapter)(each, calm()).can) for each in named]
+    if as_json:
+        told = [{"provider": name, "adapter": adapter, "can": asdict(can)} for name, adapter, can in providers]
+        print_json({"adapters": adapters, "providers": told})
+        return
+    print_table(("adapter", "from", "module"), [tuple(each.values()) for each in adapters])
+    if providers:
+        print_table(("provider", "adapter", "can"), [(*names, _can(can)) for *names, can in providers])
+    else:
+        say(f"{config} names no provider." if config.exists() else f"There is no {config} that names providers.")
+
+
+@commands.command()
+def check(
+    name: Annotated[str, typer.Argument(help="The NAME of a [providers.NAME].")], config: Config = HERE,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Say how a provider is set up and what it can do, and reach it; fails where it can't be reached."""
+    registry = Registry(config.parent)
+    loaded = _loaded(config, registry)
+    if name not in loaded.providers:
+        known = ", ".join(loaded.providers) or "none"
+        raise fault(f"{config} has no [providers.{name}]; it has {known}", 2)
+    provider = loaded.providers[name]
+    kind = registry.find(provider.adapter)
+    wrong = run(_reached(kind, provider))
+    can, told = kind(provider, calm()).can, settings.describe(loaded)["providers"][name]
+    if as_json:
+        print_json({"provider": name, "settings": told, "can": asdict(can), "reached": not wrong, "why": wrong})
+    else:
+        print_table(("setting", "value"), [(key, f"{value}") for key, value in told.items()], box=None)
+        say(f"It can {_can(can)}.")
+        say(wrong or "Reached.")
+    raise typer.Exit(bool(wrong))
+
+
+async def _reached(kind: type[Adapter], provider: settings.ProviderSettings) -> str:
+    """Reach a provider and say what was wrong; empty where nothing was."""
+    async with session_to(provider) as session:
+        try:
+            await kind(provider, session).check()
+        except CallError as error:
+            return str(error)
+    return ""
+
+
+@commands.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What to call it, as acme.")],
+    into: Annotated[Path, typer.Option(help="The folder to write it into.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Write a small adapter that works, with its settings, a simulator of its provider, a sample and a test."""
+    try:
+        written = write(name, into)
+    except (ValueError, OSError) as error:
+        raise fault(str(error), 2) from error
+    if as_json:
+        print_json({"written": {str(path): lines for path, lines in written.items()}})
+        return
+    for path, lines in written.items():
+        say(f"{path}  {lines} lines")
+    say(f"It works as it is: gateway providers conform {into / name}.py")
+
+
+@commands.command("conform")
+def prove(
+    target: Annotated[str, typer.Argument(help="An adapter: its name, or a file as ./acme.py.")],
+    case: Annotated[str, typer.Option(help="Only cases with these words.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Try an adapter on every case that all adapters must pass; fails where it does not."""
+    adapter, there = _found(lambda: pair(target, Path()))
+    chosen = [each for each in CASES if case in each]
+    if not chosen:
+        raise fault(f"no case has the words {case!r}; without --case all are tried", 2)
+    outcomes = run(conform(adapter, there, chosen))
+    if as_json:
+        print_json({"adapter": adapter.__name__, "cases": [asdict(each) for each in outcomes]})
+    else:
+        _print_outcomes(outcomes)
+    raise typer.Exit(any(each.result is Result.FAILED for each in outcomes))
+
+
+def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    rows = [(_SAID[each.result], each.case, each.why) for each in outcomes]
+    print_table(("", "case", "why"), rows)
+    counts = {result: sum(each.result is result for each in outcomes) for result in Result}
+    say(", ".join(f"{count} {result}" for result, count in counts.items()))
+
+
+@commands.command("try")
+def try_out(
+    name: Annotated[str, typer.Argument(help="A provider of the settings, or an adapter: its name or file.")],
+    messages: Annotated[list[Path] | None, typer.Argument(help="Files with what the provider sends.")] = None,
+    order: Annotated[Path | None, typer.Option(help="A fulfillment request as NewStore sends it, as JSON.")] = None,
+    config: Config = HERE,
+    as_json: Json = False,
+) -> None:
+    """Show what would be sent for an order, and what is read of a message. Nothing is sent."""
+    adapter = _calm_adapter(name, config)
+    asked = _order_in(order) if order else sample("b7a0c1de-52f4-4d0e-9a51-0c3f6c1e7d42")
+    found = tried(adapter, asked, {path: _bytes_of(path) for path in messages or ()})
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print_tried(found)
+    raise typer.Exit(bool(found.faults))
+
+
+def _print_tried(found: Tried) -> None:
+    say(f"For the order {found.reference} this would be sent:\n\n{found.sent}\n")
+    for message in found.messages:
+        say(f"{message.file} says:")
+        for number, reading in enumerate(message.readings, 1):
+            say(f"  {number}. {reading.what}")
+            for fact, value in reading.facts.items():
+                say(f"     {fact}: {value}")
+        if message.malformed:
+            say(f"  nothing that can be read: {message.malformed}")
+    for each in found.faults:
+        say(f"wrong: {each}")
+
+
+def _calm_adapter(name: str, config: Path) -> Adapter:
+    """Make the adapter of a provider, or one with the settings of its target."""
+    if config.exists():
+        registry = Registry(config.parent)
+        providers = _loaded(config, registry).providers
+        if name in providers:
+            return registry.find(providers[name].adapter)(providers[name], calm())
+    adapter, kind = _found(lambda: pair(name, Path()))
+    with TemporaryDirectory() as folder:
+        target = kind()
+        target.folder = folder
+        return adapter(settings_of(adapter, target), calm())
+
+
+def _order_in(path: Path) -> Order:
+    body = _bytes_of(path)
+    try:
+        read = webhook.read_request(body)
+    except webhook.Malformed as error:
+        raise fault(f"{path}: {error}", 2) from error
+    plain = sample(read.id, *read.products)
+    level, order_id = read.service_level or "", read.order_id or ""
+    return replace(plain, order_id=order_id, service_level=level, body=body, read_details=webhook.details)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise fault(f"{path} can't be read: {error.strerror}", 2) from error
+
+
+def _can_be_used(registry: Registry, name: str) -> dict[str, str]:
+    try:
+        return {"module": registry.find(name).__module__}
+    except NoAdapter as error:
+        return {"module": f"can't be used: {error}"}
+
+
+def _loaded(config: Path, registry: Registry) -> settings.Settings:
+    try:
+        return settings.load(config, os.environ, adapters=registry)
+    except settings.SettingsError as error:
+        raise fault(str(error), 2) from error
+
+
+def _found(find: Callable[[], T]) -> T:
+    try:
+        return find()
+    except NoAdapter as error:
+        raise fault(str(error), 2) from error
+
+
+def _can(what: Capabilities) -> str:
+    return ", ".join(name for name, so in asdict(what).items() if so) or "nothing"

@@ -419,12 +419,22 @@ class LocationList(msgspec.Struct, frozen=True, kw_only=True):
     locations: list[LocationStory]
 
 
+class PollStory(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider is asked for news: `polled_at` is when that last went well, `detail` why it fails since then."""
+
+    every_seconds: float
+    due_at: datetime
+    polled_at: datetime | None
+    failing_since: datetime | None
+    detail: str
+
+
 class DestinationStory(msgspec.Struct, frozen=True, kw_only=True):
     """NewStore or one provider: its breaker, its budget, and what waits for it.
 
     `more_waiting`: there are more than `waiting`, which counts no further than 5,000 for each DC and urgency.
     `calls` and `failures` are those of the breaker's present window. `calls_left` of the five-minute budget is None
-    until a first call.
+    until a first call. `poll` is None of one that is not asked for news.
     """
 
     name: str
@@ -443,6 +453,7 @@ class DestinationStory(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     failures: int
     calls_left: int | None
+    poll: PollStory | None
 
 
 class DestinationList(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ FAILURES = {
     "withdrawn": "the provider stopped, units are left over",
     "dead_create": "the provider did not take it",
     "dead_withdraw": "the provider did not say whether it stopped",
+    "dead_read_order": "the order can't be read at the provider",
     "dead_acknowledge": "NewStore was not told of the acceptance",
     "dead_ship": "the shipment may not be at NewStore",
     "dead_reject": "the rejection may not be at NewStore",
@@ -24,7 +25,9 @@ FAILURES = {
 }
 QUARANTINE = {
     "unknown_request": "nobody has its request yet",
+    "ambiguous_request": "it may be about several requests",
     "malformed": "it can't be read",
+    "hint_only": "a hint, and its provider can't be asked",
     "unstorable": "no database can hold it",
     "unknown_word": "an unknown word",
     "not_understood": "not all of it was understood",

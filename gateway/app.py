@@ -17,6 +17,7 @@ from gateway import postgres, sending, sweeps
 from gateway.call_errors import CallError
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.polling import Poller
 from gateway.intake.early import apply_early_callbacks
 from gateway.intake.hearing import Hearing
 from gateway.ledger.database import grants, migrations, months
@@ -129,32 +130,34 @@ async def running(
             express=settings.express_service_levels,
             position=detector.seen.commits,
         )
-        dispatcher = Dispatcher(
-            OutboundClients(newstore, adapters), writer, settings, membership, connect, position=detector.seen.claims
-        )
+        join = partial(apply_early_callbacks, pool, writer, settings)
+        hearing = Hearing(settings, pool, writer, adapters, join)
+        clients = OutboundClients(newstore, adapters, partial(hearing.hear, is_answer=True))
+        dispatcher = Dispatcher(clients, writer, settings, membership, connect, position=detector.seen.claims)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
         readiness = Readiness()
         writer.on_commit = partial(readiness.note, "writer")
         membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
-        join = partial(apply_early_callbacks, pool, writer, settings)
         writer.on_received = sweeps.gathered(join)
         _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
+        poller = Poller(adapters, hearing.hear_news, pool, membership, dispatcher.limiters)
+        _keep_running(stack, poller.run(), broke)
         draining = asyncio.Event()
         reload = Reloading(settings, read_again or (lambda: settings), pool, adapters, adapter_for)
         inside = internal_app(settings, pool, writer, adapters, draining, readiness=readiness, reload=reload)
         internal_url, _ = await _listen(stack, inside, "internal", settings.internal, _CLOSE_TIME)
-        hearing = Hearing(settings, pool, writer, adapters, join)
         outside = public_app(settings, writer, pool, hearing, draining=draining)
         public_url, public = await _listen(stack, outside, "public", settings.public, _LISTENER_TIME)
 
         async def drain() -> None:
             draining.set()
             dispatcher.stop()
-            await asyncio.gather(_turned_away(public, grace), _settled(dispatching, dispatcher))
+            poller.stop()
+            await asyncio.gather(_turned_away(public, grace), _settled(dispatching, dispatcher), poller.settled())
             await writer.drained()
 
         stack.push_async_callback(_within, _DRAIN_TIME, drain)

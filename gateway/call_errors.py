@@ -4,6 +4,7 @@ CallError
 ├── NotSent          it never left, or was answered with "not now": try again
 │   ├── Throttled    … not before `retry_after` seconds
 │   └── NotYet       … not before what went before it is shown
+│       └── NotThere … or not before somebody else has done it, who may take hours
 ├── Unknown          it may have happened: find out before anything else
 │   └── Redirected   … the answer sends us elsewhere: never followed
 ├── Inconclusive     the answer is none to what was asked: it tells nothing
@@ -53,6 +54,10 @@ class Throttled(NotSent):
 
 
 class NotYet(NotSent):
+    pass
+
+
+class NotThere(NotYet):
     pass
 
 

@@ -221,6 +221,19 @@ WAITING = Row(
             "stacked",
             page=pages.FAILED,
         ),
+        Panel(
+            "Since the last news",
+            "Of providers that are polled: since one was last asked for news, and gave them.",
+            "s",
+            (
+                Query('max by (provider) (gateway_poll_age_seconds{provider=~"$provider"})', "{{provider}}"),
+                Query(
+                    'max by (provider) (gateway_poll_interval_seconds{provider=~"$provider"})', "{{provider}}, every"
+                ),
+            ),
+            "PollStale",
+            page=pages.PLACES,
+        ),
     ),
 )
 NEWSTORE = Row(

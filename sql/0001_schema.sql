@@ -125,10 +125,10 @@ CREATE TABLE deliveries (
     location     text NOT NULL,
     month        date NOT NULL,
     is_read      boolean NOT NULL,
-    ready        boolean NOT NULL,            -- the head of its request and destination, or a read-back
+    ready        boolean NOT NULL,            -- the head of its request and destination, or a read
     urgency      smallint NOT NULL DEFAULT 0, -- lower goes first, see ledger/queue/urgency.py
     due_at       timestamptz NOT NULL,
-    verify_by    timestamptz,                 -- NULL for writes
+    verify_by    timestamptz,                 -- NULL unless it is a read-back
     attempt      int NOT NULL DEFAULT 0,      -- tries begun
     tries        int NOT NULL DEFAULT 0,      -- tries that used up a step of the schedule
     doubt        boolean NOT NULL DEFAULT false, -- the last try may have happened
@@ -144,7 +144,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_ready ON deliveries (destination, location, urgency, due_at) WHERE ready AND owner IS NULL;
 CREATE INDEX deliveries_claimed ON deliveries (destination, owner) WHERE owner IS NOT NULL;
 CREATE INDEX deliveries_behind ON deliveries (destination, location, urgency) WHERE NOT ready; -- another call's turn
-CREATE INDEX deliveries_asked ON deliveries (request_id) WHERE is_read AND seq > 0;
+CREATE INDEX deliveries_asked ON deliveries (request_id) WHERE is_read AND seq > 0 AND operation <> 'read_order';
 
 -- The lanes in which calls wait, found by leaping from one to the next, however long each is.
 CREATE VIEW lanes AS
@@ -222,6 +222,24 @@ CREATE TABLE destinations (
     window_at     timestamptz NOT NULL DEFAULT '-infinity',
     changes        bigint NOT NULL DEFAULT 0,   -- a change that another has overtaken is decided again
     CONSTRAINT open_has_its_times CHECK (is_open = (opened_at IS NOT NULL) AND is_open = (half_open_at IS NOT NULL))
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+
+-- Providers that are asked for news: where those go on, and which process asks now.
+CREATE TABLE polls (
+    provider      text PRIMARY KEY,
+    cursor        text NOT NULL DEFAULT '',    -- as the adapter gave it; '' at first
+    every         float8 NOT NULL,             -- seconds, as the settings have it
+    since         timestamptz NOT NULL DEFAULT clock_timestamp(), -- it is polled at all
+    due_at        timestamptz NOT NULL DEFAULT clock_timestamp(), -- infinity while it is not polled any more
+    owner         text,                        -- NULL unless a process asks
+    ends_at       timestamptz,                 -- NULL as above; then another may ask
+    number        bigint NOT NULL DEFAULT 0,   -- of the claim
+    polled_at     timestamptz,                 -- NULL before the first that went well
+    failures      int NOT NULL DEFAULT 0,      -- in a row
+    failing_since timestamptz,                 -- NULL after one that went well
+    detail        text NOT NULL DEFAULT '',    -- why the last one failed
+    CONSTRAINT asked_whole CHECK ((owner IS NULL) = (ends_at IS NULL)),
+    CONSTRAINT failing_has_its_time CHECK ((failures > 0) = (failing_since IS NOT NULL))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
 -- What people, or a brake, keep from going out. Several may lie on one thing; each is released by its id.

@@ -8,7 +8,7 @@
 -- What was given before and is not below.
 REVOKE ALL ON
     migrations, requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, quarantine, processes,
-    destinations, holds, recent_outcomes, audit, read_backs, lanes, incarnations, positions, events_default, attempts_default,
+    destinations, polls, holds, recent_outcomes, audit, read_backs, lanes, incarnations, positions, events_default, attempts_default,
     payloads_default
 FROM :"role";
 
@@ -20,7 +20,7 @@ GRANT SELECT, INSERT ON events, attempts, payloads, request_keys, audit TO :"rol
 GRANT SELECT ON events_default, attempts_default, payloads_default TO :"role";
 
 -- Changed, and never deleted.
-GRANT SELECT, INSERT, UPDATE ON requests, quarantine, destinations, holds, read_backs, incarnations TO :"role";
+GRANT SELECT, INSERT, UPDATE ON requests, quarantine, destinations, polls, holds, read_backs, incarnations TO :"role";
 
 -- What is over goes.
 GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries, processes, positions TO :"role";

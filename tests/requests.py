@@ -32,3 +32,11 @@ def said(word: Word, request_id: str = "r-1", event: str | None = None, **change
         "same_parcel": SameParcel.ANOTHER_PIECE,
     }
     return ProviderSaid(request_id=request_id, at=AT, word=word, **facts | changes)
+
+
+def hint(number: int, request_id: str = "r-1", provider: str = "acme") -> ProviderSaid:
+    """Only say that something of the order has changed."""
+    cause, at = f"{provider}:hint-{number}", AT
+    return ProviderSaid(
+        request_id=request_id, at=at, provider=provider, cause=cause, fingerprint=cause, word=None, is_hint=True
+    )

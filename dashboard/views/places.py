@@ -55,6 +55,7 @@ def _destinations() -> None:
             "the first since": age(each.oldest_due) if each.waiting else "—",
             "in the air": f"{each.flying} of {each.concurrency}",
             "failed of late": f"{each.failures} of {each.calls} calls",
+            "asked for news": _polled(each),
             "budget": f"{each.calls_per_second:,.0f} a second",
             "left of five minutes": _left(each),
             "adapter": each.adapter or "NewStore's API",
@@ -70,6 +71,14 @@ def _breaker(each: DestinationStory) -> str:
     if each.not_before and age(each.not_before).startswith("in"):
         return f"… asked us to wait; goes on {age(each.not_before)}"
     return "✓ closed"
+
+
+def _polled(each: DestinationStory) -> str:
+    if each.poll is None:
+        return "—"
+    if each.poll.failing_since:
+        return f"✕ fails since {age(each.poll.failing_since)}: {shown(each.poll.detail, 200)}"
+    return f"✓ {age(each.poll.polled_at)}" if each.poll.polled_at else "not yet"
 
 
 def _left(each: DestinationStory) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, TypeVar
@@ -178,10 +179,10 @@ def _calm_adapter(name: str, config: Path) -> Adapter:
 def _order_in(path: Path) -> Order:
     body = _bytes_of(path)
     try:
-        read = webhook.read_request(body)
+        read = webhook.receive(body, datetime.now(UTC), "", None)
     except webhook.Malformed as error:
         raise fault(f"{path}: {error}", 2) from error
-    plain = sample(read.id, *read.products)
+    plain = sample(read.request_id, *read.products)
     level, order_id = read.service_level or "", read.order_id or ""
     return replace(plain, order_id=order_id, service_level=level, body=body, read_details=webhook.details)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gateway.call_errors import Inconclusive, NotYet, Refused
+from gateway.call_errors import Inconclusive, NotThere, NotYet, Refused
 from gateway.domain.commands import CallTaken, ReadBack
 from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, Operation
@@ -18,11 +18,12 @@ from gateway.domain.reports import parcels, reports
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue.claims import Claim
 from gateway.ledger.read.request_reads import DeliveryContext
+from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.newstore import errors as newstore
 from gateway.newstore import webhook
 from gateway.newstore.client import Client
 from gateway.newstore.read_backs import NOWHERE, Shown
-from gateway.providers.port import Adapter, Taken
+from gateway.providers.port import Adapter, Message, Taken
 
 from .outcomes import Undecidable
 
@@ -35,10 +36,11 @@ _READS = {read: report for report, read in READ_BACK.items()}
 
 @dataclass(frozen=True, slots=True)
 class OutboundClients:
-    """What calls are made with."""
+    """What calls are made with, and who hears what a provider answers; that is stored when it returns."""
 
     newstore: Client
     adapters: Mapping[str, Adapter]
+    hear: Callable[[str, Message], Awaitable[object]]
 
 
 async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
@@ -54,9 +56,11 @@ async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext)
 async def _create(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     adapter = clients.adapters[claim.destination]
     order = _order(claim, context)
+    if claim.doubt and context.is_comparing:
+        raise NotYet(_ASKED_FIRST)
+    if not adapter.can.create:
+        return await _await_order(adapter, claim, order)
     if claim.doubt:
-        if context.is_comparing:
-            raise NotYet(_ASKED_FIRST)
         if adapter.can.look_up and (found := await _found(adapter, order)):
             return _taken(claim, provider_order=found.provider_order, found=True)
         if not adapter.can.look_up and not adapter.can.idempotent:
@@ -69,6 +73,18 @@ async def _create(clients: OutboundClients, claim: Claim, context: DeliveryConte
             raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
         raise
     return _taken(claim, provider_order=taken.provider_order)
+
+
+async def _await_order(adapter: Adapter, claim: Claim, order: Order) -> Command:
+    """Somebody else tells the provider of its orders: look until it has this one."""
+    if not adapter.can.look_up:
+        raise Undecidable(
+            "somebody else tells the provider of its orders, and it can't be asked whether it has this one"
+        )
+    found = await adapter.look_up(order)
+    if found is None:
+        raise NotThere("it is not there yet: somebody else has to tell the provider of it")
+    return _taken(claim, provider_order=found.provider_order, found=True)
 
 
 def _wait_for_a_late_one(claim: Claim) -> None:
@@ -101,19 +117,32 @@ async def _withdraw(clients: OutboundClients, claim: Claim, context: DeliveryCon
     return _taken(claim, proof=f"{claim.destination} never had it")
 
 
+async def _read_order(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
+    """Read how the order stands, and have all that the answer says stored before the read counts as made."""
+    message = await clients.adapters[claim.destination].read_order(_order(claim, context))
+    try:
+        await clients.hear(claim.destination, message)
+    except LedgerUnavailable:
+        raise NotYet("its answer could not be stored: it is read again") from None
+    return _taken(claim, answer=message.body)
+
+
 def _order(claim: Claim, context: DeliveryContext) -> Order:
+    """Make the order as this destination has it, which may be one that the request was taken from."""
     request = context.request
-    reference = provider_reference(request.reference, request.assignment)
-    key = idempotency_key(request.reference, request.assignment, claim.operation, claim.seq)
+    assignment = request.assignment_of(claim.destination)
+    reference = provider_reference(request.reference, assignment)
+    key = idempotency_key(request.reference, assignment, claim.operation, claim.seq)
     return Order(
         request_id=request.id,
         reference=reference,
-        assignment=request.assignment,
+        assignment=assignment,
         idempotency_key=key,
         location=request.location,
         order_id=request.order_id or "",
         service_level=request.service_level or "",
         products=tuple(unit.product for unit in request.units),
+        provider_order=context.provider_orders.get(claim.destination, ""),
         body=context.body,
         read_details=webhook.details,
     )
@@ -206,7 +235,13 @@ def _read(
 
 
 def _taken(
-    claim: Claim, *, provider_order: str | None = None, found: bool = False, verifiable: bool = True, proof: str = ""
+    claim: Claim,
+    *,
+    provider_order: str | None = None,
+    found: bool = False,
+    verifiable: bool = True,
+    proof: str = "",
+    answer: bytes = b"",
 ) -> CallTaken:
     return CallTaken(
         request_id=claim.request_id,
@@ -218,6 +253,7 @@ def _taken(
         found=found,
         verifiable=verifiable,
         proof=proof,
+        answer=answer,
     )
 
 
@@ -225,6 +261,7 @@ _CALLS: dict[Operation, Callable[[OutboundClients, Claim, DeliveryContext], Awai
     Operation.CREATE: _create,
     Operation.LOOK_UP: _look_up,
     Operation.WITHDRAW: _withdraw,
+    Operation.READ_ORDER: _read_order,
     Operation.ACKNOWLEDGE: _acknowledge,
     Operation.SHIP: _report,
     Operation.REJECT: _report,

@@ -12,9 +12,9 @@ from typing import Any
 import asyncpg
 
 from gateway.call_errors import CallError, Unknown
-from gateway.domain.commands import CallEnded, ReadBack
+from gateway.domain.commands import CallEnded, CallTaken, ReadBack
 from gateway.domain.decide import Command
-from gateway.domain.deliveries import NEWSTORE, READS
+from gateway.domain.deliveries import NEWSTORE, READ_BACKS, READS
 from gateway.ledger.database.connections import DATABASE_AWAY, Connect
 from gateway.ledger.database.seen import Position
 from gateway.ledger.queue import destinations, holds
@@ -75,7 +75,7 @@ class Dispatcher:
         self._connection: asyncpg.Connection | None = None
         self._grace = settings.newstore.unknown_grace
         self._brake = settings.brake
-        self._limiters = limiters(settings)
+        self.limiters = limiters(settings)
         self._tasks: set[asyncio.Task[object]] = set()
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()  # at a destination that had none
@@ -122,14 +122,14 @@ class Dispatcher:
             self._connection = await self._connect()
             await prepare(self._connection)
         await self._report_and_reserve(self._connection)
-        room = {limiter.name: limiter.room for limiter in self._limiters.values() if limiter.room}
+        room = {limiter.name: limiter.room for limiter in self.limiters.values() if limiter.room}
         if not room:
             return 0
         began = monotonic()
         claimed = await claim_calls(
             self._connection, room, owner=self._membership.owner, seconds=_START_WITHIN, brake=self._brake,
-            call_seconds={name: self._limiters[name].seconds * (1 + self._limiters[name].is_open) for name in room},
-            concurrency={name: self._limiters[name].most_claimed for name in room}, position=self._position,
+            call_seconds={name: self.limiters[name].seconds * (1 + self.limiters[name].is_open) for name in room},
+            concurrency={name: self.limiters[name].most_claimed for name in room}, position=self._position,
         )  # fmt: skip
         try:
             delivery_contexts = await request_reads.delivery_contexts(self._connection, claimed) if claimed else {}
@@ -162,8 +162,8 @@ class Dispatcher:
         if self._clients.newstore.taught.news or loop.time() >= self._learns_at:
             await read_backs.share(connection, self._clients.newstore.taught)
             self._learns_at = loop.time() + _LEARN
-        self._limiters[NEWSTORE].made(self._clients.newstore.calls.total())
-        for limiter in self._limiters.values():
+        self.limiters[NEWSTORE].made(self._clients.newstore.calls.total())
+        for limiter in self.limiters.values():
             if limiter.is_due(loop.time()):
                 state, granted = await destinations.change(
                     connection, limiter.name, limiter.decide(self._membership.owner)
@@ -182,11 +182,11 @@ class Dispatcher:
             self._connection = None
 
     def _start(self, claim: Claim, context: DeliveryContext, claimed_at: float) -> None:
-        reserved = self._limiters[claim.destination].start(doubt=claim.doubt)
+        reserved = self.limiters[claim.destination].start(doubt=claim.doubt)
         self._keep(self._run_attempt(claim, context, claimed_at, reserved))
 
     async def _run_attempt(self, claim: Claim, context: DeliveryContext, claimed_at: float, reserved: int) -> None:
-        limiter = self._limiters[claim.destination]
+        limiter = self.limiters[claim.destination]
         if not self._is_ours(claim, claimed_at, _START_WITHIN):
             limiter.release(reserved)
             self._give_back([claim], "this process stops, stood still, or lost sight of the others")
@@ -269,8 +269,7 @@ class Dispatcher:
             response = getattr(error, "body", None) or None
             attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
             return attempt, self._after(error, claim), error
-        response = command.refusals or None if isinstance(command, ReadBack) else None
-        return Attempt(at, monotonic() - started, success_of(command), None, "", response), command, None
+        return Attempt(at, monotonic() - started, success_of(command), None, "", _answer(command)), command, None
 
     async def _within(self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
@@ -288,10 +287,17 @@ class Dispatcher:
 
     def _after(self, error: Exception, claim: Claim) -> Command | Reschedule:
         then = after(error, claim, datetime.now(UTC), self._grace)
-        is_over = claim.operation in READS and claim.overdue
+        is_over = claim.operation in READ_BACKS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
         return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
+
+
+def _answer(command: Command) -> bytes | None:
+    """Give what of an answer is kept with the try."""
+    if isinstance(command, ReadBack):
+        return command.refusals or None
+    return command.answer or None if isinstance(command, CallTaken) else None
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -43,6 +43,11 @@ class DestinationLimiter:
         return max(0, min(self._tokens, free))
 
     @property
+    def may_poll(self) -> bool:
+        """Whether one call may start beside those that are owed; it may spend a reservation that is yet to come."""
+        return self.in_flight < self.limits.concurrency and (self._tokens > 0 or not self._is_open)
+
+    @property
     def is_open(self) -> bool:
         """Whether the breaker is open: what starts now is a probe."""
         return self._is_open

@@ -9,6 +9,7 @@ from gateway.call_errors import (
     Disputed,
     Inconclusive,
     NotSent,
+    NotThere,
     NotYet,
     Redirected,
     Refused,
@@ -23,7 +24,7 @@ from gateway.ledger.write.queued import Reschedule
 from gateway.newstore.errors import Blocked, Disliked, NotReached, Retired, Unauthorized, Unreadable
 from gateway.sending import NotDispatched
 
-from .retry import delay
+from .retry import ELSEWHERE, delay
 
 _WORDS = {
     Operation.ACKNOWLEDGE: "acceptances",
@@ -31,6 +32,7 @@ _WORDS = {
     Operation.REJECT: "rejections",
     Operation.CANCEL: "cancellations",
 }
+_NEVER_IN_DOUBT = HARMLESS | {Operation.READ_ORDER}
 _MOST_GONE = 6  # answers 410 to one call, within a minute, while others of its kind pass
 _FARTHEST = 10 * 365 * 86_400.0  # seconds; a year may have four digits
 
@@ -79,7 +81,7 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     Unknown: Outcome("unknown", doubt=True),  # it may have happened
     Inconclusive: Outcome(
         "inconclusive", end=End.REFUSED
-    ),  # only of a look that a person asked for: it will be no clearer
+    ),  # of a look without a write behind it: it will be no clearer
     Refused: Outcome("refused", end=End.REFUSED),
     Disputed: Outcome("disputed", end=End.UNDECIDABLE),  # it says no, and may have it all the same
     Undecidable: Outcome("undecidable", end=End.UNDECIDABLE),
@@ -120,7 +122,7 @@ def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Resche
         return _ended(claim, now, End.REFUSED, error)
     if not outcome.counts:
         return _uncounted(error, claim, outcome, grace)
-    doubt = claim.operation not in HARMLESS and (claim.doubt or outcome.doubt)
+    doubt = claim.operation not in _NEVER_IN_DOUBT and (claim.doubt or outcome.doubt)
     wait = delay(claim.destination, claim.operation, claim.tries + 1, random())  # noqa: S311 - jitter
     if wait is None:
         return _ended(claim, now, End.UNDECIDABLE if doubt else End.EXHAUSTED, error)
@@ -138,6 +140,8 @@ def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -
         wait = error.retry_after if error.retry_after <= LONGEST_WAIT else 1.0  # a hold keeps it back from then on
         if error.doubt and claim.operation not in HARMLESS | READS:
             wait, doubt = max(wait, grace), True
+    elif isinstance(error, NotThere):
+        wait = ELSEWHERE[min(claim.attempt, len(ELSEWHERE)) - 1] * (0.5 + 0.5 * random())  # noqa: S311 - jitter
     elif isinstance(error, NotYet | Retired):  # as often as a read-back looks, whose time-box ends it
         wait = delay(claim.destination, Operation.READ_SHIPMENT, claim.attempt, random()) or 0.0  # noqa: S311 - jitter
         wait = min(wait, claim.unsure_for) if claim.unsure_for else wait
@@ -157,13 +161,16 @@ def held_back(error: Exception | None, claim: Claim, now: datetime) -> HeldBack 
         told = f"NewStore answered 410 on {now:%Y-%m-%d %H:%M} UTC: it takes {_WORDS[claim.operation]} there no more"
         remedy = "ask NewStore what replaces it and upgrade the gateway, then release this hold"
         return HeldBack("operation", claim.operation, f"{told}; {remedy}")
-    if isinstance(error, Throttled) and error.retry_after > LONGEST_WAIT:
-        until = now + timedelta(seconds=min(error.retry_after, _FARTHEST))
-        told = f"{claim.destination} asked to be left alone until {until:%Y-%m-%d %H:%M} UTC"
-        return HeldBack(
-            "destination", claim.destination, f"{told}: ask it why, and release this hold when it may be called"
-        )
-    return None
+    return left_alone(claim.destination, error, now)
+
+
+def left_alone(destination: str, error: Exception | None, now: datetime) -> HeldBack | None:
+    """Hold a destination back that asked to be left alone for longer than anybody means it."""
+    if not isinstance(error, Throttled) or error.retry_after <= LONGEST_WAIT:
+        return None
+    until = now + timedelta(seconds=min(error.retry_after, _FARTHEST))
+    told = f"{destination} asked to be left alone until {until:%Y-%m-%d %H:%M} UTC"
+    return HeldBack("destination", destination, f"{told}: ask it why, and release this hold when it may be called")
 
 
 def _ended(claim: Claim, now: datetime, end: End, error: Exception) -> CallEnded:

@@ -83,6 +83,7 @@ class ProviderSaid:
     `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so); where it is
     none, an order of which nothing else is open is stopped there first, if it can be (`can_withdraw`).
     `is_total` tells that the counts are those by now, and not what came to them; `as_of` when that was so.
+    `is_hint`: it says nothing itself, only that the order is to be read.
     `replays` is the cause of the quarantined message that a person applies again by this one.
     """
 
@@ -103,6 +104,7 @@ class ProviderSaid:
     can_withdraw: bool = False
     is_total: bool = False
     as_of: datetime | None = None
+    is_hint: bool = False
     on_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
     replays: str = ""
     replayed_by: str = ""
@@ -112,7 +114,8 @@ class ProviderSaid:
 class CallTaken:
     """The destination took an owed write. `found` when a look-up or read-back showed it, not the call's own answer.
 
-    Of a look-up that a person asked for it is the answer; of a withdrawal `proof` says how the provider stopped.
+    Of a look-up that a person asked for it is the answer; of a withdrawal `proof` says how the provider stopped; of a
+    read of the order `answer` is what came, kept with the try.
     """
 
     request_id: str
@@ -124,6 +127,7 @@ class CallTaken:
     found: bool = False
     verifiable: bool = True
     proof: str = ""
+    answer: bytes = b""
     fingerprint: str = ""
 
     @property

@@ -32,6 +32,7 @@ from .events.messages import (
     QuarantineLeft,
 )
 from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
+from .order_reads import hinted
 from .outcomes import ended, taken
 from .proof import compare
 from .references import reference
@@ -86,7 +87,8 @@ def _assign(request: Request, command: Assign) -> list[Fact]:
 
 
 def _provider_said(request: Request, said: ProviderSaid) -> list[Fact]:
-    facts = [_named(fact, said) for fact in _heard(request, said)]
+    heard = hinted(request, said.provider) if said.is_hint else _heard(request, said)
+    facts = [_named(fact, said) for fact in heard]
     return [*facts, QuarantineLeft("replayed", said.replays, said.replayed_by, "")] if said.replays else facts
 
 

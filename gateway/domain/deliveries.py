@@ -16,6 +16,7 @@ class Operation(StrEnum):
     CREATE = "create"
     LOOK_UP = "look_up"  # only when a person asks: whether the provider has the order
     WITHDRAW = "withdraw"
+    READ_ORDER = "read_order"  # how the order stands at its provider
     ACKNOWLEDGE = "acknowledge"
     SHIP = "ship"
     REJECT = "reject"
@@ -32,9 +33,13 @@ READ_BACK = {
 }
 """Which read-back proves which report."""
 
-READS = frozenset(READ_BACK.values())
+READ_BACKS = frozenset(READ_BACK.values())
+"""What is read at NewStore."""
 
-AT_PROVIDER = frozenset({Operation.CREATE, Operation.LOOK_UP, Operation.WITHDRAW})
+READS = READ_BACKS | {Operation.READ_ORDER}
+"""What changes nothing out there: no read waits for another call, and none is ever in doubt."""
+
+AT_PROVIDER = frozenset({Operation.CREATE, Operation.LOOK_UP, Operation.WITHDRAW, Operation.READ_ORDER})
 """What is asked of the provider; all else is told to NewStore."""
 
 HARMLESS = frozenset({Operation.ACKNOWLEDGE, Operation.LOOK_UP, Operation.WITHDRAW})

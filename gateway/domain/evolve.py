@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from .deliveries import AT_PROVIDER, READ_BACK, REPORT, Delivery
+from .deliveries import AT_PROVIDER, READ_BACK, REPORT, Delivery, Operation
 from .events.assignment import RequestReceived
 from .events.event import Event, Fact
 from .events.messages import CallbackRefused
@@ -46,6 +46,8 @@ def _moves(before: Request, changed: Request, fact: Fact) -> bool:
 
 
 def _still_needed(request: Request, delivery: Delivery) -> bool:
+    if delivery.operation is Operation.READ_ORDER:
+        return True  # whatever was settled: the provider may have done something else
     if request.closed:
         return False
     if delivery.operation in AT_PROVIDER:

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 
 from .commands import CallEnded, CallTaken, End
-from .deliveries import READ_BACK, READS, Operation
+from .deliveries import READ_BACK, READ_BACKS, Operation
 from .events.assignment import WithdrawalRefused
-from .events.calls import Acknowledged, DeliveryDied, Rechecked, Reported, ReportRefused, Submitted
+from .events.calls import Acknowledged, DeliveryDied, OrderRead, Rechecked, Reported, ReportRefused, Submitted
 from .events.event import Fact
 from .requests import Request
 from .withdrawal import leave
 
 
 def taken(request: Request, call: CallTaken) -> list[Fact]:
-    if call.operation in READS or not request.owes(call.operation, call.seq):
+    if call.operation in READ_BACKS or not request.owes(call.operation, call.seq):
         return []
     return _TAKEN[call.operation](request, call)
 
@@ -20,7 +20,7 @@ def taken(request: Request, call: CallTaken) -> list[Fact]:
 def ended(request: Request, call: CallEnded) -> list[Fact]:
     if not request.owes(call.operation, call.seq):
         return []
-    if call.operation is Operation.LOOK_UP or (call.operation in READS and call.seq and not request.is_cut_off):
+    if call.operation is Operation.LOOK_UP or (call.operation in READ_BACKS and call.seq and not request.is_cut_off):
         return [Rechecked(call.operation, call.seq, f"no answer: {call.detail}")]
     if call.end is End.REFUSED and call.operation in READ_BACK:
         return [ReportRefused(call.operation, call.seq, call.detail)]
@@ -43,6 +43,10 @@ def _withdrawn(request: Request, call: CallTaken) -> list[Fact]:
     return leave(request, call.seq, call.proof)
 
 
+def _order_read(request: Request, call: CallTaken) -> list[Fact]:
+    return [OrderRead(d.destination, d.seq) for d in request.owed if d.has_key(call.operation, call.seq)]
+
+
 def _acknowledged(_: Request, call: CallTaken) -> list[Fact]:
     return [Acknowledged(call.seq)]
 
@@ -55,6 +59,7 @@ _TAKEN: dict[Operation, Callable[[Request, CallTaken], list[Fact]]] = {
     Operation.CREATE: _created,
     Operation.LOOK_UP: _looked_up,
     Operation.WITHDRAW: _withdrawn,
+    Operation.READ_ORDER: _order_read,
     Operation.ACKNOWLEDGE: _acknowledged,
     Operation.SHIP: _reported,
     Operation.REJECT: _reported,

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .commands import End, RejectionReason
-from .deliveries import AT_PROVIDER, NEWSTORE, Delivery, Operation, Parcel
+from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACKS, Delivery, Operation, Parcel
 from .units import Confirmed, Said, Unit, confirm
 
 
@@ -157,7 +157,7 @@ class Request:
     @property
     def is_asking(self) -> bool:
         """NewStore is being asked what it shows of this, beside the regular read-backs."""
-        return any(owed.is_read and owed.seq for owed in self.owed)
+        return any(owed.operation in READ_BACKS and owed.seq for owed in self.owed)
 
     @property
     def is_known_to_provider(self) -> bool:
@@ -175,6 +175,12 @@ class Request:
     def has_settled(self, said: Said) -> bool:
         """Tell whether any unit of this kind is proved at NewStore."""
         return any(unit.said is said and unit.is_settled for unit in self.units)
+
+    def assignment_of(self, provider: str) -> int:
+        """Tell as which of its assignments this provider has the request or had it; 0 for one that never had."""
+        if provider == self.provider:
+            return self.assignment
+        return self.former.index(provider) + 1 if provider in self.former else 0
 
     def owes(self, operation: Operation, seq: int) -> bool:
         """Tell whether this very delivery is still owed."""

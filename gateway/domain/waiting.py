@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .deliveries import AT_PROVIDER, NEWSTORE, REVERSALS, Delivery
+from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACKS, REVERSALS, Delivery
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -26,6 +26,8 @@ _FAILED = {
     "`gateway redrive ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "
     "and repeat the reroute or reject with --provider-stopped",
+    "dead_read_order": "how the order stands at the provider can't be read there: mend the cause named in the last "
+    "attempt, then `gateway redrive ID` reads it again",
     "dead_acknowledge": "NewStore was never told of the acceptance: mend the cause named in its last attempt, then "
     "`gateway redrive ID`",
     "dead_ship": f"the shipment may not be at NewStore: {_LOOK_THERE}",
@@ -100,7 +102,7 @@ def _needs_provider(request: Request) -> bool:
 
 def _asking(request: Request) -> tuple[str, str] | None:
     """After a restore nothing else counts until NewStore has said what it shows beyond the log."""
-    asked = next((owed for owed in request.owed if owed.is_read and owed.seq), None)
+    asked = next((owed for owed in request.owed if owed.operation in READ_BACKS and owed.seq), None)
     if asked is None or not request.is_cut_off:
         return None
     if asked.hold:

@@ -15,8 +15,8 @@ from gateway.ledger.quarantine import Kept
 from gateway.ledger.read import naming, request_reads
 from gateway.ledger.write.queued import Unstorable
 from gateway.ledger.write.writer import Writer
-from gateway.providers.port import Adapter, Malformed, Message, Names, Reading, Statement, Unreadable
-from gateway.providers.statements import command
+from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
+from gateway.providers.statements import command, fingerprint_of, hint
 from gateway.settings import Settings
 from gateway.telemetry import trace
 from gateway.web.location_rules import with_location_rule
@@ -24,6 +24,12 @@ from gateway.web.receipts import callback_receipt, repeated_receipt
 
 ApplyEarlyCallbacks = Callable[[list[str]], Awaitable[None]]
 
+_CANT_READ = (
+    "it only hints that something of an order has changed, and this provider can't be asked what: look there, "
+    "and have its adapter read orders, or the provider call back with all that has happened"
+)
+_ANSWERED_BY_A_HINT = "asked how an order stands, it answered with a hint again: its adapter must read that answer"
+_LONG = 65_536  # bytes of a message that takes milliseconds to be read
 _AT_ONCE = 200  # statements of one message that wait for their commit together
 
 
@@ -45,26 +51,35 @@ class Hearing:
     adapters: Mapping[str, Adapter]
     apply_early_callbacks: ApplyEarlyCallbacks
 
-    async def hear(self, provider: str, message: Message) -> list[Heard]:
+    async def hear(self, provider: str, message: Message, *, is_answer: bool = False) -> list[Heard]:
         """Read a message that is this provider's and store all that it says, in order.
 
-        Raises `LedgerUnavailable` where something could not be stored: heard again, the rest is a repetition.
+        `is_answer`: it answers a read of an order, so it is no hint to read that. Raises `LedgerUnavailable` where
+        something could not be stored: heard again, the rest is a repetition.
         """
         try:
-            readings = self.adapters[provider].read(message)
+            readings = await _read(self.adapters[provider], message)
         except Malformed as error:
             unreadable = Unreadable(place="", what=str(error), fingerprint=sha256(message.body).hexdigest())
             return [await self._keep_unreadable(provider, message, unreadable, (), "malformed")]
+        follows = self.adapters[provider].can.read and not is_answer
         heard: list[Heard] = []
         for start in range(0, len(readings), _AT_ONCE):
-            heard += await self._hear_some(provider, message, readings[start : start + _AT_ONCE])
+            heard += await self._hear_some(provider, message, readings[start : start + _AT_ONCE], follows=follows)
         return heard
 
-    async def _hear_some(self, provider: str, message: Message, readings: Sequence[Reading]) -> list[Heard]:
+    async def hear_news(self, provider: str, message: Message) -> bool:
+        """Likewise, of a message that was asked for: tell whether it was new, and anything came of it."""
+        return any(each.receipt.result == "applied" for each in await self.hear(provider, message))
+
+    async def _hear_some(
+        self, provider: str, message: Message, readings: Sequence[Reading], *, follows: bool
+    ) -> list[Heard]:
         """Find whom they are about before the first is queued, so that all are queued in their order."""
         about = await self._named(provider, readings)
         said = [
-            await self._command(provider, message, reading, ids) for reading, ids in zip(readings, about, strict=True)
+            await self._command(provider, message, reading, ids, follows=follows)
+            for reading, ids in zip(readings, about, strict=True)
         ]
         if len(readings) == 1 and said[0]:
             trace.about(said[0].request_id, provider=provider)
@@ -84,20 +99,22 @@ class Hearing:
         return await naming.named(self.pool, provider, [each.names for each in readings])
 
     async def _command(
-        self, provider: str, message: Message, reading: Reading, ids: Sequence[str]
+        self, provider: str, message: Message, reading: Reading, ids: Sequence[str], *, follows: bool
     ) -> ProviderSaid | None:
-        """Make the command of a statement; None of what can't be read."""
-        if not isinstance(reading, Statement):
+        """Make the command of what is said; None of what can't be read, and of a hint that nobody `follows`."""
+        adapter, about = self.adapters[provider], ids[0] if len(ids) == 1 else ""
+        if isinstance(reading, Unreadable):
             return None
-        said = command(self.adapters[provider], message, reading, ids[0] if len(ids) == 1 else "")
+        if isinstance(reading, Look):
+            return hint(adapter, message, reading, about) if follows else None
+        said = command(adapter, message, reading, about)
         return await with_location_rule(self.pool, self.settings, said)
 
     async def _hear_one(
         self, provider: str, message: Message, reading: Reading, ids: Sequence[str], said: ProviderSaid | None
     ) -> Heard:
-        if not isinstance(reading, Statement) or said is None:
-            assert isinstance(reading, Unreadable)  # noqa: S101 - there is nothing else
-            return await self._keep_unreadable(provider, message, reading, ids, "malformed")
+        if isinstance(reading, Unreadable) or said is None:
+            return await self._keep_unfollowed(provider, message, reading, ids)
         if len(ids) != 1:
             return await self._keep(message, reading, said, ids)
         try:
@@ -115,9 +132,9 @@ class Hearing:
         before = await request_reads.caused_by(self.pool, applied.request, said)
         return Heard(*repeated_receipt(said.request_id, before))
 
-    async def _keep(self, message: Message, statement: Statement, said: ProviderSaid, ids: Sequence[str]) -> Heard:
+    async def _keep(self, message: Message, reading: Statement | Look, said: ProviderSaid, ids: Sequence[str]) -> Heard:
         """Keep what is about no request that is here, or about any of several."""
-        names = msgspec.to_builtins(statement.names)
+        names = msgspec.to_builtins(reading.names)
         named = said.request_id or next(filter(None, names.values()), "")
         reason, detail = "unknown_request", "nobody has this request yet; it is applied as soon as the request arrives"
         if ids:
@@ -125,13 +142,13 @@ class Hearing:
             reason, detail = "ambiguous_request", f"it may be about {several}: replay it and say which"
         kept = Kept(
             source=said.provider,
-            event_id=said.cause,
+            event_id=said.cause if reading.event_id else f"{said.provider}:{said.fingerprint}",
             fingerprint=said.fingerprint,
             request_id=said.request_id or None,
             reason=reason,
             detail=detail,
             at=said.at,
-            body=_part(message, statement),
+            body=_part(message, reading),
             command=said,
             names=None if said.request_id else names,
         )
@@ -150,7 +167,30 @@ class Hearing:
         await quarantine.keep(
             self.pool, Kept(provider, name, reading.fingerprint, about, reason, detail, message.at, body)
         )
-        return Heard(400, CallbackReceipt("quarantined", about or "", reason, detail))
+        status = 202 if reason == "hint_only" else 400
+        return Heard(status, CallbackReceipt("quarantined", about or "", reason, detail))
+
+    async def _keep_unfollowed(self, provider: str, message: Message, reading: Reading, ids: Sequence[str]) -> Heard:
+        """Keep what can't be read, or a hint that leads to no read."""
+        if isinstance(reading, Unreadable):
+            return await self._keep_unreadable(provider, message, reading, ids, "malformed")
+        why = _ANSWERED_BY_A_HINT if self.adapters[provider].can.read else _CANT_READ
+        unfollowed = Unreadable(
+            place="",
+            what=why,
+            fingerprint=fingerprint_of(reading),
+            names=reading.names,
+            event_id=reading.event_id,
+            part=reading.part,
+        )
+        return await self._keep_unreadable(provider, message, unfollowed, ids, "hint_only")
+
+
+async def _read(adapter: Adapter, message: Message) -> Sequence[Reading]:
+    """Read a message, a long one beside all else that goes on here."""
+    if len(message.body) < _LONG:
+        return adapter.read(message)
+    return await asyncio.to_thread(adapter.read, message)
 
 
 def _part(message: Message, reading: Reading) -> bytes:

@@ -20,8 +20,9 @@ from gateway.ledger.read import naming, request_reads
 from gateway.ledger.read.bodies import Body
 from gateway.ledger.write.queued import CommitResult
 from gateway.newstore import webhook
-from gateway.providers.port import Malformed, Message, Names, Reading, Statement, Unreadable
+from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
 from gateway.providers.statements import command as command_of
+from gateway.providers.statements import hint
 from gateway.telemetry import trace
 from gateway.web.answers import Problem, json_answer
 from gateway.web.location_rules import with_location_rule
@@ -152,9 +153,13 @@ async def _read(
     name, first = str(kept["event_id"]).removeprefix(f"{source}:"), kept["command"]
     is_named = name != kept["fingerprint"]  # by its sender, or by its place in what was sent
     message = Message(kept["body"], now, name if is_named else "")
-    statement = _statement(context.adapters[source].read(message))
-    said = command_of(
-        context.adapters[source], message, statement, request_id or await _about(context, source, statement)
+    adapter = context.adapters[source]
+    reading = _understood(adapter, adapter.read(message))
+    about = request_id or await _about(context, source, reading)
+    said = (
+        hint(adapter, message, reading, about)
+        if isinstance(reading, Look)
+        else command_of(adapter, message, reading, about)
     )
     said = await with_location_rule(context.pool, context.settings, said)
     if first is None:
@@ -163,17 +168,21 @@ async def _read(
     return said if kept["reason"] in _OUTSIDE else replayed(said, now, who)
 
 
-def _statement(readings: Sequence[Reading]) -> Statement:
+def _understood(adapter: Adapter, readings: Sequence[Reading]) -> Statement | Look:
     """Give the one thing that a kept message says. Raises `Malformed` where that still can't be read."""
     match readings:
         case [Statement() as said]:
             return said
+        case [Look() as look] if adapter.can.read:
+            return look
+        case [Look()]:
+            raise Malformed("$", "it only hints that an order has changed, and this provider can't be asked")
         case [Unreadable() as still, *_]:
             raise Malformed(still.place, still.what)
     raise Malformed("$", "says something else than it did")
 
 
-async def _about(context: OperationsContext, source: str, said: Statement) -> str:
+async def _about(context: OperationsContext, source: str, said: Statement | Look) -> str:
     """Find whom it is about."""
     if said.names == Names(request=said.names.request):
         return said.names.request

@@ -1,6 +1,8 @@
 """The adapters, one module each, by the name that the settings give them."""
 
-from . import http
+from . import files, http
 from .port import Adapter
 
-ADAPTERS: dict[str, type[Adapter]] = {"http": http.Http}
+ADAPTERS: dict[str, type[Adapter]] = {"http": http.Http, "files": files.Files}
+SETTINGS = {name: adapter.settings for name, adapter in ADAPTERS.items()}
+"""What `[providers.NAME]` may say, by the adapter that it names."""

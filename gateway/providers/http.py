@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway import canonical
 from gateway.bearer import bearer, key_among
-from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused, Unknown, as_code
+from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused, Unknown
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
 from gateway.domain.orders import Order
@@ -165,15 +165,6 @@ def _parcel(shipment: Shipment, carriers: Mapping[str, str]) -> Parcel:
     told = carriers.get(normal(carrier), carrier)
     link = shipment.tracking_url if len(shipment.tracking_url or "") <= _LONGEST_LINK else None
     return Parcel(told, tracking_number, link, None if told == carrier else carrier)
-
-
-def _unknown(field: str, said: str | None, known: Iterable[str]) -> str:
-    """Say what is not in the tables, as long as it is a code: a person's name may stand in a sentence."""
-    if said is None:
-        what = "is missing"
-    else:
-        what = f"{said!r} is unknown" if as_code(said) else "is unknown, and no code (see the body)"
-    return f"{field} {what}: send one of {', '.join(known)}"
 
 
 def _storable(said: _Callback) -> None:
@@ -336,9 +327,9 @@ class Http(Adapter):
         """
         document, said, spelled = _decoded(message.body)
         word, reason = WORDS.get(said.type), REASONS.get(said.reason or "")
-        problem = "" if word else _unknown("type", said.type, WORDS)
+        problem = "" if word else meaning.unknown("type", said.type, WORDS)
         if word is Word.REJECTED and reason is None:
-            problem = _unknown("reason", said.reason, REASONS)
+            problem = meaning.unknown("reason", said.reason, REASONS)
         unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
         items, uncounted = _count(said.items or ())
         parcel = _parcel(said.shipment, self.provider.carriers) if said.shipment else None

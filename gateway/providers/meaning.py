@@ -1,9 +1,10 @@
 """Find what of a message was read over and may change what it means: whatever nobody understood says nothing else."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.call_errors import as_code
 from gateway.domain.commands import Word
 
 _HARMLESS = frozenset(
@@ -55,3 +56,12 @@ def _uncounted(lines: Sequence[Mapping[str, Any]], read: Collection[str]) -> Ite
 
 def _cut(name: str) -> str:
     return repr(name[:100])
+
+
+def unknown(field: str, said: str | None, known: Iterable[str]) -> str:
+    """Say what is not in the tables, as long as it is a code: a person's name may stand in a sentence."""
+    if said is None:
+        what = "is missing"
+    else:
+        what = f"{said!r} is unknown" if as_code(said) else "is unknown, and no code (see the body)"
+    return f"{field} {what}: send one of {', '.join(known)}"

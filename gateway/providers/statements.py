@@ -1,8 +1,12 @@
 """What an adapter has read, as the command that the domain decides."""
 
+from hashlib import sha256
+
+import msgspec
+
 from gateway.domain.commands import ProviderSaid
 
-from .port import Adapter, Message, Statement
+from .port import Adapter, Look, Message, Reading, Statement
 
 
 def command(adapter: Adapter, message: Message, said: Statement, request_id: str) -> ProviderSaid:
@@ -27,3 +31,24 @@ def command(adapter: Adapter, message: Message, said: Statement, request_id: str
         is_total=said.is_total,
         as_of=said.as_of,
     )
+
+
+def hint(adapter: Adapter, message: Message, look: Look, request_id: str) -> ProviderSaid:
+    """Make the command of a hint. One without a name of its own is another each time: it tells of what is new now."""
+    provider = adapter.provider.name
+    fingerprint = fingerprint_of(look)
+    name = look.event_id or f"{fingerprint[:16]}@{message.at.isoformat()}"
+    return ProviderSaid(
+        request_id=request_id,
+        at=message.at,
+        provider=provider,
+        cause=f"{provider}:{name}",
+        fingerprint=fingerprint,
+        word=None,
+        is_hint=True,
+    )
+
+
+def fingerprint_of(reading: Reading) -> str:
+    """Give what tells a reading from another: of a hint whose adapter gives nothing, whom it names."""
+    return reading.fingerprint or sha256(msgspec.json.encode((reading.event_id, reading.names))).hexdigest()

@@ -31,6 +31,7 @@ Event = Literal[
     "message.quarantined",
     "command.unstorable",  # the database will never take it
     "attempt.failed",  # a call was not taken
+    "poll.failed",  # a provider was asked for news and did not give them
     "call.broke",  # a call met a fault of the gateway; its claim runs out and is taken as unknown
     "claims.taken_over",
     "breaker.opened",

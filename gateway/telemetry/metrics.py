@@ -208,6 +208,10 @@ _number(
     "gateway_budget_left", "Calls that may start now, of the budget of one second and of five minutes",
     "destination", "budget",
 )  # fmt: skip
+_number(
+    "gateway_poll_age_seconds", "Since a provider that is polled was last asked for news, and gave them", "provider"
+)
+_number("gateway_poll_interval_seconds", "Between two polls of a provider, as its settings have it", "provider")
 _number("gateway_holds_active", "Holds in force; those on single requests have no name", "scope", "name")
 _number("gateway_oldest_hold_seconds", "Since the oldest of them was placed that only a person ends", "scope", "name")
 _number(

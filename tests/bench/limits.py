@@ -84,7 +84,7 @@ class Unstored(Dispatcher):
         writer: Any = _Forgetful()
         alone: Any = _Alone()
         super().__init__(
-            OutboundClients(nothing, {"wms": Http(http_provider(loaded, "wms"), session)}),
+            OutboundClients(nothing, {"wms": Http(http_provider(loaded, "wms"), session)}, nothing),
             writer,
             loaded,
             alone,
@@ -93,7 +93,7 @@ class Unstored(Dispatcher):
         self._owed = iter([_owed(body) for body in bodies])
 
     async def run_once(self) -> int:
-        limiter = self._limiters["wms"]
+        limiter = self.limiters["wms"]
         limiter.take(Destination("wms", 0, 0, None), limiter.limits.concurrency, asyncio.get_running_loop().time())
         claimed = list(islice(self._owed, limiter.room))
         for claim, context in claimed:

@@ -2,7 +2,8 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +13,8 @@ from aiohttp import web
 
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.intake.early import apply_early_callbacks
+from gateway.intake.hearing import Hearing
 from gateway.ledger.database.months import ensure_partitions
 from gateway.ledger.queue.processes import Membership
 from gateway.ledger.write.writer import Writer
@@ -20,6 +23,7 @@ from gateway.providers import ADAPTERS
 from gateway.providers.http_settings import HttpSettings
 from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Secret, Settings
+from tests.adapters import Deaf, Hinting, Told
 from tests.forked import gateway
 from tests.listening import listening
 from tests.processes import Gateway
@@ -51,6 +55,10 @@ callback_key = "env:KEY_4"
 provider = "acme"
 api_keys = ["env:KEY_5"]
 """
+
+
+KINDS = {**ADAPTERS, "hinting": Hinting, "told": Told, "deaf": Deaf}
+"""The adapters by name; of those of the tests each has one provider of its own name."""
 
 
 async def took(request: web.Request) -> web.Response:
@@ -99,6 +107,7 @@ def _settings(url: str) -> Settings:
     here = Listener("127.0.0.1", 0)
     newstore = NewStore(f"{url}/newstore", f"{url}/token", "gateway", Secret("k"), timeout=5.0)
     providers = {name: _provider(name, url) for name in ("acme", "beta")}
+    providers |= {name: replace(_provider(name, url), adapter=name) for name in ("hinting", "told", "deaf")}
     return Settings("http://here", newstore, here, here, Database(None, Path()), providers=providers)
 
 
@@ -112,6 +121,7 @@ class Station:
     membership: Membership
     dispatcher: Dispatcher
     newstore: Client
+    hearing: Hearing
 
     async def drive(self, reached: Callable[[], Awaitable[object]], *, seconds: float = 15.0) -> None:
         """Claim and send until it is so."""
@@ -144,10 +154,12 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
     await membership.join()
     async with aiohttp.ClientSession(request_class=Checked) as session:
         newstore = Client(session, settings.newstore)
-        adapters = {each.name: ADAPTERS[each.adapter](each, session) for each in settings.providers.values()}
-        dispatcher = Dispatcher(OutboundClients(newstore, adapters), writer, settings, membership, connect)
+        adapters = {each.name: KINDS[each.adapter](each, session) for each in settings.providers.values()}
+        hearing = Hearing(settings, pool, writer, adapters, partial(apply_early_callbacks, pool, writer, settings))
+        clients = OutboundClients(newstore, adapters, partial(hearing.hear, is_answer=True))
+        dispatcher = Dispatcher(clients, writer, settings, membership, connect)
         tasks = [asyncio.create_task(writer.run()), asyncio.create_task(membership.run())]
-        yield Station(pool, outside, writer, membership, dispatcher, newstore)
+        yield Station(pool, outside, writer, membership, dispatcher, newstore, hearing)
         dispatcher.close()
         for task in tasks:
             task.cancel()

@@ -29,6 +29,7 @@ from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
 from gateway.providers.http_settings import HttpSettings
+from gateway.providers.port import Message
 from gateway.settings import NewStore, Secret
 from tests.ledger.conftest import writing
 from tests.ledger.test_writer import claimed, taken
@@ -81,6 +82,10 @@ async def outside() -> World:
     return World()
 
 
+async def unheard(_: str, __: Message) -> None:
+    raise AssertionError("no provider here is asked how an order stands")
+
+
 @pytest.fixture
 async def clients(outside: World, pool: Pool) -> AsyncIterator[OutboundClients]:
     app = web.Application()
@@ -89,7 +94,7 @@ async def clients(outside: World, pool: Pool) -> AsyncIterator[OutboundClients]:
         url = f"http://127.0.0.1:{server.port}"
         provider = HttpSettings("acme", "http", f"{url}/orders", Secret("a" * 20), (Secret("k" * 20),), withdraw=True)
         newstore = NewStore(url, f"{url}/token", "gateway", Secret("s" * 20), read_back=outside.read_back)
-        yield OutboundClients(Client(session, newstore), {"acme": Http(provider, session)})
+        yield OutboundClients(Client(session, newstore), {"acme": Http(provider, session)}, unheard)
 
 
 async def made(clients: OutboundClients, pool: Pool, call: Claim) -> Command:

@@ -201,7 +201,7 @@ async def test_a_call_that_would_outlive_its_claim_is_given_up_as_unknown(
 
     station.outside.answers["acme"] = silent
     monkeypatch.setattr(dispatcher, "_START_WITHIN", 1.0)
-    monkeypatch.setattr(station.dispatcher._limiters["acme"], "seconds", 0.0)  # noqa: SLF001 - the provider's own is 5 s
+    monkeypatch.setattr(station.dispatcher.limiters["acme"], "seconds", 0.0)
     await station.writer.apply(receive("r-1"), b"{}")
     await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts"))
     never.set()

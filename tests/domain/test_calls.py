@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.dispatch.retry import PROVIDER, READ_BACKS, REPORTS, delay
+from gateway.dispatch.retry import LOOKS, PROVIDER, REPORTS, delay
 from gateway.domain.commands import Assign, CallEnded, CallTaken, End, OnProviderCancel, Word
-from gateway.domain.deliveries import NEWSTORE, READS, Delivery, Operation
+from gateway.domain.deliveries import NEWSTORE, READ_BACKS, Delivery, Operation
 from gateway.domain.evolve import evolve
 from gateway.domain.references import idempotency_key, provider_reference, reference
 from gateway.domain.units import CONFIRMED_NEXT, SAID_NEXT, Confirmed, Said, Unit, from_text, to_text
@@ -64,13 +64,13 @@ def test_each_kind_of_report_has_its_own_read_back() -> None:
     request = after(receive("r-1", "A", "B", "C"), ship(A=1), reject("B"), cancelled)
     for report in (Operation.SHIP, Operation.REJECT, Operation.CANCEL):
         request = taken(request, report)
-    assert {each.operation for each in request.owed if each.is_read} == READS
+    assert {each.operation for each in request.owed if each.is_read} == READ_BACKS
 
 
 def test_a_report_without_a_read_back_at_this_tenant_is_unverifiable_and_no_failure() -> None:
     request = taken(after(receive(), ship()), Operation.SHIP, verifiable=False)
     assert {unit.confirmed for unit in request.units} == {Confirmed.UNVERIFIABLE}
-    assert not READS & set(operations(request))
+    assert not READ_BACKS & set(operations(request))
     assert not request.is_pending
     assert request.failure is None
 
@@ -145,7 +145,7 @@ def test_states_of_another_number_of_units_are_not_read() -> None:
         from_text(["A", "B"], "o-0.0")
 
 
-@pytest.mark.parametrize("schedule", [PROVIDER, REPORTS, READ_BACKS])
+@pytest.mark.parametrize("schedule", [PROVIDER, REPORTS, LOOKS])
 def test_a_retry_never_comes_sooner_than_the_one_before_it(schedule: tuple[float, ...]) -> None:
     assert all(earlier < later for earlier, later in pairwise(schedule))
 

@@ -36,9 +36,11 @@ _ATTEMPTS = 'gateway_attempts_total{destination="%s",operation="ship",class="%s"
 _READS = (
     'gateway_attempts_total{destination="newstore",operation="read_shipment",class="%s",job="gateway",instance="a"}'
 )
+_ORDER_READS = 'gateway_attempts_total{destination="acme",operation="read_order",class="%s",job="gateway",instance="a"}'
 _FAILING = 'gateway_commits_failing{reason="%s",instance="%s"}'
 _FREE = 'gateway_free_disk_bytes{folder="/data",instance="%s"}'
 _OLDEST_WAITING = 'gateway_oldest_waiting_seconds{destination="%s"}'
+_POLL = 'gateway_poll_%s_seconds{provider="acme"}'
 _RECEIVED = 'gateway_received_requests_total{location="%s"}'
 _TOKEN = 'gateway_newstore_token_expiry_timestamp_seconds{instance="a"}'
 # Steps of five minutes, 288 a day; the look is at noon of the eighth day.
@@ -167,6 +169,15 @@ CASES: dict[str, Case] = {
     "DeliveriesStuck": Case(
         {_OLDEST_WAITING % "acme": "0+60x30"}, "25m", (_ACME,), ({_OLDEST_WAITING % "acme": "0+30x30"},)
     ),
+    "PollStale": Case(
+        {_POLL % "age": "0+60x40", _POLL % "interval": "60+0x40"},
+        "20m",
+        ({"provider": "acme"},),
+        (
+            {_POLL % "age": "0+60x14 0+60x20", _POLL % "interval": "60+0x40"},
+            {_POLL % "age": "0+60x40", _POLL % "interval": "600+0x40"},
+        ),
+    ),
     "Throttled": Case(
         {_ATTEMPTS % ("newstore", "wait"): "0+20x40", _ATTEMPTS % ("newstore", "done"): "0+80x40"},
         "30m",
@@ -192,7 +203,11 @@ CASES: dict[str, Case] = {
         {_READS % "unknown": "0+1x60", _READS % "done": "7+0x60"},
         "40m",
         ({"destination": "newstore", "operation": "read_shipment"},),
-        ({_READS % "unknown": "0+1x60", _READS % "pending": "0+1x60"}, {_READS % "unknown": "0+1x5 5+0x60"}),
+        (
+            {_READS % "unknown": "0+1x60", _READS % "pending": "0+1x60"},
+            {_READS % "unknown": "0+1x5 5+0x60"},
+            {_ORDER_READS % "unknown": "0+1x60"},  # at a provider: its own alerts tell
+        ),
     ),
     "ReadBackMissing": Case(
         {'gateway_read_back_missing{operation="reject",instance="a"}': "0 1+0x10"},

@@ -315,3 +315,18 @@ async def test_a_million_settled_requests_and_half_a_million_waiting_calls_cost_
     assert "Seq Scan on requests" not in plan, plan
     assert "Seq Scan on events_2026_11" not in plan, plan
     assert min(took) < 0.05, f"{min(took) * 1e3:.1f} ms\n{plan}"
+
+
+async def test_news_are_as_old_as_the_last_poll_that_went_well_of_providers_that_are_polled(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO polls (provider, every, since, polled_at, due_at) VALUES "
+        "('acme', 60, now() - interval '1 day', now() - interval '100 s', now()), "
+        "('zen', 60, now() - interval '50 s', NULL, now()), "
+        "('gone', 60, now(), NULL, now()), ('sig', 60, now(), NULL, 'infinity')"
+    )
+    await look(pool)
+    assert 100 <= (value("gateway_poll_age_seconds", provider="acme") or 0) < 110
+    assert 50 <= (value("gateway_poll_age_seconds", provider="zen") or 0) < 60
+    assert value("gateway_poll_interval_seconds", provider="acme") == 60
+    assert value("gateway_poll_age_seconds", provider="gone") is None  # the settings name it no more
+    assert value("gateway_poll_age_seconds", provider="sig") is None  # it is polled no more

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from openapi_spec_validator import validate
 
 from gateway import api_shapes
+from gateway.ledger.queue import polls
 from gateway.ledger.read import reading
 from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app
@@ -254,6 +255,21 @@ async def test_destinations_tell_breaker_budget_and_backlog(gateway: Served) -> 
     assert list(found) == ["newstore", "acme", "zen", "sig"]
     assert (found["newstore"].calls_left, found["newstore"].breaker, found["newstore"].waiting) == (42, "closed", 0)
     assert (found["acme"].waiting, found["acme"].calls_left, found["zen"].waiting) == (1, None, 0)
+    assert {each.poll for each in found.values()} == {None}
+
+
+async def test_of_a_provider_that_is_polled_it_is_told_when_and_why_that_fails(gateway: Served) -> None:
+    await polls.enrol(gateway.pool, {"acme": 60.0}, [])
+    gateway_process = "INSERT INTO processes (owner, key) VALUES ('me', 1)"
+    await gateway.pool.execute(gateway_process)
+    (claimed,) = await polls.claim(gateway.pool, {"acme": 1}, owner="me", seconds=60)
+    await polls.fail(gateway.pool, claimed, 120.0, "answered 401: check the key")
+    found = (await read(gateway, "/v1/destinations", api_shapes.DestinationList)).destinations
+    poll = next(each.poll for each in found if each.name == "acme")
+    assert poll is not None
+    assert (poll.every_seconds, poll.polled_at, poll.detail) == (60, None, "answered 401: check the key")
+    assert poll.failing_since is not None
+    assert (poll.due_at - poll.failing_since).total_seconds() == pytest.approx(120, abs=1)
 
 
 async def test_free_text_finds_a_request_by_whatever_names_it(gateway: Served) -> None:

@@ -6,6 +6,8 @@ from gateway.providers import ADAPTERS
 from gateway.providers.conformance import CASES, Result, Target, attempt
 from gateway.providers.example.acme import Acme
 from gateway.providers.example.acme_target import AcmeTarget
+from gateway.providers.files import Files
+from gateway.providers.files_target import FilesProvider
 from gateway.providers.http import Http
 from gateway.providers.http_target import HttpProvider
 from gateway.providers.port import Adapter
@@ -13,11 +15,32 @@ from tests.providers.plugins.zenith import Zenith
 from tests.providers.plugins.zenith_target import ZenithTarget
 from tests.providers.wrong import WRONG
 
-TARGETS: dict[type[Adapter], type[Target]] = {Http: HttpProvider, Acme: AcmeTarget, Zenith: ZenithTarget}
+TARGETS: dict[type[Adapter], type[Target]] = {
+    Http: HttpProvider,
+    Files: FilesProvider,
+    Acme: AcmeTarget,
+    Zenith: ZenithTarget,
+}
 ONE_EACH = {"one bad line keeps the rest", "the parts of a message say the same alone"}
 NO_TOKEN = {"a token that expires mid call is renewed"}
+NO_ANSWERS = {
+    "a lost answer is unknown and then found",
+    "a lost call is unknown and then not found",
+    "a look up that finds another order finds nothing",
+    "an order that is refused is refused",
+    "a provider that is asked too often is left alone until its date",
+    "an empty answer proves nothing",
+    "an answer that breaks off proves nothing",
+    "an answer of another shape proves nothing",
+    "an answer without end is cut off",
+    "a web page is not the providers word",
+    "a message with a bad signature is nobodys",
+    "a message that is replayed changes nothing",
+}
+"""A folder takes files, and says nothing."""
 NOT_APPLICABLE = {
     Http: ONE_EACH | NO_TOKEN,
+    Files: NO_ANSWERS | NO_TOKEN,
     Acme: NO_TOKEN,
     Zenith: ONE_EACH
     | {

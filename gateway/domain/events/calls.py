@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from gateway.domain.commands import End
-from gateway.domain.deliveries import READ_BACK, READS, Delivery, Operation, Parcel
+from gateway.domain.deliveries import READ_BACK, READ_BACKS, Delivery, Operation, Parcel
 from gateway.domain.requests import Dead, Request
 from gateway.domain.units import Confirmed, Unit, confirm
 
@@ -132,7 +132,7 @@ class Redriven(UnitsFact):
         return replace(unsent, reported_by=by, refusals=0 if self.parcel else unit.refusals)
 
     def owes(self, _: Request | None, request: Request, event: Event) -> Delivery | None:
-        seq = 0 if self.operation in READS and not self.was_seq else event.version
+        seq = 0 if self.operation in READ_BACKS and not self.was_seq else event.version
         return request.delivery(self.operation, seq, in_doubt=self.in_doubt)
 
     @property
@@ -175,6 +175,37 @@ class Rechecked(Fact):
 
     def settles(self, delivery: Delivery) -> bool:
         return delivery.has_key(self.operation, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReadAsked(Fact):
+    """How the order stands is to be read at this provider, which has it or had it: it hinted at news, or is silent."""
+
+    kind = "order_read_asked"
+    begins_wait = False
+
+    provider: str
+
+    def owes(self, _: Request | None, __: Request, event: Event) -> Delivery | None:
+        return Delivery(self.provider, Operation.READ_ORDER, event.version)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRead(Fact):
+    """It was read there, and what the answer says is stored; so is what was asked before this read began."""
+
+    kind = "order_read"
+    begins_wait = False
+
+    provider: str
+    seq: int
+
+    def apply(self, request: Request, _: Event) -> Request:
+        return request.without_dead(Operation.READ_ORDER)
+
+    def settles(self, delivery: Delivery) -> bool:
+        is_there = delivery.operation is Operation.READ_ORDER and delivery.destination == self.provider
+        return is_there and delivery.seq <= self.seq
 
 
 def _of_report(request: Request, seq: int) -> list[int]:

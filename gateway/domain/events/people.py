@@ -39,6 +39,9 @@ class Closed(Fact):
     def apply(self, request: Request, _: Event) -> Request:
         return replace(request, closed=True, dead=(), conflicts=0, refused=(), withdrawal=None)
 
+    def settles(self, _: Delivery) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Noted(Fact):

@@ -37,7 +37,10 @@ SET enable_mergejoin = off;
 _CLAIM = """
 WITH RECURSIVE free AS MATERIALIZED (
     SELECT r.name, least(r.room, r.concurrency - (
-        SELECT count(*) FROM deliveries WHERE destination = r.name AND owner IS NOT NULL)) AS room
+        SELECT count(*) FROM deliveries WHERE destination = r.name AND owner IS NOT NULL) - (
+        SELECT count(*) FROM polls p WHERE p.provider = r.name AND (
+            p.owner <> $3 AND p.ends_at > clock_timestamp() OR p.owner IS NULL AND p.due_at <= clock_timestamp()
+        ))) AS room -- a poll that is due has a place, or it would find none beside a long queue
     FROM unnest($1::text[], $2::int[], $11::int[]) AS r(name, room, concurrency)
 ), room AS (
     SELECT free.name, CASE WHEN s.is_open THEN least(free.room, 1) ELSE free.room END AS room

@@ -18,7 +18,8 @@ _NEXT = """
 WITH hold AS (
     SELECT id, released_at FROM holds WHERE scope = 'everything' AND who = $1 ORDER BY id DESC LIMIT 1
 ), under_way AS (
-    SELECT count(DISTINCT request_id) AS requests FROM deliveries WHERE is_read AND seq > 0
+    SELECT count(DISTINCT request_id) AS requests FROM deliveries
+    WHERE is_read AND seq > 0 AND operation <> 'read_order'
 ), first AS (
     SELECT min(compared) AS compared FROM requests WHERE restored AND pending
 )
@@ -38,7 +39,8 @@ SELECT
     (SELECT count(*) FROM requests WHERE restored AND compared = hold.id) AS asked,
     (SELECT count(*) FROM requests WHERE restored AND pending AND compared < hold.id) AS unasked,
     (SELECT count(DISTINCT d.request_id) FROM deliveries d JOIN requests r ON r.id = d.request_id
-        WHERE d.is_read AND d.seq > 0 AND r.restored AND r.compared = hold.id) AS under_way
+        WHERE d.is_read AND d.seq > 0 AND d.operation <> 'read_order'
+            AND r.restored AND r.compared = hold.id) AS under_way
 FROM hold
 """
 

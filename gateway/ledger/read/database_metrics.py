@@ -82,7 +82,8 @@ WITH open AS MATERIALIZED (
         (SELECT count(*) FROM requests WHERE restored AND compared = newest.id) AS asked,
         (SELECT count(*) FROM requests WHERE restored AND pending AND compared < newest.id) AS unasked,
         (SELECT count(DISTINCT d.request_id) FROM deliveries d JOIN requests r ON r.id = d.request_id
-            WHERE d.is_read AND d.seq > 0 AND r.restored AND r.compared = newest.id) AS under_way
+            WHERE d.is_read AND d.seq > 0 AND d.operation <> 'read_order'
+                AND r.restored AND r.compared = newest.id) AS under_way
     FROM (SELECT id FROM holds WHERE scope = 'everything' AND who = $3 ORDER BY id DESC LIMIT 1) newest
 ), quarantined AS MATERIALIZED (
     SELECT source, count(*) AS count, min(at) AS since FROM quarantine WHERE resolved_at IS NULL GROUP BY source
@@ -120,6 +121,13 @@ SELECT name, labels, value::float8 FROM (
     SELECT 'gateway_budget_left', ARRAY[name, each.budget], each.calls
     FROM destinations CROSS JOIN LATERAL (VALUES ('second', tokens), ('five_minutes', five_minute_tokens)
     ) AS each(budget, calls)
+    UNION ALL
+    SELECT each.name, ARRAY[provider], each.seconds
+    FROM polls CROSS JOIN LATERAL (VALUES
+        ('gateway_poll_age_seconds', greatest(0, extract(epoch FROM clock_timestamp() - coalesce(polled_at, since)))),
+        ('gateway_poll_interval_seconds', every)
+    ) AS each(name, seconds)
+    WHERE due_at < 'infinity' AND provider = ANY($2::text[])
     UNION ALL
     SELECT 'gateway_holds_active', ARRAY[scope, name], count(*) FROM hold GROUP BY scope, name
     UNION ALL

@@ -92,6 +92,11 @@ GROUP BY destination
 _IN_FLIGHT = "SELECT destination, count(*) AS in_flight FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
 
 
+_POLLS = """
+SELECT provider, every AS every_seconds, due_at, polled_at, failing_since, detail FROM polls WHERE due_at < 'infinity'
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """What one destination is to be told: calls that wait, calls in flight, and its shared state."""
@@ -102,6 +107,7 @@ class Queue:
     oldest_due: datetime | None
     in_flight: int
     state: Destination | None
+    poll: dict[str, Any] | None
 
 
 async def summary(pool: Pool, since: datetime) -> tuple[dict[str, Any], list[Hold]]:
@@ -146,13 +152,16 @@ async def queues(pool: Pool, names: Iterable[str]) -> dict[str, Queue]:
         waiting = {row["destination"]: row for row in await connection.fetch(_WAITING)}
         in_flight = {row["destination"]: row["in_flight"] for row in await connection.fetch(_IN_FLIGHT)}
         states = {each.name: each for each in await destinations.every(connection)}
-    return {name: _queue(waiting.get(name), in_flight.get(name, 0), states.get(name)) for name in names}
+        asked = {each.pop("provider"): each for each in map(dict, await connection.fetch(_POLLS))}
+    return {
+        name: _queue(waiting.get(name), in_flight.get(name, 0), states.get(name), asked.get(name)) for name in names
+    }
 
 
-def _queue(waiting: Record | None, in_flight: int, state: Destination | None) -> Queue:
+def _queue(waiting: Record | None, in_flight: int, state: Destination | None, poll: dict[str, Any] | None) -> Queue:
     if waiting is None:
-        return Queue(0, more_waiting=False, oldest_due=None, in_flight=in_flight, state=state)
-    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], in_flight, state)
+        return Queue(0, more_waiting=False, oldest_due=None, in_flight=in_flight, state=state, poll=poll)
+    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], in_flight, state, poll)
 
 
 def _by_place(rows: Iterable[Record]) -> list[dict[str, Any]]:

@@ -1,14 +1,15 @@
 """Read requests: their states and events, and what the calls that they owe must know."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from asyncpg import Pool, Record
 
 from gateway.domain.commands import ProviderSaid
 from gateway.domain.deliveries import READ_BACK, Operation, Parcel
-from gateway.domain.events.calls import Redriven
+from gateway.domain.events.assignment import ProviderAssigned, RequestReceived
+from gateway.domain.events.calls import Redriven, Submitted
 from gateway.domain.events.event import Event
 from gateway.domain.events.provider import UnitsShipped
 from gateway.domain.handle import conflict_cause
@@ -72,6 +73,16 @@ JOIN events e ON e.month = asked.month AND e.request_id = asked.id
 WHERE e.kind = ANY($3::text[])
 ORDER BY e.request_id, e.version
 """
+_NAMED_THERE = """
+SELECT e.request_id, e.kind, e.fact
+FROM unnest($1::text[], $2::date[]) AS asked(id, month)
+JOIN events e ON e.month = asked.month AND e.request_id = asked.id
+WHERE e.kind = ANY($3::text[])
+ORDER BY e.request_id, e.version
+"""
+_ABOUT_NAMES = (RequestReceived.kind, ProviderAssigned.kind, Submitted.kind)
+_BY_NAME = frozenset({Operation.LOOK_UP, Operation.WITHDRAW, Operation.READ_ORDER})
+"""The calls that may name an order as its provider does."""
 _REPORTING = frozenset({*READ_BACK, *READ_BACK.values()})
 
 _ELSEWHERE = """
@@ -136,6 +147,8 @@ class DeliveryContext:
     request: Request
     body: bytes
     reports: Sequence[Event]
+    provider_orders: Mapping[str, str] = field(default_factory=dict)
+    """By provider its own id of the order, of those that have told one; only for calls after the order was sent."""
     is_unasked: bool = False  # NewStore is yet to be asked what it shows of it beyond a restored log
 
     @property
@@ -157,15 +170,31 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
         asked = [claim.request_id for claim in reporting], [claim.month for claim in reporting]
         for row in await connection.fetch(_REPORTS, *asked, ABOUT_REPORTS):
             reports.setdefault(row["request_id"], []).append(decode_event(row))
+    by_name = {claim.request_id: claim.month for claim in claims if claim.operation in _BY_NAME}
+    orders = await _provider_orders(connection, by_name) if by_name else {}
     return {
         request_id: DeliveryContext(
             decode_request(owing[0], [decode_delivery(row) for row in owing]),
             owing[0]["body"] or b"",
             reports.get(request_id, ()),
+            orders.get(request_id, {}),
             bool(owing[0]["uncompared"]),
         )
         for request_id, owing in rows.items()
     }
+
+
+async def _provider_orders(connection: Connection, months: Mapping[str, date]) -> dict[str, dict[str, str]]:
+    """Find what each provider of a request called the order, in the request's own story: a key does not tell whose."""
+    found: dict[str, dict[str, str]] = {}
+    provider = ""
+    for row in await connection.fetch(_NAMED_THERE, list(months), list(months.values()), _ABOUT_NAMES):
+        fact = decode_fact(row["kind"], row["fact"])
+        if isinstance(fact, RequestReceived | ProviderAssigned):
+            provider = fact.provider or ""
+        elif isinstance(fact, Submitted) and fact.provider_order:
+            found.setdefault(row["request_id"], {})[provider] = fact.provider_order
+    return found
 
 
 async def unroutable(pool: Pool, location: str) -> list[str]:

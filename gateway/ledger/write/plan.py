@@ -9,7 +9,7 @@ import orjson
 
 from gateway.domain.acts.act import Act
 from gateway.domain.commands import SHOWN, ProviderSaid, ReadBack, Receive
-from gateway.domain.deliveries import READ_BACK, REVERSALS, Delivery, Operation
+from gateway.domain.deliveries import READ_BACK, READ_BACKS, REVERSALS, Delivery, Operation
 from gateway.domain.events.calls import DeliveryDied, Reported
 from gateway.domain.events.event import Event
 from gateway.domain.events.messages import CallbackQuarantined, QuarantineLeft
@@ -175,7 +175,7 @@ class Plan:
                         "urgency": urgency(owed.operation, is_express=after.service_level in self._express),
                         "delay": _first_look(after) if owed.is_read and owed.seq == 0 else 0.0,
                         "doubt": owed.in_doubt,
-                        "within": self._verify_within if owed.is_read else None,
+                        "within": self._verify_within if owed.operation in READ_BACKS else None,
                         "trace": trace,
                     }
                 )

@@ -175,7 +175,7 @@ async def the_parts_of_a_message_say_the_same_alone(stand: Stand) -> None:
         for each in stand.adapter.read(message):
             if each.part is None:
                 continue
-            alone = stand.adapter.read(replace(message, body=each.part))
+            alone = stand.adapter.read(replace(message, body=each.part, name=each.event_id))
             told = [replace(other, part=None) for other in alone]
             expect(
                 told == [replace(each, part=None)], f"a part that is kept reads otherwise: {told}, not {_shown(each)}"

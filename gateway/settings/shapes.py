@@ -239,7 +239,7 @@ class ProviderSettings(Readable):
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
 
-    name: Name
+    name: str  # judged as a key of the table above
     adapter: Adapter
     """The kind of provider, which says what other keys there are."""
     _: KW_ONLY
@@ -294,7 +294,7 @@ class Location(Readable):
     written_as: ClassVar = {"id": HEADING}
     live: ClassVar = frozenset({"provider", "api_keys", "time_zone", "confirm_first", "on_provider_cancel"})
 
-    id: Name
+    id: str  # judged as a key of the table above
     api_keys: OneOrTwoListed[Key]
     """The key that NewStore shows; two while it changes."""
     provider: DefinedProvider | None = None

@@ -30,7 +30,7 @@ async def sweep(
     settings: Settings,
     join: Callable[[Sequence[str] | None], Awaitable[None]],
 ) -> None:
-    """Look after months, requests without a provider, messages that came early, what steps aside, and restored work."""
+    """Look after months, requests without a provider, messages that came early, what is held, and restored work."""
     comparing = Comparing(pool, writer, settings)
     while True:
         await _quietly(months.ensure_partitions, pool)

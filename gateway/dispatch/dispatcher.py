@@ -253,7 +253,7 @@ class Dispatcher:
         return attempt, then
 
     def _is_ours(self, claim: Claim, claimed_at: float, within: float) -> bool:
-        """Whether nobody can have taken the claim over: this process goes on, did not stand still, is not buried."""
+        """Whether nobody can have taken the claim over: this process goes on, did not stand still, is not expired."""
         goes_on = not self._is_stopping and monotonic() - claimed_at <= within
         return goes_on and self._membership.is_alive and self._membership.owner == claim.owner
 

@@ -42,7 +42,7 @@ Event = Literal[
     "read_back.found",  # where this tenant shows a kind of report
     "read_back.missing",  # it seems to show it nowhere: nobody looks for a day
     "membership.lost",
-    "membership.buried",  # the others count this process as dead
+    "membership.expired",  # the others count this process as dead
     "restore.paused",  # the database is older than what was known of it
     "state.unwritten",  # what is kept outside the database is not up to date
     "commit.interrupted",  # the database is away

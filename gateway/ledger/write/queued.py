@@ -63,7 +63,7 @@ class QueuedCommand:
     body: bytes | None = None
     claim: Claim | None = None
     attempt: Attempt | None = None
-    again: Reschedule | None = None
+    reschedule: Reschedule | None = None
     trace: str | None = None  # of the work that this came from
     optimistic: bool = False  # written without a read, and read when that conflicts: a new id, or `known`
     next_look: float = 0.0  # seconds until a read-back that has not seen everything looks again

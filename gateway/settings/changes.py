@@ -13,7 +13,17 @@ Named = TypeVar("Named", Location, Operator)
 
 _AS_WRITTEN: Final = {"callback_keys": "callback_key", "callback_secrets": "callback_secret", "tokens": "token"}
 _OF_PROVIDERS: Final = frozenset(
-    {"api_key", "callback_keys", "callback_secrets", "look_up", "withdraw", "same_parcel", "poll_seconds", "carriers"}
+    {
+        "api_key",
+        "callback_keys",
+        "callback_secrets",
+        "look_up",
+        "withdraw",
+        "same_parcel",
+        "accept_within",
+        "poll_seconds",
+        "carriers",
+    }
 )
 _OF_NEWSTORE: Final = frozenset({"client_secret"})
 _SHOWN_THERE: Final = frozenset({"api_key", "client_secret"})

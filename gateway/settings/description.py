@@ -84,6 +84,7 @@ def _provider(settings: Settings, provider: Provider) -> dict[str, object]:
         "look_up": provider.look_up,
         "withdraw": provider.withdraw,
         "same_parcel": provider.same_parcel,
+        "accept_within": provider.accept_within,
         "poll_seconds": provider.poll_seconds,
         "carriers": dict(provider.carriers),
         **_tls(provider),

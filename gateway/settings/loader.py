@@ -213,6 +213,7 @@ def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collect
         calls_per_second=kinds.rate(_MOST_RATE),
         look_up=kinds.flag,
         withdraw=kinds.flag,
+        accept_within=kinds.seconds(30 * _DAY),
         poll_seconds=kinds.seconds(_DAY),
         same_parcel=kinds.one_of(tuple(SameParcel)),
         carriers=kinds.carriers,

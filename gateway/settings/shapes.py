@@ -102,6 +102,8 @@ class Provider:
     look_up: bool = True
     withdraw: bool = False
     same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
+    accept_within: float | None = None
+    """Seconds; an order that it has for longer and has accepted nothing of waits for a person."""
     poll_seconds: float = 60.0
     """Between two polls, of a provider that is asked for news."""
     carriers: Mapping[str, str] = field(default_factory=dict)

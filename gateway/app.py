@@ -141,7 +141,7 @@ async def running(
         membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
         writer.on_received = sweeps.gathered(join)
-        _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
+        _keep_running(stack, sweeps.sweep(pool, writer, settings, adapters, join), broke)
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         poller = Poller(adapters, hearing.hear_news, pool, membership, dispatcher.limiters)

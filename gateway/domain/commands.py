@@ -215,6 +215,26 @@ class Compare:
         return f"gateway:released:{self.hold}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """Time has passed: this provider has not accepted the request within the `seconds` that its settings give it.
+
+    Found once for each assignment. `can_read`: it can be asked how the order stands.
+    """
+
+    request_id: str
+    at: datetime
+    provider: str
+    assignment: int
+    seconds: float
+    can_read: bool
+    fingerprint: str = ""
+
+    @property
+    def cause(self) -> str:
+        return f"gateway:overdue:{self.assignment}"
+
+
 def replayed(said: ProviderSaid, at: datetime, who: str) -> ProviderSaid:
     """Make the command that applies a quarantined message again; given twice it is applied once."""
     return replace(said, at=at, cause=f"{said.cause}~1", replays=said.cause, replayed_by=who)

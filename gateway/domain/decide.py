@@ -13,6 +13,7 @@ from .commands import (
     CallTaken,
     Compare,
     OnProviderCancel,
+    Overdue,
     ProviderSaid,
     ReadBack,
     Receive,
@@ -32,7 +33,7 @@ from .events.messages import (
     QuarantineLeft,
 )
 from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
-from .order_reads import hinted
+from .order_reads import hinted, overdue
 from .outcomes import ended, taken
 from .proof import compare
 from .references import reference
@@ -41,7 +42,7 @@ from .retold import SAYS_THE_SAME, shown_before, told_of
 from .units import Said
 from .withdrawal import leave
 
-Command = Receive | Assign | ProviderSaid | CallTaken | CallEnded | ReadBack | Compare | Act
+Command = Receive | Assign | ProviderSaid | CallTaken | CallEnded | ReadBack | Compare | Overdue | Act
 """All that can happen to a request: what is told of it, and what people command."""
 
 
@@ -383,4 +384,5 @@ _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     CallEnded: ended,
     ReadBack: compare,
     Compare: ask,
+    Overdue: overdue,
 }

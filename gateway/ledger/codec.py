@@ -13,7 +13,7 @@ from gateway.domain.deliveries import Delivery, Operation, Parcel
 from gateway.domain.events import FACTS
 from gateway.domain.events.event import Event, Fact
 from gateway.domain.events.people import Declined
-from gateway.domain.requests import Dead, Refusal, Request, Withdrawal
+from gateway.domain.requests import Dead, Refusal, Request, Silence, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
 
 from .columns import CHANGING, ONCE, READ
@@ -63,6 +63,7 @@ _READ_AS: Final[Mapping[str, Callable[[Any], object]]] = {
     "refused": lambda text: msgspec.json.decode(text, type=tuple[Refusal, ...]),
     "former": tuple,
     "untold": tuple,
+    "silence": Silence,
 }
 """The columns that the request has otherwise; of all others it has the value under the same name."""
 

@@ -47,6 +47,7 @@ CHANGING: Final[Mapping[str, str]] = {
     "refused": "jsonb",
     "former": "text[]",
     "untold": "int[]",
+    "silence": "text",
 }
 """Written whole with each change."""
 

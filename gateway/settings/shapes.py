@@ -235,7 +235,7 @@ class ProviderSettings(Readable):
     """A warehouse system, 3PL or ERP: what the settings say of each. Its adapter adds its own keys."""
 
     written_as: ClassVar[Mapping[str, str]] = {"name": HEADING}
-    live: ClassVar = frozenset({"same_parcel", "poll_seconds", "carriers"})
+    live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
 
@@ -251,6 +251,8 @@ class ProviderSettings(Readable):
     """Calls in a second, of all gateways together."""
     same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
     """What more about one parcel and product means: another piece, a repetition, the total so far, or ask a person."""
+    accept_within: Annotated[float, seconds(30 * 86_400.0)] | None = None
+    """Seconds; an order that the provider has for longer, and of which it accepted nothing, waits for a person."""
     poll_seconds: DaySeconds = 60.0
     """Between two polls, of a provider that is asked for news."""
     carriers: Carriers = field(default_factory=dict)

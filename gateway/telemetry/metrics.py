@@ -140,6 +140,12 @@ CONFLICTS = _counter(
 CALLBACKS_REFUSED = _counter(
     "gateway_callbacks_refused_total", "Callbacks that were stored, can't be followed, and need a person", "provider"
 )
+OVERDUE = _counter(
+    "gateway_overdue_total",
+    "Requests that their provider did not accept within `accept_within`",
+    "location",
+    "provider",
+)
 
 # Ingest and the writer.
 INGEST_ANSWERS = _counter(

@@ -90,8 +90,6 @@ FROM lanes CROSS JOIN LATERAL (
 GROUP BY destination
 """
 _IN_FLIGHT = "SELECT destination, count(*) AS in_flight FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
-
-
 _POLLS = """
 SELECT provider, every AS every_seconds, due_at, polled_at, failing_since, detail FROM polls WHERE due_at < 'infinity'
 """

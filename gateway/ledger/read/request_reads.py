@@ -26,7 +26,7 @@ SELECT
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.restored
+    r.refused, r.former, r.untold, r.silence, r.restored
     -- end
 FROM requests r WHERE r.id = ANY($1::text[])
 """
@@ -50,7 +50,7 @@ SELECT p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.restored
+    r.refused, r.former, r.untold, r.silence, r.restored
     -- end
 FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
@@ -98,6 +98,14 @@ WHERE provider IS NULL AND location = $1 AND pending AND NOT rejected ORDER BY r
 async def rows_of(connection: Connection, request_ids: Sequence[str]) -> list[Record]:
     """Load the rows of requests, for `decode_request`."""
     return await connection.fetch(_ROWS, request_ids)
+
+
+_OVERDUE = """
+SELECT id, assignment FROM requests
+WHERE provider = $1 AND pending AND submitted_at < statement_timestamp() - make_interval(secs => $2)
+    AND accepted_at IS NULL AND silence = '' AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
+ORDER BY submitted_at LIMIT $3
+"""
 
 
 async def request(pool: Pool, request_id: str) -> Request | None:
@@ -200,6 +208,11 @@ async def _provider_orders(connection: Connection, months: Mapping[str, date]) -
 async def unroutable(pool: Pool, location: str) -> list[str]:
     """Find requests of a location that were parked because it had no provider."""
     return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
+
+
+async def overdue(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int]]:
+    """Find requests, with their assignment, that their provider has for longer and accepted nothing of."""
+    return [tuple(row) for row in await pool.fetch(_OVERDUE, provider, seconds, most)]
 
 
 async def location_of(pool: Pool, request_id: str) -> str | None:

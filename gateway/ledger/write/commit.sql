@@ -19,7 +19,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         units text, changed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz,
         settled_at timestamptz, pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool,
         conflicts int, quarantined int, dead text, closed bool, taken_by text, withdrawal jsonb, withdrawn bool,
-        refused jsonb, former text[], untold int[]
+        refused jsonb, former text[], untold int[], silence text
         -- end
     )
 ), inserted AS (
@@ -28,7 +28,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         id, month, location, order_id, service_level, reference, fingerprint, products, received_at, trace, version,
         provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at, pending, failure,
         rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by, withdrawal, withdrawn,
-        refused, former, untold
+        refused, former, untold, silence
         -- end
     )
     SELECT EXISTS (
@@ -72,7 +72,8 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         version int, provider text, assignment smallint, units text, changed_at timestamptz, submitted_at timestamptz,
         accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz, pending bool, failure text,
         rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int, quarantined int, dead text,
-        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[]
+        closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[],
+        silence text
         -- end
     )
 ), locked AS ( -- waits for nobody: a row that somebody else has in hand is read again
@@ -92,7 +93,8 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         shipped_at = w.shipped_at, settled_at = w.settled_at, pending = w.pending, failure = w.failure,
         rejected = w.rejected, shipped = w.shipped, cancelled = w.cancelled, surplus = w.surplus,
         conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead, closed = w.closed, taken_by = w.taken_by,
-        withdrawal = w.withdrawal, withdrawn = w.withdrawn, refused = w.refused, former = w.former, untold = w.untold
+        withdrawal = w.withdrawal, withdrawn = w.withdrawn, refused = w.refused, former = w.former, untold = w.untold,
+        silence = w.silence
         -- end
     FROM updates w JOIN locked l USING (id)
     WHERE r.id = w.id

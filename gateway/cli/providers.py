@@ -22,6 +22,7 @@ from gateway.providers.registry import NoAdapter, Registry
 from gateway.providers.transports.http import session_to
 
 from .api import Json
+from .providers_map import map_sample
 from .providers_new import write
 from .providers_try import Tried, calm, tried
 from .running import HERE, Config
@@ -29,6 +30,7 @@ from .terminal import fault, print_json, print_table, run, say
 
 commands = typer.Typer(help="Adapters: list, check, write, try and prove them.", no_args_is_help=True)
 T = TypeVar("T")
+commands.command("map")(map_sample)
 _SAID = {Result.PASSED: "pass", Result.FAILED: "FAIL", Result.NOT_APPLICABLE: "n/a"}
 
 

@@ -42,7 +42,7 @@ def _title(requests: int, rerouted: int) -> str:
 async def _outcome(world: World) -> dict[str, Any]:
     kept = await world.requests()
     settling = [_seconds(each) for each in kept if each["settled_at"]]
-    rows: dict[str, Counter[str]] = {location: Counter() for location in world.warehouses}
+    rows: dict[str, Counter[str]] = {location: Counter() for location in world.everybody}
     for request in world.newstore.requests.values():
         row = rows[request.location]
         row["received"] += request.delivered

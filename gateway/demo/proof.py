@@ -14,7 +14,7 @@ async def faults_found(world: World) -> list[str]:
     """Say in words what is lost, doubled or unproved."""
     found: list[str] = []
     for request in world.newstore.requests.values():
-        order = world.warehouses[request.location].orders.get(request.id)
+        order = world.everybody[request.location].orders.get(request.id)
         if order is None:
             found.append(f"lost: {request.id} never reached the warehouse of {request.location}")
             continue

@@ -72,7 +72,7 @@ async def place(world: World, count: int, *, seed: int = 0) -> None:
         await world.newstore.place(order, location)
         world.placed += 1
 
-    stream = zip(itertools.cycle(world.warehouses), orders(seed), range(count), strict=False)
+    stream = zip(itertools.cycle(world.everybody), orders(seed), range(count), strict=False)
     async with asyncio.TaskGroup() as group:
         for location, order, _ in stream:
             group.create_task(one(order, location))

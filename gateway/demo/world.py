@@ -1,6 +1,8 @@
 """Both ends of the road, and the settings by which a gateway stands between them."""
 
+import json
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,12 +11,15 @@ from typing import Any
 
 import aiohttp
 
+from gateway.simulator.file_warehouse import NO_FILE_FAULTS, SOME_FILE_FAULTS, FileWarehouse
 from gateway.simulator.newstore import NewStore
-from gateway.simulator.newstore_faults import SOME_FAULTS, Faults
+from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS, Faults
 from gateway.simulator.warehouse import Warehouse
 
 DATABASE = Path("postgres")
-_DCS = {"DC01": "quick", "DC02": "slow_and_partial", "DC03": "flaky"}
+FILES = Path("files")
+_DCS = {"DC01": "quick", "DC02": "slow_and_partial"}
+_ON_FILES = {"DC03": "flaky"}
 _GATEWAY_TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
@@ -51,6 +56,42 @@ withdraw = true
 provider = "{name}"
 api_keys = ["env:{location}_API_KEY"]
 """
+_FILES_TOML = """
+[providers.{name}]
+adapter = "files"
+folder = {folder}
+fetched = ["fetched"]
+still_for = 0.5
+poll_seconds = 1
+timeout = 2
+calls_per_second = 1_000_000
+withdraw = true
+final_rejections = true
+
+[providers.{name}.columns]
+reference = "Order No"
+product = "SKU"
+quantity = "Qty"
+word = "Status"
+reason = "Reason"
+tracking_number = "Tracking No"
+carrier = "Carrier"
+date = "Time"
+
+[providers.{name}.words]
+TAKEN = "accepted"
+SHORT = "rejected"
+VOID = "cancelled"
+SENT = "shipped"
+
+[providers.{name}.reasons]
+"NOT ON SHELF" = "no_inventory"
+BROKEN = "cannot_fulfill"
+
+[locations.{location}]
+provider = "{name}"
+api_keys = ["env:{location}_API_KEY"]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +100,7 @@ class Ends:
 
     newstore: NewStore
     warehouses: dict[str, Warehouse]
+    file_warehouses: dict[str, FileWarehouse]
     config: Path
     keys: dict[str, str]
 
@@ -74,8 +116,9 @@ class World:
 
     def __post_init__(self) -> None:
         """Tell both ends where the gateway listens."""
-        for location, warehouse in self.warehouses.items():
+        for warehouse in self.warehouses.values():
             warehouse.callback.url = f"{self.public_url}/providers/{warehouse.name}/callbacks"
+        for location in self.everybody:
             url = f"{self.public_url}/newstore/{location}/fulfillment_requests"
             self.newstore.configure(location, url, self.ends.keys[f"{location}_API_KEY"])
 
@@ -86,6 +129,11 @@ class World:
     @property
     def warehouses(self) -> dict[str, Warehouse]:
         return self.ends.warehouses
+
+    @property
+    def everybody(self) -> dict[str, Warehouse | FileWarehouse]:
+        """Give the warehouse of each DC."""
+        return {**self.ends.warehouses, **self.ends.file_warehouses}
 
     @property
     def token(self) -> str:
@@ -131,7 +179,17 @@ async def both_ends(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0
             await stack.enter_async_context(warehouse.running())
             warehouses[location] = warehouse
             text += _PROVIDER_TOML.format(name=warehouse.name, location=location, url=warehouse.url)
-        yield Ends(newstore, warehouses, _written(folder, text), keys)
+        on_files: dict[str, FileWarehouse] = {}
+        for location, temperament in _ON_FILES.items():
+            keys[f"{location}_API_KEY"] = secrets.token_urlsafe(24)
+            shared = folder / FILES / location
+            shutil.rmtree(shared, ignore_errors=True)
+            file_faults = NO_FILE_FAULTS if faults is NO_FAULTS else SOME_FILE_FAULTS
+            shares = FileWarehouse("files", shared, temperament, file_faults, seed=seed)
+            await stack.enter_async_context(shares.running())
+            on_files[location] = shares
+            text += _FILES_TOML.format(name=shares.name, location=location, folder=json.dumps(str(shared.absolute())))
+        yield Ends(newstore, warehouses, on_files, _written(folder, text), keys)
 
 
 def _warehouse(location: str, temperament: str, keys: dict[str, str], seed: int) -> Warehouse:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
+from pathlib import PurePath
 from zoneinfo import ZoneInfo
 
 from gateway import canonical
@@ -72,7 +73,7 @@ def read(settings: FilesSettings, name: str, body: bytes) -> list[Reading]:
     """Read a file, or a part of one that was kept. Raises `Malformed` where none of it can be read."""
     is_part = _PART.fullmatch(name)
     file, first = (is_part["file"], int(is_part["row"])) if is_part else (name, 0)
-    form = settings.form_of(file.partition("@")[0])
+    form = settings.form_of(PurePath(file.partition("@")[0]).name)
     if form is None:
         kinds = ", ".join(each.names for each in settings.forms.values())
         raise Malformed("name", f"fits none of {kinds}: add what files of this name are to [providers.NAME.forms]")

@@ -73,7 +73,7 @@ async def test_adapters_are_listed_with_what_each_provider_can_do(folder: Path) 
     listed = json.loads(told)
     assert (code, listed["adapters"]) == (
         0,
-        [{"adapter": "http", "from": "the gateway", "module": "gateway.providers.http"}],
+        [{"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"} for name in ("http", "files")],
     )
     assert [(each["provider"], each["adapter"]) for each in listed["providers"]] == [
         ("east", "./acme.py"),
@@ -227,3 +227,29 @@ async def test_an_adapter_that_would_use_the_network_to_compose_or_read_is_stopp
     assert code == 1
     assert "wrong: " in said
     assert told in said
+
+
+async def test_settings_are_proposed_from_a_sample(tmp_path: Path) -> None:
+    sample = tmp_path / "ship.csv"
+    sample.write_text("Order No;SKU;Qty;Status;Tracking;Carrier\nNS0123456789ABCD;A;1;SENT;1Z1;UPS\n")
+    code, told = await typed("providers", "map", str(sample))
+    assert code == 0
+    assert 'reference = "Order No"\n' in told
+    assert '"SENT" = "map me"  # in 1 row\n' in told
+    code, told = await typed("providers", "map", str(sample), "--json")
+    found = json.loads(told)
+    assert (code, found["delimiter"], found["words"]) == (0, ";", {"SENT": 1})
+    assert found["columns"] == {
+        "reference": "Order No", "product": "SKU", "quantity": "Qty", "word": "Status", "carrier": "Carrier",
+        "tracking_number": "Tracking",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "code", "why"), [(None, 2, "No such file"), (b"", 1, "is empty: take one with")])
+async def test_a_sample_that_tells_nothing_is_named(tmp_path: Path, content: bytes | None, code: int, why: str) -> None:
+    sample = tmp_path / "ship.csv"
+    if content is not None:
+        sample.write_bytes(content)
+    found, told = await typed("providers", "map", str(sample))
+    assert found == code
+    assert why in told

@@ -1,0 +1,31 @@
+"""`providers map`: what the files of a provider say, as settings to check and paste."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.providers.files_mapping import propose
+from gateway.providers.port import Malformed
+
+from .api import Json
+from .terminal import fault, print_json, say
+
+
+def map_sample(
+    sample: Annotated[Path, typer.Argument(help="A file as the provider sends it, CSV or NDJSON.")],
+    as_json: Json = False,
+) -> None:
+    """Propose the settings by which files like this one are read, and say what to ask the provider."""
+    try:
+        found = propose(sample.read_bytes(), sample.name)
+    except OSError as error:
+        raise fault(f"{sample}: {error.strerror}; name a file that can be read", 2) from error
+    except Malformed as malformed:
+        raise fault(f"{sample}: {malformed}", 1) from malformed
+    if as_json:
+        print_json(found.told)
+        return
+    say(found.toml)
+    for note in found.notes:
+        say(f"# NOTE: {note}")

@@ -12,6 +12,7 @@ from gateway.domain.orders import Order
 from gateway.providers.example import acme
 from gateway.providers.example.acme import Acme
 from gateway.providers.port import Adapter, Malformed, Message, Names, Proof, Reading, Statement, Taken, Unreadable
+from gateway.providers.transports.http import Answer
 from tests.providers.plugins.zenith import Zenith
 
 
@@ -66,7 +67,7 @@ class WaitsAsItLikes(Acme):
 
 
 class KeepsItsToken(Zenith):
-    async def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    async def _call(self, method: str, path: str, body: bytes | None = None) -> Answer:
         return await self._once(method, path, body, {"Authorization": f"Bearer {await self._bearer()}"})
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from gateway.call_errors import Inconclusive, NotSent, Refused, Throttled, Unknown
 from gateway.domain.commands import RejectionReason, Word
+from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
 from gateway.providers.example import acme
 from gateway.providers.example.acme import Acme
@@ -142,6 +143,13 @@ class AlwaysOutOfStock(Retold):
         return replace(said, reason=said.reason and RejectionReason.NO_INVENTORY)
 
 
+class KnowsItsOwnCarriers(Retold):
+    def retold(self, message: Message, said: Statement) -> Statement:
+        return replace(
+            said, parcel=said.parcel and Parcel(said.parcel.carrier_said or "UPS", said.parcel.tracking_code)
+        )
+
+
 class ReadsOneLine(Retold):
     def retold(self, message: Message, said: Statement) -> Statement:
         return replace(said, items=dict(list((said.items or {}).items())[:1]))
@@ -254,6 +262,7 @@ WRONG: Mapping[str, type[Adapter]] = {
     "what is sent is written the same each time": WritesAnew,
     "a check reaches the provider and changes nothing": TriesAnOrder,
     "every word that the provider has is read": AlwaysOutOfStock,
+    "a carrier is told by the settings word for it": KnowsItsOwnCarriers,
     "an order ships in parts": ReadsOneLine,
     "what is short is rejected beside what ships": RejectsAll,
     "a doubled message changes nothing": KnowsNoRepetition,

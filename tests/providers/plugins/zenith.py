@@ -12,9 +12,8 @@ import msgspec
 from gateway import canonical
 from gateway.call_errors import Inconclusive, Unknown
 from gateway.domain.commands import RejectionReason, Word
-from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
-from gateway.providers import signatures
+from gateway.providers import parcels, signatures
 from gateway.providers.port import (
     Adapter,
     Admission,
@@ -175,18 +174,19 @@ class Zenith(Adapter):
                 hint = msgspec.convert(document, Hint)
                 named = Names(reference=hint.reference)
                 return [Look(names=named, fingerprint=canonical.fingerprint(spelled), event_id=message.name)]
-            return [*_totals(msgspec.convert(document, Kept))]
+            return [*_totals(msgspec.convert(document, Kept), self.provider.carriers)]
         except (ValueError, RecursionError) as error:
             raise Malformed("$", str(error)[:200]) from error
 
 
-def _totals(kept: Kept) -> list[Statement]:
+def _totals(kept: Kept, carriers: Mapping[str, str]) -> list[Statement]:
     """Say what is so by now: of each parcel its pieces, of the order what was accepted and what is short."""
     totals: list[tuple[Word, dict[str, int], dict[str, Any]]] = []
     if accepted := _counts(kept.lines, "accepted"):
         totals.append((Word.ACCEPTED, accepted, {}))
     totals += [
-        (Word.SHIPPED, _counts(box.lines, "qty"), {"parcel": Parcel(box.carrier, box.tracking)}) for box in kept.boxes
+        (Word.SHIPPED, _counts(box.lines, "qty"), {"parcel": parcels.named(carriers, box.carrier, box.tracking)})
+        for box in kept.boxes
     ]
     if short := _counts(kept.lines, "short"):
         totals.append((Word.REJECTED, short, {"reason": RejectionReason.NO_INVENTORY}))

@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from gateway.cli.providers_new import write
 from gateway.demo.process import gateway
 from gateway.demo.world import World, both_ends
 from gateway.ledger.database.migrations import migrate
@@ -153,6 +154,15 @@ async def role(site: Site) -> str:
     return name
 
 
+def plugged(site: Site) -> dict[str, str]:
+    """A plug-in that lies in a folder, and the name of another folder in which nothing lies."""
+    folder = site.world.ends.config.parent / "plugged"
+    if not folder.exists():
+        write("acme", folder)
+    new = str(folder.with_name(f"new-{next(_NUMBERS)}"))
+    return {"./acme.py": f"{folder}/acme.py", "acme_sample.json": f"{folder}/acme_sample.json", "FOLDER": new}
+
+
 FILLED: dict[str, tuple[str, Callable[[Site], Awaitable[str]]]] = {
     "close": ("ID", placed),
     "discard": ("ID", rejected),
@@ -180,8 +190,10 @@ NOTHING = ("No request is like that", "Nothing is")
 async def words_of(line: str, site: Site) -> list[str]:
     """Give the words of a command with its placeholders filled; what it is about is there by then."""
     words = shlex.split(line)[1:]
-    name = " ".join(words[:2]) if words[0] == "quarantine" else words[0]
+    name = " ".join(words[:2]) if words[0] in {"quarantine", "providers"} else words[0]
     filled = dict(PLACEHOLDERS)
+    if words[0] == "providers":
+        filled |= plugged(site)
     if name in FILLED:
         placeholder, make = FILLED[name]
         filled[placeholder] = await make(site)

@@ -15,7 +15,7 @@ import pytest
 from gateway.providers import SETTINGS
 from gateway.settings import describe
 from gateway.settings.reference import reference
-from gateway.settings.schema import schema
+from gateway.settings.schema import of_adapter, schema
 from tests.loading import settings_in
 from tests.pages import PAGES, ROOT
 from tests.test_settings import ENVIRON, WHOLE
@@ -64,7 +64,9 @@ def test_the_schema_refuses_what_the_program_does(old: str, new: str, place: str
 
 def keys(part: dict[str, Any], at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for inner in (part, part.get("items", {}), *part.get("patternProperties", {}).values()):
-        for key, each in inner.get("properties", {}).items():
+        for table in (each["then"] for each in inner.get("allOf", ())):
+            yield from keys(table, at)
+        for key, each in inner.get("properties", {}).items() if "allOf" not in inner else ():
             yield f"{at}{key}", each
             yield from keys(each, f"{at}{key}.")
 
@@ -84,8 +86,9 @@ def test_a_default_that_is_told_is_what_is_taken(tmp_path: Path) -> None:
         text = (
             text.replace("[newstore]\n", f"[newstore]\n{lines}") if table == "newstore" else f"{text}[{table}]\n{lines}"
         )
-    provider = SCHEMA["properties"]["providers"]
-    lines = "".join(f"{key} = {json.dumps(each['default'])}\n" for key, each in keys(provider) if "default" in each)
+    provider = of_adapter("http", SETTINGS["http"])
+    own = {key: each["default"] for key, each in keys(provider) if "default" in each and "." not in key}
+    lines = "".join(f"{key} = {json.dumps(each)}\n" for key, each in own.items())
     text = text.replace("[providers.wms]\n", f"[providers.wms]\n{lines}")
     assert text.count("timeout = 15.0") == 2
     file.write_text(text)
@@ -99,6 +102,7 @@ def test_with_two_adapters_a_table_of_providers_is_judged_by_its_own() -> None:
     text = f"{EXAMPLE}{PROVIDER}"
     assert refused(text, both) == []
     assert refused(f"{text}look_up = true\n", both) == ["providers.north.3pl"]
+    assert refused(text.replace('"sftp"', '"./sftp.py"'), both) == []
     page = reference({**SETTINGS, "sftp": SftpSettings})
     assert '### `adapter = "sftp"`' in page
     assert "| `every` | seconds, above 0, at most 3,600 | `60.0` | How often we look. |" in page

@@ -3,6 +3,7 @@
 import typer
 
 from gateway.providers import SETTINGS
+from gateway.providers.registry import Registry
 from gateway.settings.reference import reference
 from gateway.settings.schema import schema
 
@@ -14,7 +15,8 @@ commands = typer.Typer(help="What gateway.toml may say, for editors and people."
 @commands.command("schema")
 def print_schema() -> None:
     """Print the JSON schema of gateway.toml: an editor then completes keys and marks faults."""
-    print_json(schema(SETTINGS))
+    registry = Registry()
+    print_json(schema({name: registry[name] for name in registry if name in registry}))
 
 
 @commands.command("reference")

@@ -73,6 +73,8 @@ def _keys(properties: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def _kind(part: dict[str, Any]) -> str:
     if "anyOf" in part:
         return f"{_kind(part['anyOf'][0])}, or a list of two"
+    if "const" in part:
+        return f"`{json.dumps(part['const'])}`"
     if "enum" in part:
         return ", ".join(f"`{json.dumps(word)}`" for word in part["enum"])
     if part["type"] == "array":

@@ -11,10 +11,18 @@ def schema(adapters: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
     """Give the schema of the whole file, with a table of providers as each adapter has it."""
     found = of_table(Settings)
     (pattern,) = found["properties"]["providers"]["patternProperties"]
-    tables = [of_adapter(name, each) for name, each in adapters.items()]
-    one = tables[0] if len(tables) == 1 else {"oneOf": tables}
-    found["properties"]["providers"]["patternProperties"][pattern] = one
+    found["properties"]["providers"]["patternProperties"][pattern] = _by_adapter(adapters)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **found, "title": "gateway.toml"}
+
+
+def _by_adapter(adapters: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
+    """Judge a table by its own adapter, so that a fault is marked at its key; of one in a file nothing is known."""
+    known = {"adapter": {"anyOf": [{"enum": [*adapters]}, {"type": "string", "pattern": r"/|\.py$"}]}}
+    tables = [
+        {"if": {"properties": {"adapter": {"const": name}}, "required": ["adapter"]}, "then": of_adapter(name, each)}
+        for name, each in adapters.items()
+    ]
+    return {"type": "object", "required": ["adapter"], "properties": known, "allOf": tables}
 
 
 def of_adapter(name: str, of: type[ProviderSettings]) -> dict[str, Any]:

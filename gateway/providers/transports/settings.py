@@ -38,17 +38,17 @@ class AuthenticationSettings(Readable):
     """A bearer token, a key in a header of its own, a user and password, an OAuth 2.0 client, an HMAC of the body."""
     secret: SecretKey
     """The token, the key, the password, the client's secret, or the HMAC's secret: `env:` or `file:`."""
-    header: Text = ""
+    header: Text | None = None
     """`header` and `hmac`: the name of the header, as `X-Api-Key`."""
-    prefix: Text = ""
+    prefix: Text | None = None
     """`header` and `hmac`: what stands before it in the header, as `sha256=`."""
-    user: Text = ""
+    user: Text | None = None
     """`basic`: the user."""
-    token_url: WebUrl = ""
+    token_url: WebUrl | None = None
     """`oauth2`: where tokens are got, by client credentials."""
-    client_id: Text = ""
+    client_id: Text | None = None
     """`oauth2`: the client."""
-    scope: Text = ""
+    scope: Text | None = None
     """`oauth2`: the scope to ask for, where the endpoint wants one."""
     credentials_in: Literal["header", "body"] = "header"
     """`oauth2`: where the endpoint wants the client's id and secret."""
@@ -71,18 +71,24 @@ class AuthenticationSettings(Readable):
 
     def of(self, session: aiohttp.ClientSession, seconds: float) -> Authentication:
         """Make what calls are shown by."""
+        header, prefix = self.header or "", self.prefix or ""
         match self.kind:
             case "bearer":
                 return Key(self.secret)
             case "header":
-                return Key(self.secret, self.header, self.prefix)
+                return Key(self.secret, header, prefix)
             case "basic":
-                return Basic(self.user, self.secret)
+                return Basic(self.user or "", self.secret)
             case "hmac":
-                return Signature(self.secret, self.header, self.algorithm, self.encoding, self.prefix)
-        in_body = self.credentials_in == "body"
+                return Signature(self.secret, header, self.algorithm, self.encoding, prefix)
         return ClientCredentials(
-            session, self.token_url, self.client_id, self.secret, scope=self.scope, in_body=in_body, seconds=seconds
+            session,
+            self.token_url or "",
+            self.client_id or "",
+            self.secret,
+            scope=self.scope or "",
+            in_body=self.credentials_in == "body",
+            seconds=seconds,
         )
 
 

@@ -14,6 +14,8 @@ from gateway.settings.kinds import SecretKinds
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
     ADAPTERS,
+    LONGEST_CALL,
+    LONGEST_WAIT,
     READ_BACK_OPERATIONS,
     ROLES,
     Brake,
@@ -30,7 +32,6 @@ from gateway.settings.shapes import (
 from gateway.settings.table import Table, key_path
 
 _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
-_LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_CALLS: Final = 1_000
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
 _OURS: Final = frozenset({"newstore", "gateway", "database", "call", "read", "person", "discard", "otlp"})
@@ -159,7 +160,7 @@ def _newstore(table: Table, secrets: SecretKinds, plain_http: Collection[str]) -
     where = kinds.one_of(("endpoint", "off"))
     read_back: dict[str, Any] = table.table("read_back").given(**dict.fromkeys(READ_BACK_OPERATIONS, where))
     options: dict[str, Any] = table.given(
-        timeout=kinds.seconds(_LONGEST_CALL),
+        timeout=kinds.seconds(LONGEST_CALL),
         concurrency=kinds.whole(1, _MOST_CALLS),
         calls_per_second=kinds.rate(_MOST_RATE),
         calls_per_five_minutes=kinds.rate(300 * _MOST_RATE),
@@ -208,7 +209,7 @@ def _provider(name: str, table: Table, secrets: SecretKinds, plain_http: Collect
     if "callback_key" not in table and "callback_secret" not in table:
         table.fault("callback_key", "is missing; add callback_key or callback_secret, so that callbacks can be checked")
     options: dict[str, Any] = table.given(
-        timeout=kinds.seconds(_LONGEST_CALL),
+        timeout=kinds.seconds(LONGEST_WAIT),
         concurrency=kinds.whole(1, _MOST_CALLS),
         calls_per_second=kinds.rate(_MOST_RATE),
         look_up=kinds.flag,

@@ -12,6 +12,10 @@ Role = Literal["viewer", "operator", "admin"]
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 ADAPTERS: Final = ("http",)
+LONGEST_CALL: Final = 20.0
+"""Seconds for which a stop waits for calls."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds that a call to a provider may take that can be asked, or told twice."""
 READ_BACK_OPERATIONS: Final = ("shipment", "rejection", "cancellation")
 
 

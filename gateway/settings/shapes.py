@@ -53,15 +53,18 @@ Role = Literal["viewer", "operator", "admin"]
 ReadBackAt = Literal["endpoint", "off"]
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
+LONGEST_CALL: Final = 20.0
+"""Seconds for which a stop waits for calls."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds that a call to a provider may take that can be asked, or told twice."""
 _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
-_LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
 _OURS: Final = frozenset({"newstore", "gateway", "database", "call", "read", "person", "discard", "otlp"})
 """What else may cause an event, be a destination, or be reached."""
 _TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{}/protocol/openid-connect/token"
 
-CallSeconds: TypeAlias = Annotated[float, seconds(_LONGEST_CALL)]
+CallSeconds: TypeAlias = Annotated[float, seconds(LONGEST_CALL)]
 DaySeconds: TypeAlias = Annotated[float, seconds(86_400.0)]
 CallsAtOnce: TypeAlias = Annotated[int, whole(1, 1_000)]
 CallsPerSecond: TypeAlias = Annotated[float, rate(_MOST_RATE)]
@@ -243,8 +246,8 @@ class ProviderSettings(Readable):
     adapter: Adapter
     """The kind of provider, which says what other keys there are."""
     _: KW_ONLY
-    timeout: CallSeconds = 15.0
-    """The time that one call may take."""
+    timeout: Annotated[float, seconds(LONGEST_WAIT)] = 15.0
+    """The time that one call may take; above 20 only where the provider can be asked for an order, or told twice."""
     concurrency: CallsAtOnce = 16
     """Calls at the same time, of all gateways together."""
     calls_per_second: CallsPerSecond = 50.0

@@ -33,6 +33,7 @@ Event = Literal[
     "attempt.failed",  # a call was not taken
     "poll.failed",  # a provider was asked for news and did not give them
     "call.broke",  # a call met a fault of the gateway; its claim runs out and is taken as unknown
+    "calls.cut",  # at a stop: they were allowed to take longer than that waits
     "claims.taken_over",
     "breaker.opened",
     "breaker.closed",

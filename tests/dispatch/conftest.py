@@ -23,8 +23,8 @@ from gateway.providers import ADAPTERS
 from gateway.providers.http_settings import HttpSettings
 from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Secret, Settings
+from tests import forked, processes
 from tests.adapters import Deaf, Hinting, Told
-from tests.forked import gateway
 from tests.listening import listening
 from tests.processes import Gateway
 
@@ -167,13 +167,17 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
         await membership.leave()
 
 
-Serving = Callable[[], AbstractAsyncContextManager[Gateway]]
+Serving = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 
 @pytest.fixture
 def serve(database: str, pool: asyncpg.Pool, outside: Outside, tmp_path: Path) -> Serving:
-    """Starts `gateway serve` as a process of its own."""
+    """Starts `gateway serve` as a process of its own; the settings may have more of the provider."""
     path = tmp_path / "gateway.toml"
-    path.write_text(_TOML.format(url=outside.url))
     keys = {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}-of-the-test-keys" for n in range(1, 6)}}
-    return lambda: gateway(path, keys)
+
+    def start(of_provider: str = "", program: tuple[str, ...] = ()) -> AbstractAsyncContextManager[Gateway]:
+        path.write_text(_TOML.format(url=outside.url).replace('adapter = "http"', f'adapter = "http"\n{of_provider}'))
+        return processes.gateway(path, keys, program=program) if program else forked.gateway(path, keys)
+
+    return start

@@ -23,7 +23,7 @@ class ZenithTarget(HttpTarget):
     settings = 'url = "{url}"\napi_key = "env:ZENITH_KEY"\nsecret = "env:ZENITH_SECRET"\ntimeout = 0.4'
     environ: ClassVar = {"ZENITH_KEY": "the-key-of-the-gateway", "ZENITH_SECRET": SECRET}
     switches = HttpTarget.switches | {Switch.REFUSE, Switch.ANOTHER, Switch.EXPIRE}
-    untouched = frozenset({"/token"})
+    untouched = frozenset({"/token", "GET /orders"})
     words = frozenset({Word.ACCEPTED, Word.SHIPPED, Word.REJECTED})
     reasons = frozenset({RejectionReason.NO_INVENTORY})
     is_promise = False

@@ -103,13 +103,14 @@ CREATE TABLE attempts (
     status      smallint,                     -- NULL where no HTTP answer came
     detail      text NOT NULL,
     response    text,                         -- hash of the answer in payloads; NULL where it says nothing more
+    sent        text,                         -- hash of what it sent in payloads; NULL where an adapter wrote nothing
     is_late     boolean NOT NULL,             -- it came after the claim was lost, and changed nothing
     trace_id    text                          -- NULL unless its span was kept
 ) PARTITION BY RANGE (month);
 CREATE INDEX attempts_by_request ON attempts (request_id, at);
 CREATE TABLE attempts_default PARTITION OF attempts DEFAULT;
 
--- What came in and what was answered, byte for byte: the one place that holds personal data.
+-- What came in, what was answered, and what an adapter wrote to send it, byte for byte: the one place that holds personal data.
 CREATE TABLE payloads (
     month      date NOT NULL,
     request_id text COLLATE "C" NOT NULL,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -245,6 +246,8 @@ class Dispatcher:
         error: Exception | None = None
         try:
             attempt, then, error = await self._try(claim, context, claimed_at, is_probe=limiter.is_open)
+            if claim.operation is Operation.CREATE and context.sent:
+                attempt = _with_what_was_sent(attempt, context)
             if held := held_back(error, claim, datetime.now(UTC)):
                 self._held_back.append(held)
         except asyncio.CancelledError:
@@ -308,6 +311,14 @@ class Dispatcher:
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
         return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
+
+
+def _with_what_was_sent(attempt: Attempt, context: DeliveryContext) -> Attempt:
+    """Keep what an adapter wrote; of one that passes NewStore's body on, that is kept already."""
+    body = context.sent[-1]
+    if body == context.body:
+        return replace(attempt, sent=context.request.fingerprint)
+    return replace(attempt, sent=sha256(body).hexdigest(), new_body=body)
 
 
 def _answer(command: Command) -> bytes | None:

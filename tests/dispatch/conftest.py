@@ -103,7 +103,7 @@ def _provider(name: str, url: str) -> HttpSettings:
     return HttpSettings(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
 
 
-def _settings(url: str) -> Settings:
+def provider_settings(url: str) -> Settings:
     here = Listener("127.0.0.1", 0)
     newstore = NewStore(f"{url}/newstore", f"{url}/token", "gateway", Secret("k"), timeout=5.0)
     providers = {name: _provider(name, url) for name in ("acme", "beta")}
@@ -145,7 +145,7 @@ class Station:
 @pytest.fixture
 async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncIterator[Station]:
     await ensure_partitions(pool)
-    settings = _settings(outside.url)
+    settings = provider_settings(outside.url)
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database)

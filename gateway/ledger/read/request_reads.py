@@ -157,6 +157,8 @@ class DeliveryContext:
     reports: Sequence[Event]
     provider_orders: Mapping[str, str] = field(default_factory=dict)
     """By provider its own id of the order, of those that have told one; only for calls after the order was sent."""
+    sent: list[bytes] = field(default_factory=list)
+    """What a call to a provider sends is left here for its attempt."""
     is_unasked: bool = False  # NewStore is yet to be asked what it shows of it beyond a restored log
 
     @property
@@ -186,7 +188,7 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
             owing[0]["body"] or b"",
             reports.get(request_id, ()),
             orders.get(request_id, {}),
-            bool(owing[0]["uncompared"]),
+            is_unasked=bool(owing[0]["uncompared"]),
         )
         for request_id, owing in rows.items()
     }

@@ -188,12 +188,13 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 
 ), new_attempts AS (
     INSERT INTO attempts (month, request_id, operation, seq, attempt, destination, at, seconds, outcome, status,
-        detail, response, trace_id, is_late)
+        detail, response, sent, trace_id, is_late)
     SELECT a.month, a.request_id, a.operation, a.seq, a.attempt, a.destination, a.at, a.seconds, a.outcome, a.status,
-        a.detail, a.response, a.trace_id, h.request_id IS NULL
+        a.detail, a.response, a.sent, a.trace_id, h.request_id IS NULL
     FROM json_to_recordset((SELECT attempts FROM input)) AS a(
         month date, request_id text, operation text, seq int, attempt int, destination text, at timestamptz,
-        seconds float8, outcome text, status smallint, detail text, response text, trace_id text, guards bool)
+        seconds float8, outcome text, status smallint, detail text, response text, sent text, trace_id text,
+        guards bool)
     LEFT JOIN held h USING (request_id, operation, seq)
     LEFT JOIN written ON written.id = a.request_id
     LEFT JOIN busy b ON (b.request_id, b.operation, b.seq) = (a.request_id, a.operation, a.seq)

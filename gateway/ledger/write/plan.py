@@ -124,12 +124,14 @@ class Plan:
                 "status": attempt.status,
                 "detail": attempt.detail,
                 "response": hashed,
+                "sent": attempt.sent,
                 "trace_id": attempt.trace_id,
                 "guards": guards,
             }
         )
-        if hashed and attempt.response:
-            self.batch.add_payload(claim.month, claim.request_id, hashed, attempt.at, attempt.response, guards=guards)
+        for each, body in ((hashed, attempt.response), (attempt.sent, attempt.new_body)):
+            if each and body:
+                self.batch.add_payload(claim.month, claim.request_id, each, attempt.at, body, guards=guards)
 
     def _state(self, before: Request | None, after: Request, events: list[Event], trace: str | None) -> None:
         batch, month = self.batch, codec.month_of(after)

@@ -52,6 +52,8 @@ TEMPERAMENTS = {
     "DC02": Temperament(pause=(0.05, 0.3), parcels=3, rejects=0.1, **ERRS),
     "DC03": Temperament(pause=(0.005, 0.05), parcels=2, rejects=0.05, says_twice=0.2, says_backwards=0.2, **ERRS),
 }
+ON_FILES = {"DC04": Temperament(pause=(0.01, 0.1), parcels=2, rejects=0.05, says_twice=0.2, says_backwards=0.2)}
+"""Its calls are files: none fails by itself, but its gateway is killed between any two steps of one."""
 GRACE = 10.0  # seconds, as without a setting: on a busy machine a simulator may take up a call long after its time-out
 SENDERS = 16
 MOST_OPEN = 600  # so that a run shows a rate and not the length of a queue
@@ -96,7 +98,7 @@ class Run:
 
 async def send(run: Run) -> None:
     """Place all orders, at most so many at once."""
-    stream = zip(itertools.cycle(TEMPERAMENTS), orders(seed=1), range(run.requests), strict=False)
+    stream = zip(itertools.cycle([*TEMPERAMENTS, *ON_FILES]), orders(seed=1), range(run.requests), strict=False)
 
     async def work() -> None:
         for location, order, _ in stream:
@@ -185,7 +187,15 @@ async def running(requests: int, gateways: int) -> AsyncIterator[Run]:
         folder = Path(name)
         async with (
             server(folder / "a", safe) as postgres,
-            site(folder, postgres.dsn, temperaments=TEMPERAMENTS, faults=FAULTS, grace=GRACE, begun=gateway) as at,
+            site(
+                folder,
+                postgres.dsn,
+                temperaments=TEMPERAMENTS,
+                faults=FAULTS,
+                grace=GRACE,
+                on_files=ON_FILES,
+                begun=gateway,
+            ) as at,
         ):
             await asyncio.gather(*(at.start() for _ in range(gateways)))
             yield Run(at, postgres, requests)
@@ -202,8 +212,8 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 def result(run: Run, proof: Proof) -> dict[str, Any]:
-    met = run.at.newstore.fate.met + sum((each.faults for each in run.at.warehouses.values()), Counter())
-    made = run.at.newstore.calls.total() + sum(each.calls.total() for each in run.at.warehouses.values())
+    met = run.at.newstore.fate.met + sum((each.faults for each in run.at.everybody.values()), Counter())
+    made = run.at.newstore.calls.total() + sum(each.calls.total() for each in run.at.everybody.values())
     attempts = Counter(str(each["answer"]) for each in run.at.newstore.webhook.attempts)
     return {
         "requests accepted": proof.accepted,

@@ -1,4 +1,4 @@
-"""`simulate newstore` and `simulate warehouse`: one end of the road, to try a gateway of your own against."""
+"""`simulate newstore`, `warehouse` and `file-warehouse`: one end of the road, to try a gateway of your own against."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,14 @@ import typer
 from gateway.settings.kinds import NAME, tenant
 from gateway.settings.tables import place
 from gateway.settings.urls import web_url
+from gateway.simulator.file_warehouse import (
+    COLUMNS,
+    NO_FILE_FAULTS,
+    REASONS,
+    SOME_FILE_FAULTS,
+    WORDS,
+    FileWarehouse,
+)
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS
 from gateway.simulator.served import Served
@@ -25,6 +34,8 @@ from .terminal import fault, run, told_to_stop
 commands = typer.Typer(
     help="Run a simulated NewStore or warehouse, to try a gateway of your own.", no_args_is_help=True
 )
+_COLUMNS = ("reference", "product", "quantity", "word", "reason", "tracking_number", "carrier", "date")
+"""What the columns of a file warehouse say, in the words of the settings."""
 _GATEWAY = "http://127.0.0.1:8080"
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -166,6 +177,58 @@ api_key = {json.dumps(shown.reference)}
 callback_{"secret" if simulated.callback.secret else "key"} = {json.dumps(proof.reference)}
 # and in the [locations.ID] that it serves: provider = "{simulated.name}"
 """
+
+
+@commands.command()
+def file_warehouse(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder that it shares with the gateway; made where it is missing.")
+    ],
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port on which it shows its record.", min=0, max=65_535)] = 8092,
+    name: Annotated[str, typer.Option(help="The provider's name in gateway.toml.")] = "file-warehouse",
+    temperament: Annotated[Mood, typer.Option(help=str(Mood.__doc__))] = Mood.QUICK,
+    faults: Annotated[
+        bool, typer.Option(help="Let files come in halves, twice, in another order, with a bad row.")
+    ] = False,
+) -> None:
+    """Run a simulated warehouse without an API: it fetches orders from a folder, and writes files of its own there."""
+    simulated = FileWarehouse(
+        _named("--name", name), folder, temperament.value, SOME_FILE_FAULTS if faults else NO_FILE_FAULTS, seed=_seed()
+    )
+    run(_file_warehouse(simulated, (host, port)))
+
+
+async def _file_warehouse(simulated: FileWarehouse, at: tuple[str, int]) -> None:
+    stop = told_to_stop()
+    async with _listening(simulated, *at):
+        typer.echo(f"Its folder      {simulated.folder.absolute()}")
+        typer.echo(f"Its record      {simulated.url}/simulator/record")
+        _print_settings(_file_warehouse_toml(simulated), ())
+        await stop.wait()
+
+
+def _file_warehouse_toml(simulated: FileWarehouse) -> str:
+    """Write the settings by which its files are read."""
+    table = place(("providers", simulated.name))
+    columns = dict(zip(_COLUMNS, COLUMNS, strict=True))
+    lines = [
+        f"[{table}]",
+        'adapter = "files"',
+        f"folder = {json.dumps(str(simulated.folder.absolute()))}",
+        'fetched = ["fetched"]',
+        "withdraw = true",
+        "final_rejections = true",
+        "poll_seconds = 5",
+        f"\n[{table}.columns]",
+        *(f"{ours} = {json.dumps(theirs)}" for ours, theirs in columns.items()),
+        f"\n[{table}.words]",
+        *(f"{json.dumps(theirs)} = {json.dumps(ours)}" for ours, theirs in WORDS.items()),
+        f"\n[{table}.reasons]",
+        *(f"{json.dumps(theirs)} = {json.dumps(ours)}" for ours, theirs in REASONS.items()),
+        f'# and in the [locations.ID] that it serves: provider = "{simulated.name}"',
+    ]
+    return "\n".join(lines) + "\n"
 
 
 @asynccontextmanager

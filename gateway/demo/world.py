@@ -61,7 +61,6 @@ _FILES_TOML = """
 adapter = "files"
 folder = {folder}
 fetched = ["fetched"]
-still_for = 0.5
 poll_seconds = 1
 timeout = 2
 calls_per_second = 1_000_000

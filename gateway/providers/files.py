@@ -187,9 +187,9 @@ class Files(Adapter):
     async def _put_aside(self, name: str, why: str) -> None:
         inbox, to = self.provider.inbox, UNREADABLE if why else ARCHIVE
         try:
-            now_called = await self.store.move(inbox, name, to)
-            if self.provider.marker:
+            if self.provider.marker:  # before its file: beside the next one of that name it would lie too early
                 await self.store.move(inbox, f"{name}{self.provider.marker}", to)
+            now_called = await self.store.move(inbox, name, to)
         except NotThere:
             return
         if why:

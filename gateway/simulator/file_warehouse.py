@@ -1,7 +1,7 @@
 """A warehouse that shares a folder: it fetches order files from `out`, works each order once, and writes to `in`.
 
 It fetches a file by moving it to `fetched`. A file that it writes tells of everything that was done since the last one,
-and a name is never used for other rows.
+and a name is never used for other rows. With a `marker` an empty file of that ending follows each whole one.
 """
 
 import asyncio
@@ -48,6 +48,7 @@ class FileWarehouse(Served):
         faults: FileFaults = NO_FILE_FAULTS,
         *,
         every: float = 0.2,
+        marker: str = "",
         seed: int = 0,
         keep: int = KEEP,
     ) -> None:
@@ -60,6 +61,7 @@ class FileWarehouse(Served):
         self.file_faults = faults
         self.header = COLUMNS
         self.every = every
+        self.marker = marker
         self.keep = keep
         self.orders: dict[str, Order] = {}
         self.files: dict[str, list[Row]] = {}
@@ -172,14 +174,16 @@ class FileWarehouse(Served):
     async def _put(self, name: str, rows: list[Row], *, in_halves: bool = False) -> None:
         content = _csv(self.header, rows)
         path = self.folder / "in" / name
-        if not in_halves:
+        if in_halves:
+            path.write_bytes(content[: len(content) // 2])
+            await asyncio.sleep(self.every)
+            path.write_bytes(content)
+        else:
             unfinished = path.with_name(f".{name}.part")
             unfinished.write_bytes(content)
             unfinished.rename(path)
-            return
-        path.write_bytes(content[: len(content) // 2])
-        await asyncio.sleep(self.every)
-        path.write_bytes(content)
+        if self.marker:
+            path.with_name(f"{name}{self.marker}").touch()
 
     async def _note_taken(self) -> None:
         """Count what the gateway has taken away as said, and put some of it there once more."""

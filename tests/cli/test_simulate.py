@@ -13,6 +13,10 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from gateway.cli import cli
+from gateway.domain.orders import Order
+from gateway.providers.files import Files
+from gateway.providers.files_settings import FilesSettings
+from gateway.providers.port import Reading, Statement
 from gateway.simulator.served import Served
 from tests.cli import typed as a_person
 from tests.loading import settings_in
@@ -147,3 +151,28 @@ async def test_an_address_that_is_taken_is_named_with_its_options(end: str) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, output = await a_person.typed("simulate", end, "--port", str(taken.getsockname()[1]))
     assert (code, output.partition(" on ")[0], output.count("\n")) == (2, "--host, --port: can't listen", 1)
+
+
+async def test_a_simulated_file_warehouse_is_read_by_the_settings_that_it_prints(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    with command("simulate", "file-warehouse", str(shared), "--port", "0", "--name", "acme") as simulated:
+        said = read_until(simulated, "Ready.")
+        toml = toml_in(said).partition("Ready.")[0]
+        (tmp_path / "gateway.toml").write_text(
+            'public_url = "https://gateway.example.com"\n'
+            f'newstore = {{ tenant = "acme", client_id = "gateway", client_secret = "env:SECRET" }}\n{toml}'
+        )
+        provider = settings_in(tmp_path / "gateway.toml", {"SECRET": "s" * 20}).providers["acme"]
+        assert isinstance(provider, FilesSettings)
+        files = Files(provider, None)  # type: ignore[arg-type]
+        await files.check()
+        order = Order(request_id="r-1", reference="NS0123456789ABCD", products=("A", "A"))
+        await files.create(order, files.compose(order))
+        said_of_it: list[Reading] = []
+        while not any(isinstance(each, Statement) and each.word == "shipped" for each in said_of_it):
+            page = await files.poll("")
+            said_of_it += [reading for message in page.messages for reading in files.read(message)]
+            await files.acknowledge(page)
+        assert {each.names.reference for each in said_of_it if isinstance(each, Statement)} == {"NS0123456789ABCD"}
+        simulated.send_signal(signal.SIGTERM)
+        assert simulated.wait(timeout=20) == 0

@@ -64,7 +64,7 @@ async def prove(site: Site, pool: asyncpg.Pool) -> Proof:
         _judge(
             proof,
             request,
-            site.warehouses[request.location].orders.get(request.id),
+            site.everybody[request.location].orders.get(request.id),
             decode_request(row, owed[request.id]),
         )
     return proof

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from gateway.simulator.file_warehouse import SOME_FILE_FAULTS, FileWarehouse
 from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
 from gateway.simulator.warehouse import Warehouse
@@ -60,6 +61,25 @@ calls_per_second = 1_000_000
 provider = "{location}-wms"
 api_keys = ["env:{location}"]
 """
+_FILES = """
+[providers.{location}-files]
+adapter = "files"
+folder = "{folder}"
+fetched = ["fetched"]
+marker = ".done"
+poll_seconds = 1
+timeout = {timeout}
+calls_per_second = 1_000_000
+final_rejections = true
+columns = {{ reference = "Order No", product = "SKU", quantity = "Qty", word = "Status", reason = "Reason", \
+tracking_number = "Tracking No", carrier = "Carrier", date = "Time" }}
+words = {{ TAKEN = "accepted", SHORT = "rejected", VOID = "cancelled", SENT = "shipped" }}
+reasons = {{ "NOT ON SHELF" = "no_inventory", BROKEN = "cannot_fulfill" }}
+
+[locations.{location}]
+provider = "{location}-files"
+api_keys = ["env:{location}"]
+"""
 
 
 Answer = tuple[int, Mapping[str, str], float]
@@ -82,7 +102,13 @@ class Site:
     config: Path
     stack: AsyncExitStack
     begun: Begun
+    file_warehouses: dict[str, FileWarehouse] = field(default_factory=dict)
     gateways: list[Gateway] = field(default_factory=list)
+
+    @property
+    def everybody(self) -> dict[str, Warehouse | FileWarehouse]:
+        """Give the warehouse of each DC."""
+        return {**self.warehouses, **self.file_warehouses}
 
     async def start(self, *options: str) -> Gateway:
         """Start a gateway and put it behind the balancer."""
@@ -142,10 +168,11 @@ async def site(
     call_time: float = 2,
     grace: float = 1,
     kind: type[Warehouse] = Warehouse,
+    on_files: Mapping[str, Temperament] = MappingProxyType({}),
     begun: Begun = forked.gateway,
 ) -> AsyncIterator[Site]:
     """Start NewStore, the warehouses and the balancer; `patience` is how long NewStore goes on sending one request."""
-    names = [name for each in temperaments for name in (each, f"{each}_WMS", f"{each}_CALLBACK")]
+    names = [*on_files, *(name for each in temperaments for name in (each, f"{each}_WMS", f"{each}_CALLBACK"))]
     keys = {name: secrets.token_urlsafe(24) for name in ("NEWSTORE", "OPERATOR", *names)}
     async with AsyncExitStack() as stack:
         balancer = await stack.enter_async_context(Balancer().running())
@@ -165,9 +192,18 @@ async def site(
             warehouses[location] = warehouse
             text += _PROVIDER.format(location=location, url=warehouse.url, timeout=call_time)
             newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
+        file_warehouses: dict[str, FileWarehouse] = {}
+        for location, temperament in on_files.items():
+            shared = FileWarehouse(
+                f"{location}-files", folder / location, temperament, SOME_FILE_FAULTS, marker=".done", keep=_ALL
+            )
+            await stack.enter_async_context(shared.running())
+            file_warehouses[location] = shared
+            text += _FILES.format(location=location, folder=shared.folder, timeout=call_time)
+            newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
         config = folder / "gateway.toml"
         config.write_text(text)
-        yield Site(folder, dsn, keys, newstore, warehouses, balancer, session, config, stack, begun)
+        yield Site(folder, dsn, keys, newstore, warehouses, balancer, session, config, stack, begun, file_warehouses)
 
 
 def _bearer(key: str) -> dict[str, str]:

@@ -215,6 +215,23 @@ async def test_a_file_with_a_marker_is_read_when_that_is_there_and_both_are_arch
     assert (shared.names("in"), shared.names("archive")) == ([], ["SHIP_1.csv", "SHIP_1.csv.done"])
 
 
+async def test_a_marker_is_put_aside_before_its_file(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = share(marker=".done")
+    shared.put("SHIP_1.csv", SHIPPED)
+    shared.put("SHIP_1.csv.done", b"")
+    page = await shared.came()
+    moved: list[str] = []
+    move = shared.files.store.move
+
+    async def moving(folder: str, name: str, to: str) -> str:
+        moved.append(name)
+        return await move(folder, name, to)
+
+    monkeypatch.setattr(shared.files.store, "move", moving)
+    await shared.files.acknowledge(page)
+    assert moved == ["SHIP_1.csv.done", "SHIP_1.csv"]
+
+
 async def test_a_file_that_can_not_be_read_goes_aside_with_the_reason_beside_it(share: Share) -> None:
     shared = share()
     shared.put("SHIP_1.csv", b"Order;SKU;Qty;Tracking;Carrier\nNS0123456789ABCD;A;1;1Z1;UPS\n")

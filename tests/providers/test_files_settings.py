@@ -133,3 +133,14 @@ def test_all_but_where_the_files_lie_changes_while_the_gateway_runs(tmp_path: Pa
     _, told = change(old, new)
     assert told.changed == ["providers.acme.words"]
     assert told.needs_restart == ["providers.acme.folder"]
+
+
+def test_the_settings_on_the_page_are_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "gateway" / "providers" / "README.md").read_text()
+    shown = page.partition("## Files")[2].partition("| folder |")[0]
+    toml = "\n".join(line.removeprefix("    ") for line in shown.splitlines() if line.startswith("    "))
+    (tmp_path / "gateway.toml").write_text(SMALLEST + toml)
+    read = load(tmp_path / "gateway.toml", {"SECRET": "s" * 20}, adapters={"files": FilesSettings})
+    told = read.providers["acme-3pl"]
+    assert isinstance(told, FilesSettings)
+    assert told.words == {"sent": "shipped", "short": "rejected", "in transit": "ignored"}

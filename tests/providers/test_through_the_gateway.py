@@ -25,10 +25,12 @@ from gateway.providers.port import Message
 from gateway.providers.registry import Registry
 from gateway.settings import load
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
+from tests.providers.plugins import zenith
+from tests.providers.plugins.zenith_target import ZenithTarget
 
 EXAMPLE = Path(acme.__file__)
-ADAPTERS: dict[str, type[Target]] = {"http": HttpProvider, str(EXAMPLE): AcmeTarget}
-"""As the settings name it -> its provider. The second is found as any file is."""
+ADAPTERS: dict[str, type[Target]] = {"http": HttpProvider, str(EXAMPLE): AcmeTarget, zenith.__file__: ZenithTarget}
+"""As the settings name it -> its provider. All but the first are found as any file is."""
 _TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
@@ -147,9 +149,15 @@ def lived(site: Site, order: Order) -> list[Message]:
 async def test_doubled_messages_in_any_order_end_in_the_same_state(site: Site, turned: int) -> None:
     messages = lived(site, await site.sent("r-1", "A", "A", "B"))
     await site.hear(each for message in messages[::turned] for each in (message, message))
-    await site.settled("r-1")
+    if site.target.is_promise:
+        await site.settled("r-1")
+        short = "rejected"
+    else:  # it may yet ship what is short: NewStore is told only once it can't
+        query = "SELECT units LIKE '%sp%sp%' AND units LIKE '%r-%' FROM requests"
+        await site.until(lambda: site.pool.fetchval(query))
+        short = "dispatched"
 
-    assert site.newstore.requests["r-1"].counts() == {"shipped": {"A": 2}, "rejected": {"B": 1}}
+    assert site.newstore.requests["r-1"].counts() == {"shipped": {"A": 2}, short: {"B": 1}}
     assert site.newstore.calls["shipment"] == 2
     assert await site.pool.fetchval("SELECT failure FROM requests WHERE id = 'r-1'") is None
     assert await site.pool.fetchval("SELECT count(*) FROM quarantine") == 0

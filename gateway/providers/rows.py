@@ -17,7 +17,8 @@ from gateway.providers.port import Malformed
 DELIMITERS = ",;\t|"
 """Among which the one of a file is found, where the settings name none."""
 
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8"}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a text begins that is written so, and has its mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,8 @@ class Table:
 
 def text_of(body: bytes, encoding: str) -> str:
     """Decode a file, without the mark at its beginning. Raises `Malformed` for a byte that the encoding has not."""
-    mark = next((each for each in _MARKS if body.startswith(each)), b"")
-    if mark and encoding.replace("_", "-").lower() in {"utf-8", "utf8"}:
-        if _MARKS[mark] != "utf-8":
-            raise Malformed("byte 1", f'begins as UTF-16 does: set encoding = "{_MARKS[mark]}"')
-        body = body.removeprefix(mark)
+    if body.startswith(_UTF_16) and "16" not in encoding:
+        raise Malformed("byte 1", 'begins as UTF-16 does: set encoding = "utf-16"')
     try:
         text = body.decode(encoding).removeprefix("\ufeff")
         text.encode()  # what no text column takes is no text

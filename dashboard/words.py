@@ -28,6 +28,7 @@ QUARANTINE = {
     "unknown_request": "nobody has its request yet",
     "ambiguous_request": "it may be about several requests",
     "malformed": "it can't be read",
+    "adapter_broke": "its adapter has a fault",
     "hint_only": "a hint, and its provider can't be asked",
     "unstorable": "no database can hold it",
     "unknown_word": "an unknown word",

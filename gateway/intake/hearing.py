@@ -16,7 +16,7 @@ from gateway.ledger.read import naming, request_reads
 from gateway.ledger.write.queued import Unstorable
 from gateway.ledger.write.writer import Writer
 from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
-from gateway.providers.statements import command, fingerprint_of, hint
+from gateway.providers.statements import AdapterBroke, command, fingerprint_of, hint, readings_of
 from gateway.settings import Settings
 from gateway.telemetry import trace
 from gateway.web.location_rules import with_location_rule
@@ -29,6 +29,8 @@ _CANT_READ = (
     "and have its adapter read orders, or the provider call back with all that has happened"
 )
 _ANSWERED_BY_A_HINT = "asked how an order stands, it answered with a hint again: its adapter must read that answer"
+_OURS_TO_MEND = frozenset({"hint_only", "adapter_broke"})
+"""Why a message is kept that its sender need not correct."""
 _LONG = 65_536  # bytes of a message that takes milliseconds to be read
 _AT_ONCE = 200  # statements of one message that wait for their commit together
 
@@ -60,8 +62,9 @@ class Hearing:
         try:
             readings = await _read(self.adapters[provider], message)
         except Malformed as error:
+            reason = "adapter_broke" if isinstance(error, AdapterBroke) else "malformed"
             unreadable = Unreadable(place="", what=str(error), fingerprint=sha256(message.body).hexdigest())
-            return [await self._keep_unreadable(provider, message, unreadable, (), "malformed")]
+            return [await self._keep_unreadable(provider, message, unreadable, (), reason)]
         follows = self.adapters[provider].can.read and not is_answer
         heard: list[Heard] = []
         for start in range(0, len(readings), _AT_ONCE):
@@ -167,7 +170,7 @@ class Hearing:
         await quarantine.keep(
             self.pool, Kept(provider, name, reading.fingerprint, about, reason, detail, message.at, body)
         )
-        status = 202 if reason == "hint_only" else 400
+        status = 202 if reason in _OURS_TO_MEND else 400
         return Heard(status, CallbackReceipt("quarantined", about or "", reason, detail))
 
     async def _keep_unfollowed(self, provider: str, message: Message, reading: Reading, ids: Sequence[str]) -> Heard:
@@ -189,8 +192,8 @@ class Hearing:
 async def _read(adapter: Adapter, message: Message) -> Sequence[Reading]:
     """Read a message, a long one beside all else that goes on here."""
     if len(message.body) < _LONG:
-        return adapter.read(message)
-    return await asyncio.to_thread(adapter.read, message)
+        return readings_of(adapter, message)
+    return await asyncio.to_thread(readings_of, adapter, message)
 
 
 def _part(message: Message, reading: Reading) -> bytes:

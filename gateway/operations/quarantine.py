@@ -22,7 +22,7 @@ from gateway.ledger.write.queued import CommitResult
 from gateway.newstore import webhook
 from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
 from gateway.providers.statements import command as command_of
-from gateway.providers.statements import hint
+from gateway.providers.statements import hint, readings_of
 from gateway.telemetry import trace
 from gateway.web.answers import Problem, json_answer
 from gateway.web.location_rules import with_location_rule
@@ -154,7 +154,7 @@ async def _read(
     is_named = name != kept["fingerprint"]  # by its sender, or by its place in what was sent
     message = Message(kept["body"], now, name if is_named else "")
     adapter = context.adapters[source]
-    reading = _understood(adapter, adapter.read(message))
+    reading = _understood(adapter, readings_of(adapter, message))
     about = request_id or await _about(context, source, reading)
     said = (
         hint(adapter, message, reading, about)

@@ -1,12 +1,30 @@
 """What an adapter has read, as the command that the domain decides."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
 
 from gateway.domain.commands import ProviderSaid
+from gateway.telemetry.logs import log
 
-from .port import Adapter, Look, Message, Reading, Statement
+from .port import Adapter, Look, Malformed, Message, Reading, Statement
+
+
+class AdapterBroke(Malformed):
+    """The adapter has a fault: its message is kept until that is mended."""
+
+
+def readings_of(adapter: Adapter, message: Message) -> Sequence[Reading]:
+    """Read a message. Raises `Malformed` where nothing of it can be read, `AdapterBroke` where that is no sender's."""
+    try:
+        return adapter.read(message)
+    except Malformed:
+        raise
+    except Exception as error:  # an adapter may be anybody's, and nothing that was sent is lost
+        log("adapter.broke", error, provider=adapter.provider.name)
+        mend = "mend it, then replay the message; the gateway's log says where"
+        raise AdapterBroke("$", f"the adapter broke when it read this: {mend}") from error
 
 
 def command(adapter: Adapter, message: Message, said: Statement, request_id: str) -> ProviderSaid:

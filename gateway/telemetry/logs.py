@@ -33,6 +33,7 @@ Event = Literal[
     "attempt.failed",  # a call was not taken
     "poll.failed",  # a provider was asked for news and did not give them
     "call.broke",  # a call met a fault of the gateway; its claim runs out and is taken as unknown
+    "adapter.broke",  # it failed over a message, which is kept
     "calls.cut",  # at a stop: they were allowed to take longer than that waits
     "claims.taken_over",
     "breaker.opened",
@@ -60,7 +61,9 @@ _INFO = frozenset(
         "read_back.found", "restore.compared",
     }
 )  # fmt: skip
-_ERRORS = frozenset({"process.broke", "postgres.ended", "request.crashed", "call.broke", "command.unstorable"})
+_ERRORS = frozenset(
+    {"process.broke", "postgres.ended", "request.crashed", "call.broke", "adapter.broke", "command.unstorable"}
+)
 
 _log = logging.getLogger("gateway")
 _PLACES = 4  # of a traceback: where it happened, and how it came there

@@ -252,3 +252,15 @@ async def test_a_row_that_can_be_read_by_now_is_applied_by_a_persons_replay(gate
     await gateway.pool.execute("UPDATE quarantine SET body = $1", body)  # as if the adapter understood it now
     assert (await gateway.do(f"/v1/quarantine/{number}/replay", {"reason": "mended"})).status == 200
     assert await units(gateway) == ["shipped", "open"]
+
+
+async def test_what_breaks_an_adapter_is_kept_and_no_fault_of_the_sender(gateway: Served) -> None:
+    await gateway.receive(order())
+    body = b'[{"request": "r-1", "say": "teleported"}]'  # no word of ours: this adapter does not look
+    answer = await gateway.say(body, headers=KEY)
+    said = await answer.json()
+    assert (answer.status, said["result"], said["reason"]) == (202, "quarantined", "adapter_broke")
+    assert await gateway.quarantined() == [("acme", "adapter_broke", body)]
+    [(number,)] = await gateway.pool.fetch("SELECT id FROM quarantine")
+    still = await gateway.do(f"/v1/quarantine/{number}/replay", {"reason": "is it mended?"})
+    assert (still.status, "still can't be read" in (await still.json())["detail"]) == (409, True)

@@ -30,7 +30,7 @@ class NotDispatched(Exception):
     """Whoever makes the call may not do so any more, and has not begun to."""
 
 
-class Checked(aiohttp.ClientRequest):
+class FencedRequest(aiohttp.ClientRequest):
     """A request that looks once more when its connection stands, with nothing to wait for before its bytes go out."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
@@ -69,7 +69,7 @@ def session(to: Destination) -> aiohttp.ClientSession:
     context = tls.context(to.ca, to.client_certificate, to.client_key) if of_its_own else True  # the library's
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=context, resolver=Resolver()),
-        request_class=Checked,
+        request_class=FencedRequest,
         trust_env=False,
         middlewares=(_named,),
     )

@@ -34,9 +34,9 @@ from gateway.simulator.orders import orders
 from gateway.simulator.warehouse_temperament import Temperament
 
 from .faults.proof import Proof, is_quiet, prove
+from .faults.proxies import ended
 from .faults.servers import Server, server
 from .faults.site import Site, site
-from .faults.wires import ended
 from .processes import gateway
 
 # One call in ten goes wrong; few of them with 429, which stops all calls to a destination for a second.
@@ -212,7 +212,7 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 def result(run: Run, proof: Proof) -> dict[str, Any]:
-    met = run.at.newstore.fate.met + sum((each.faults for each in run.at.everybody.values()), Counter())
+    met = run.at.newstore.fault_injector.met + sum((each.faults for each in run.at.everybody.values()), Counter())
     made = run.at.newstore.calls.total() + sum(each.calls.total() for each in run.at.everybody.values())
     attempts = Counter(str(each["answer"]) for each in run.at.newstore.webhook.attempts)
     return {

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.cli.providers_new import write
 from gateway.demo.process import gateway
-from gateway.demo.world import World, both_ends
+from gateway.demo.world import World, simulated
 from gateway.ledger.database.migrations import migrate
 from gateway.simulator.newstore_faults import NO_FAULTS
 from tests.cli import typed as a_person
@@ -83,12 +83,16 @@ async def _migrated(dsn: str) -> str:
 async def stage(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     folder = tmp_path_factory.mktemp("pages")
     async with (
-        both_ends(folder, faults=NO_FAULTS) as ends,
-        gateway(ends.config, {**ends.keys, "DATABASE_URL": dsn}) as urls,
+        simulated(folder, faults=NO_FAULTS) as simulators,
+        gateway(simulators.config, {**simulators.keys, "DATABASE_URL": dsn}) as urls,
     ):
-        world = World(ends, *urls)
-        told = {"GATEWAY_CONFIG": str(ends.config), "GATEWAY_URL": world.internal_url, "GATEWAY_TOKEN": world.token}
-        yield Site(world, dsn, {**ends.keys, **told, "DATABASE_URL": dsn, "COLUMNS": "200"})
+        world = World(simulators, *urls)
+        told = {
+            "GATEWAY_CONFIG": str(simulators.config),
+            "GATEWAY_URL": world.internal_url,
+            "GATEWAY_TOKEN": world.token,
+        }
+        yield Site(world, dsn, {**simulators.keys, **told, "DATABASE_URL": dsn, "COLUMNS": "200"})
 
 
 @pytest.fixture
@@ -134,7 +138,7 @@ async def held(site: Site) -> str:
 async def quarantined(site: Site) -> str:
     """A message that could not be read as it came, and can be by now."""
     body = f'{{"type": "accepted", "event_id": "{next(_NUMBERS)}", "fulfillment_request_id": "{await placed(site)}"}}'
-    headers = {"Authorization": f"Bearer {site.world.ends.keys['quick_CALLBACK_KEY']}"}
+    headers = {"Authorization": f"Bearer {site.world.simulators.keys['quick_CALLBACK_KEY']}"}
     url = f"{site.world.public_url}/providers/quick/callbacks"
     async with aiohttp.ClientSession(headers=headers) as session, session.post(url, data=f"?{body}") as answer:
         assert answer.status == 400
@@ -156,7 +160,7 @@ async def role(site: Site) -> str:
 
 def plugged(site: Site) -> dict[str, str]:
     """A plug-in that lies in a folder, and the name of another folder in which nothing lies."""
-    folder = site.world.ends.config.parent / "plugged"
+    folder = site.world.simulators.config.parent / "plugged"
     if not folder.exists():
         write("acme", folder)
     new = str(folder.with_name(f"new-{next(_NUMBERS)}"))

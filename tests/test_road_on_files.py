@@ -25,7 +25,7 @@ async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterat
 
 
 def shared(road: Road) -> FileWarehouse:
-    return road.ends.file_warehouses[HERE]
+    return road.simulators.file_warehouses[HERE]
 
 
 async def test_requests_are_settled_whatever_the_files_are_like(road: Road, pool: asyncpg.Pool) -> None:

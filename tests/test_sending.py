@@ -22,7 +22,7 @@ from gateway.domain.orders import Order
 from gateway.newstore.client import Client
 from gateway.providers.http import Http
 from gateway.providers.http_settings import HttpSettings
-from gateway.sending import Checked, NotDispatched, may_leave
+from gateway.sending import FencedRequest, NotDispatched, may_leave
 from gateway.settings import NewStore, Secret
 from tests.certificates import Authority, Issued
 
@@ -50,7 +50,7 @@ async def test_the_last_look_comes_after_the_connection_stands() -> None:
     ours = may_leave.set(lambda: answers["is_ours"])
     async with (
         TestServer(app) as server,
-        aiohttp.ClientSession(request_class=Checked, trace_configs=[tracing]) as session,
+        aiohttp.ClientSession(request_class=FencedRequest, trace_configs=[tracing]) as session,
     ):
         async with session.post(server.make_url("/"), data=b"one"):
             pass

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway import app, settings
-from gateway.demo.world import World, both_ends
+from gateway.demo.world import World, simulated
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
 from tests.loading import settings_in
 
@@ -24,7 +24,7 @@ async def running(
     folder: Path, dsn: str, faults: Faults = NO_FAULTS, telemetry: settings.Telemetry = NOT_TRACED
 ) -> AsyncIterator[Road]:
     """Start all parts on a migrated database, and connect them."""
-    async with both_ends(folder, faults=faults) as ends:
-        loaded = replace(settings_in(ends.config, {**ends.keys, "DATABASE_URL": dsn}), telemetry=telemetry)
+    async with simulated(folder, faults=faults) as simulators:
+        loaded = replace(settings_in(simulators.config, {**simulators.keys, "DATABASE_URL": dsn}), telemetry=telemetry)
         async with app.running(loaded, dsn) as gateway:
-            yield Road(ends, gateway.public_url, gateway.internal_url, gateway, loaded)
+            yield Road(simulators, gateway.public_url, gateway.internal_url, gateway, loaded)

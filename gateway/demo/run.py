@@ -16,7 +16,7 @@ from gateway.demo.outcome import show
 from gateway.demo.process import gateway
 from gateway.demo.proof import faults_found, is_settled
 from gateway.demo.watching import watched
-from gateway.demo.world import DATABASE, World, both_ends
+from gateway.demo.world import DATABASE, World, simulated
 from gateway.simulator.orders import orders
 from gateway.simulator.served import JSON
 
@@ -84,15 +84,18 @@ async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[Wor
     console.print("Starting Postgres, the gateway, NewStore and three warehouses …")
     # The simulators begin without a memory: what they were told last time, nobody could settle.
     await postgres.forget(folder / DATABASE)
-    async with both_ends(folder, seed=seed) as ends, gateway(ends.config, ends.keys) as (public_url, internal_url):
-        world = World(ends, public_url, internal_url)
+    async with (
+        simulated(folder, seed=seed) as simulators,
+        gateway(simulators.config, simulators.keys) as (public_url, internal_url),
+    ):
+        world = World(simulators, public_url, internal_url)
         console.print(f"NewStore posts to   {public_url}/newstore/DC01/fulfillment_requests")
         console.print(f"Operations API      {internal_url}/v1/summary")
         console.print(f"  Bearer token      {world.token}")
         typed = f"GATEWAY_URL={internal_url} GATEWAY_TOKEN={world.token} {as_typed(sys.argv[0])} list"
         console.print(f"  as a command      {typed}", soft_wrap=True)
-        console.print(f"What NewStore saw   {ends.newstore.url}/simulator/record")
-        console.print(f"Settings, log       {ends.config}, {ends.config.with_name('gateway.log')}")
+        console.print(f"What NewStore saw   {simulators.newstore.url}/simulator/record")
+        console.print(f"Settings, log       {simulators.config}, {simulators.config.with_name('gateway.log')}")
         async with watched(folder, internal_url, console):
             yield world
 

@@ -94,7 +94,7 @@ api_keys = ["env:{location}_API_KEY"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class Simulators:
     """The simulators, the settings file that names them, and the secrets it refers to."""
 
     newstore: NewStore
@@ -108,7 +108,7 @@ class Ends:
 class World:
     """Both ends and the gateway between them, wherever that runs."""
 
-    ends: Ends
+    simulators: Simulators
     public_url: str
     internal_url: str
     placed: int = field(default=0, init=False)
@@ -119,24 +119,24 @@ class World:
             warehouse.callback.url = f"{self.public_url}/providers/{warehouse.name}/callbacks"
         for location in self.everybody:
             url = f"{self.public_url}/newstore/{location}/fulfillment_requests"
-            self.newstore.configure(location, url, self.ends.keys[f"{location}_API_KEY"])
+            self.newstore.configure(location, url, self.simulators.keys[f"{location}_API_KEY"])
 
     @property
     def newstore(self) -> NewStore:
-        return self.ends.newstore
+        return self.simulators.newstore
 
     @property
     def warehouses(self) -> dict[str, Warehouse]:
-        return self.ends.warehouses
+        return self.simulators.warehouses
 
     @property
     def everybody(self) -> dict[str, Warehouse | FileWarehouse]:
         """Give the warehouse of each DC."""
-        return {**self.ends.warehouses, **self.ends.file_warehouses}
+        return {**self.simulators.warehouses, **self.simulators.file_warehouses}
 
     @property
     def token(self) -> str:
-        return self.ends.keys["DEMO_TOKEN"]
+        return self.simulators.keys["DEMO_TOKEN"]
 
     async def summary(self) -> dict[str, Any]:
         """Ask the gateway what is open, as the dashboard does."""
@@ -165,7 +165,7 @@ class World:
 
 
 @asynccontextmanager
-async def both_ends(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0) -> AsyncIterator[Ends]:
+async def simulated(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0) -> AsyncIterator[Simulators]:
     """Start the simulators and write `gateway.toml` for them."""
     keys = {name: secrets.token_urlsafe(24) for name in ("NEWSTORE_SECRET", "DEMO_TOKEN")}
     async with AsyncExitStack() as stack:
@@ -188,7 +188,7 @@ async def both_ends(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0
             await stack.enter_async_context(shares.running())
             on_files[location] = shares
             text += _FILES_TOML.format(name=shares.name, location=location, folder=json.dumps(str(shared.absolute())))
-        yield Ends(newstore, warehouses, on_files, _written(folder, text), keys)
+        yield Simulators(newstore, warehouses, on_files, _written(folder, text), keys)
 
 
 def _warehouse(location: str, temperament: str, keys: dict[str, str], seed: int) -> Warehouse:

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.simulator.memory import KEEP, forget_oldest
 from gateway.simulator.newstore_bodies import units_of
-from gateway.simulator.newstore_faults import NO_FAULTS, REFUSE, Fate, Faults, How
+from gateway.simulator.newstore_faults import NO_FAULTS, REFUSE, FaultInjector, Faults, How
 from gateway.simulator.newstore_tokens import Tokens
 from gateway.simulator.newstore_units import BECOMES, Request, Unit, Write, apply, why_not, why_not_accept
 from gateway.simulator.newstore_webhook import Configuration, Webhook
@@ -76,7 +76,7 @@ class NewStore(Served):
         self.keep = keep
         self.requests: dict[str, Request] = {}
         self.webhook = Webhook(webhook_backoff, webhook_timeout)
-        self.fate = Fate(faults, seed)
+        self.fault_injector = FaultInjector(faults, seed)
         self._stored: deque[Write] = deque()
 
     def configure(self, location: str, url: str, api_key: str | None = None) -> None:
@@ -85,7 +85,7 @@ class NewStore(Served):
 
     def fail_next(self, operation: Operation, how: How) -> None:
         """Let the next call of an operation go wrong this way."""
-        self.fate.fail_next(operation, how)
+        self.fault_injector.fail_next(operation, how)
 
     def expire_tokens(self) -> None:
         """From now on every token handed out so far is answered with 403."""
@@ -136,7 +136,7 @@ class NewStore(Served):
             "requests": {request.id: request.record() for request in self.requests.values()},
             "on_hold": [request.id for request in self.requests.values() if request.on_hold],
             "calls": self.calls,
-            "faults": self.fate.met,
+            "faults": self.fault_injector.met,
             "webhook": {"attempts": list(self.webhook.attempts), "ack_ms": list(self.webhook.ack_ms)},
         }
 
@@ -185,17 +185,17 @@ class NewStore(Served):
             return await handler(request)
         self.calls[operation] += 1
         subject = self.requests.get(request.match_info.get("uuid", ""))
-        how = self.fate.of(operation, subject.misfortunes if subject else 0)
+        how = self.fault_injector.of(operation, subject.misfortunes if subject else 0)
         if how and subject:
             subject.misfortunes += 1
         if how in {"500_before", "502"}:
             return web.Response(status=500 if how == "500_before" else 502)
         if how == "429":
-            return web.Response(status=429, headers={"Retry-After": str(self.fate.faults.retry_after)})
+            return web.Response(status=429, headers={"Retry-After": str(self.fault_injector.faults.retry_after)})
         if operation in self.lacks:
             return web.Response(status=405)
         if how == "slow":
-            await asyncio.sleep(self.fate.faults.slow_seconds)
+            await asyncio.sleep(self.fault_injector.faults.slow_seconds)
         request[REFUSE] = how == "refuse"
         response = await handler(request)
         if how == "500_after":

@@ -36,7 +36,7 @@ SOME_FAULTS = Faults(
 )
 
 
-class Fate:
+class FaultInjector:
     """Draws what happens to a call: first what a test asked for, else by rate."""
 
     def __init__(self, faults: Faults, seed: int) -> None:

@@ -9,7 +9,7 @@ import aiohttp
 import asyncpg
 import orjson
 
-from gateway.sending import Checked
+from gateway.sending import FencedRequest
 from gateway.settings import Settings
 
 from .limits import Unstored
@@ -128,7 +128,7 @@ async def unstored_calls(stub: str, loaded: Settings, count: int) -> float:
     await reset(stub, "")
     prefix = secrets.token_hex(6)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, request_class=Checked) as session:
+    async with aiohttp.ClientSession(connector=connector, request_class=FencedRequest) as session:
         dispatcher = Unstored(session, loaded, [body(f"{prefix}-{number:06}") for number in range(count)])
         running = asyncio.create_task(dispatcher.run())
         found = await rate(stub, count)

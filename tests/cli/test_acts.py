@@ -163,7 +163,7 @@ async def test_a_hold_is_placed_listed_and_released(road: Road, pool: asyncpg.Po
 
 
 async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, pool: asyncpg.Pool) -> None:
-    url, key = f"{road.public_url}/newstore/{QUICK}/fulfillment_requests", road.ends.keys[f"{QUICK}_API_KEY"]
+    url, key = f"{road.public_url}/newstore/{QUICK}/fulfillment_requests", road.simulators.keys[f"{QUICK}_API_KEY"]
     headers = {"Authorization": f"Bearer {key}"}
     async with (
         aiohttp.ClientSession() as session,
@@ -188,7 +188,7 @@ async def test_a_quarantined_message_is_listed_shown_and_discarded(road: Road, p
 async def test_a_replay_that_changes_nothing_fails_and_says_why(road: Road, pool: asyncpg.Pool) -> None:
     await road.gateway.writer.apply(receive(provider="quick"))
     body = {"type": "vanished", "event_id": "e-1", "fulfillment_request_id": "r-1"}
-    headers = {"Authorization": f"Bearer {road.ends.keys['quick_CALLBACK_KEY']}"}
+    headers = {"Authorization": f"Bearer {road.simulators.keys['quick_CALLBACK_KEY']}"}
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{road.public_url}/providers/quick/callbacks", json=body, headers=headers) as answer,

@@ -74,7 +74,7 @@ async def _traffic(world: World) -> None:
     slow.temperament = replace(slow.temperament, rejects=1.0)
     person = {"shipping_address": {"first_name": "Ada", "last_name": "Lovelace", "city": "Marylebone"}}
     await world.newstore.place({**stand.order("r-rejected", "MUG-LOGO", "TEE-BLK-M"), **person}, "DC02")
-    headers = {"Authorization": f"Bearer {world.ends.keys['quick_CALLBACK_KEY']}"}
+    headers = {"Authorization": f"Bearer {world.simulators.keys['quick_CALLBACK_KEY']}"}
     async with aiohttp.ClientSession(headers=headers) as session:
         for number in range(3):
             body = {"type": "accepted", "event_id": f"e-{number}", "fulfillment_request_id": f"SO-unknown-{number}"}

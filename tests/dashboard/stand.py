@@ -10,7 +10,7 @@ import aiohttp
 
 from gateway.cli.dashboard import command, environ
 from gateway.demo.process import gateway
-from gateway.demo.world import World, both_ends
+from gateway.demo.world import World, simulated
 from gateway.simulator.newstore_faults import NO_FAULTS
 from tests import processes
 from tests.processes import free_port, running
@@ -44,11 +44,11 @@ sample_ratio = 1.0
 async def world(folder: Path, dsn: str, admin: str = "ada") -> AsyncIterator[World]:
     """Run a gateway between the simulators; with a viewer, an operator, an admin, and traces to nowhere."""
     more = _MORE.replace('"ada"', json.dumps(admin))
-    async with both_ends(folder, faults=NO_FAULTS) as ends:
-        ends.config.write_text(ends.config.read_text().replace("[providers.", f"{more}\n[providers.", 1))
+    async with simulated(folder, faults=NO_FAULTS) as simulators:
+        simulators.config.write_text(simulators.config.read_text().replace("[providers.", f"{more}\n[providers.", 1))
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
-        async with gateway(ends.config, {**ends.keys, **keys, "DATABASE_URL": dsn}) as urls:
-            yield World(ends, *urls)
+        async with gateway(simulators.config, {**simulators.keys, **keys, "DATABASE_URL": dsn}) as urls:
+            yield World(simulators, *urls)
 
 
 @asynccontextmanager
@@ -78,7 +78,7 @@ def order(request_id: str, *products: str, order_id: str = "SO-1", service_level
 
 async def say(world: World, **event: Any) -> int:
     """Speak as the warehouse of DC01."""
-    key = world.ends.keys["quick_CALLBACK_KEY"]
+    key = world.simulators.keys["quick_CALLBACK_KEY"]
     url, headers = f"{world.public_url}/providers/quick/callbacks", {"Authorization": f"Bearer {key}"}
     async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=event) as answer:
         return answer.status

@@ -78,7 +78,7 @@ async def test_a_refused_shipment_is_told_with_the_carrier_that_a_person_writes(
     await dialog(page).get_by_text("Redrive would work on 1 of 1 request.").wait_for()
     await confirm(page, "the label was printed anew", "Redrive 1 request")
     await page.get_by_text("✓ settled").wait_for()
-    shown = stage.ends.newstore.requests["r-carrier"].read_back("shipment")
+    shown = stage.simulators.newstore.requests["r-carrier"].read_back("shipment")
     assert shown is not None
     assert {each["carrier"] for each in shown["successful_shipments"]} == {"DHL Express"}
 

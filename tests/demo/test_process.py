@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from gateway.demo.process import GatewayEnded, gateway
-from gateway.demo.world import both_ends
+from gateway.demo.world import simulated
 from tests.processes import all_end, command, of_folder, read_until, watched
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
@@ -27,9 +27,9 @@ def folder() -> Iterator[Path]:
 async def test_the_gateway_runs_in_a_process_of_its_own_until_the_block_ends(
     folder: Path, database: str, pool: asyncpg.Pool
 ) -> None:
-    async with both_ends(folder) as ends:
-        keys = {**ends.keys, "DATABASE_URL": database}
-        async with gateway(ends.config, keys) as (public_url, internal_url), aiohttp.ClientSession() as session:
+    async with simulated(folder) as simulators:
+        keys = {**simulators.keys, "DATABASE_URL": database}
+        async with gateway(simulators.config, keys) as (public_url, internal_url), aiohttp.ClientSession() as session:
             (child,) = of_folder(folder)
             for url in (public_url, internal_url):
                 async with session.get(f"{url}/livez") as answer:
@@ -39,32 +39,32 @@ async def test_the_gateway_runs_in_a_process_of_its_own_until_the_block_ends(
 
 
 async def test_a_gateway_that_does_not_get_ready_says_why(folder: Path) -> None:
-    async with both_ends(folder) as ends:
-        known: Mapping[str, str] = {name: key for name, key in ends.keys.items() if name != "NEWSTORE_SECRET"}
+    async with simulated(folder) as simulators:
+        known: Mapping[str, str] = {name: key for name, key in simulators.keys.items() if name != "NEWSTORE_SECRET"}
         with pytest.raises(GatewayEnded, match=r"(?s)did not get ready; .*gateway.log ends with:.*NEWSTORE_SECRET"):
-            async with gateway(ends.config, known):
+            async with gateway(simulators.config, known):
                 pass
 
 
 async def test_a_gateway_that_ends_by_itself_ends_the_block(folder: Path, database: str, pool: asyncpg.Pool) -> None:
     async def block() -> None:
-        async with gateway(ends.config, {**ends.keys, "DATABASE_URL": database}):
+        async with gateway(simulators.config, {**simulators.keys, "DATABASE_URL": database}):
             (child,) = of_folder(folder)
             os.kill(child, signal.SIGKILL)
             await asyncio.Event().wait()
 
-    async with both_ends(folder) as ends:
+    async with simulated(folder) as simulators:
         with pytest.raises(GatewayEnded, match="ended with -9"):
             await block()
 
 
 async def test_a_block_cancelled_by_somebody_else_is_cancelled(folder: Path, database: str, pool: asyncpg.Pool) -> None:
     async def block() -> None:
-        async with gateway(ends.config, {**ends.keys, "DATABASE_URL": database}):
+        async with gateway(simulators.config, {**simulators.keys, "DATABASE_URL": database}):
             inside.set()
             await asyncio.Event().wait()
 
-    async with both_ends(folder) as ends:
+    async with simulated(folder) as simulators:
         inside = asyncio.Event()
         task = asyncio.create_task(block())
         await inside.wait()

@@ -21,7 +21,7 @@ from gateway.ledger.write.writer import Writer
 from gateway.newstore.client import Client
 from gateway.providers import ADAPTERS
 from gateway.providers.http_settings import HttpSettings
-from gateway.sending import Checked
+from gateway.sending import FencedRequest
 from gateway.settings import Database, Listener, NewStore, Secret, Settings
 from tests import forked, processes
 from tests.adapters import Deaf, Hinting, Told
@@ -152,7 +152,7 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
 
     membership, writer = Membership(connect), Writer(connect)
     await membership.join()
-    async with aiohttp.ClientSession(request_class=Checked) as session:
+    async with aiohttp.ClientSession(request_class=FencedRequest) as session:
         newstore = Client(session, settings.newstore)
         adapters = {each.name: KINDS[each.adapter](each, session) for each in settings.providers.values()}
         hearing = Hearing(settings, pool, writer, adapters, partial(apply_early_callbacks, pool, writer, settings))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from .wires import listening
+from .proxies import listening
 
 NETWORK = "127.1"
 """This machine by a name that is not known for a loopback address, as any host of a network."""

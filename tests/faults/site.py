@@ -21,7 +21,7 @@ from tests import forked
 from tests.cli.typed import typed
 from tests.processes import Gateway
 
-from .wires import Backend, Balancer
+from .proxies import Backend, Balancer
 
 _ALL = 10**9  # what a simulator has forgotten proves nothing
 QUICK = MappingProxyType({"DC01": Temperament()})

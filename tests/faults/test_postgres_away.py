@@ -14,9 +14,9 @@ from tests.processes import until
 from .gated import Gated
 from .load import load, placed
 from .proof import is_quiet, prove
+from .proxies import Proxy
 from .servers import Server, dsn_of, server, standby
 from .site import Site, site
-from .wires import Wire
 
 AT_ONCE = 20
 STREAM = orders(seed=7)
@@ -159,23 +159,23 @@ async def all_connections(postgres: Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def wires(postgres: Server, count: int) -> AsyncIterator[list[Wire]]:
+async def proxies(postgres: Server, count: int) -> AsyncIterator[list[Proxy]]:
     async with AsyncExitStack() as stack:
         dial = partial(asyncio.open_unix_connection, postgres.socket)
-        yield [await stack.enter_async_context(Wire(dial).running()) for _ in range(count)]
+        yield [await stack.enter_async_context(Proxy(dial).running()) for _ in range(count)]
 
 
 async def test_a_server_that_goes_silent_is_not_waited_for(folder: Path) -> None:
     async with (
         server(folder / "a") as postgres,
-        wires(postgres, 1) as (wire,),
-        site(folder, postgres.dsn_by(wire.port)) as at,
+        proxies(postgres, 1) as (proxy,),
+        site(folder, postgres.dsn_by(proxy.port)) as at,
     ):
         await at.start()
         await at.newstore.place(next(STREAM))
-        wire.cut()
+        proxy.cut()
         await until(lambda: is_turned_away(at))
-        wire.mend()
+        proxy.mend()
         await until(lambda: works(at))
         await settled(at, postgres.dsn)
 
@@ -183,7 +183,7 @@ async def test_a_server_that_goes_silent_is_not_waited_for(folder: Path) -> None
 async def test_another_host_takes_over_from_one_that_goes_silent(folder: Path) -> None:
     async with (
         server(folder / "a") as postgres,
-        wires(postgres, 2) as (first, second),
+        proxies(postgres, 2) as (first, second),
         site(folder, postgres.dsn_by(first.port, second.port)) as at,
     ):
         await at.start()

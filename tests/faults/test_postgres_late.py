@@ -14,9 +14,9 @@ import pytest
 from tests import processes
 from tests.processes import GATEWAY, free_port
 
+from .proxies import Proxy
 from .servers import Server, server
 from .site import site
-from .wires import Wire
 
 AWAITED = '"event":"database.awaited"'
 
@@ -100,7 +100,7 @@ async def test_a_postgres_that_is_starting_up_is_waited_for(folder: Path) -> Non
 
 
 async def test_a_postgres_that_says_nothing_is_waited_for(folder: Path) -> None:
-    async with server(folder / "a") as postgres, wire(postgres) as (port, between):
+    async with server(folder / "a") as postgres, proxy(postgres) as (port, between):
         between.cut()
         async with starting(folder, postgres.dsn_by(port)) as gateway:
             assert f"127.0.0.1:{port}: TimeoutError" in await awaited(gateway)
@@ -132,7 +132,7 @@ async def test_who_waits_for_a_name_that_does_not_resolve_ends_in_peace_when_tol
 
 
 async def test_what_no_waiting_mends_ends_the_start_and_is_named(folder: Path) -> None:
-    async with server(folder / "a") as postgres, wire(postgres) as (port, _), site(folder, "") as at:
+    async with server(folder / "a") as postgres, proxy(postgres) as (port, _), site(folder, "") as at:
         dsn, right = postgres.dsn_by(port), password(postgres)
         other = dsn.removesuffix("postgres")
         async with postgres.connected() as connection:
@@ -151,6 +151,6 @@ async def test_what_no_waiting_mends_ends_the_start_and_is_named(folder: Path) -
 
 
 @asynccontextmanager
-async def wire(postgres: Server) -> AsyncIterator[tuple[int, Wire]]:
-    async with Wire(partial(asyncio.open_unix_connection, postgres.socket)).running() as between:
+async def proxy(postgres: Server) -> AsyncIterator[tuple[int, Proxy]]:
+    async with Proxy(partial(asyncio.open_unix_connection, postgres.socket)).running() as between:
         yield between.port, between

@@ -15,9 +15,9 @@ from tests.certificates import Authority, Issued
 from tests.processes import free_port
 
 from .false_servers import NETWORK, FalseServer
+from .proxies import Proxy
 from .servers import Server, server
 from .site import site
-from .wires import Wire
 
 
 def _presents(issued: Issued) -> ssl.SSLContext:
@@ -120,7 +120,7 @@ async def test_no_parameter_of_libpq_reaches_the_server() -> None:
 
 async def test_a_connect_timeout_shortens_ours_and_does_not_prolong_it() -> None:
     loop = asyncio.get_running_loop()
-    async with Wire(lambda: asyncio.open_connection("127.0.0.1", free_port())).running() as silent:
+    async with Proxy(lambda: asyncio.open_connection("127.0.0.1", free_port())).running() as silent:
         silent.cut()
         began = loop.time()
         with pytest.raises(NoServer, match="TimeoutError"):

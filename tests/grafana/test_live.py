@@ -107,7 +107,7 @@ async def away(warehouse: Warehouse) -> AsyncIterator[None]:
 
 async def misbehave(watched: Watched) -> None:
     """What else comes to a gateway on a bad day."""
-    keys, warehouses = watched.road.ends.keys, watched.road.warehouses
+    keys, warehouses = watched.road.simulators.keys, watched.road.warehouses
     known = next(each for each in watched.road.newstore.requests.values() if each.location == "DC01")
     order = {**known.body, "order_id": "SO-other"}
     path = "/newstore/DC01/fulfillment_requests"
@@ -147,7 +147,7 @@ async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> No
         await place(road, 90, seed=7)
         road.newstore.fail_next("shipment", "refuse")
         await road.newstore.place(next(orders(8)), "DC01")
-        await road.newstore.until(lambda: road.newstore.fate.met["refuse"], 30)
+        await road.newstore.until(lambda: road.newstore.fault_injector.met["refuse"], 30)
         refused_at = monotonic()
     alert, at = await alerting.until("tickets", "ShipmentsFailed", "firing", 60)
     print(f"told {at - refused_at:.1f} s after the refusal")  # noqa: T201 - a figure for grafana/README.md

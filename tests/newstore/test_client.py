@@ -98,7 +98,7 @@ async def test_a_token_is_kept_until_it_is_refused_and_then_got_once(tenant: Ten
 
 
 async def test_a_write_that_waits_in_vain_for_its_token_was_not_sent(tenant: Tenant) -> None:
-    tenant.newstore.fate.faults = Faults(slow_seconds=3.0)
+    tenant.newstore.fault_injector.faults = Faults(slow_seconds=3.0)
     tenant.newstore.fail_next("token", "slow")
     both = (tenant.client.ship("r-1", [product], PARCEL) for product in "AB")
     told = await asyncio.gather(*both, return_exceptions=True)

@@ -390,7 +390,7 @@ async def test_the_same_seed_meets_the_same_faults() -> None:
     async def statuses(seed: int) -> list[int]:
         async with calling(seed=seed) as caller:
             request_id = await caller.placed("A")
-            caller.newstore.fate.faults = Faults(error_before=0.3, too_many_requests=0.3)
+            caller.newstore.fault_injector.faults = Faults(error_before=0.3, too_many_requests=0.3)
             return [(await caller.read(request_id, "shipment"))[0] for _ in range(30)]
 
     first = await statuses(4)
@@ -411,7 +411,7 @@ async def test_a_slow_answer_still_comes() -> None:
 async def test_one_request_meets_no_more_faults_than_it_may() -> None:
     async with calling() as caller:
         first, second = await caller.placed("A"), await caller.placed("B")
-        caller.newstore.fate.faults = Faults(error_before=1.0, most_each=2)
+        caller.newstore.fault_injector.faults = Faults(error_before=1.0, most_each=2)
         assert [(await caller.read(first, "shipment"))[0] for _ in range(4)] == [500, 500, 404, 404]
         assert (await caller.read(second, "shipment"))[0] == 500
 

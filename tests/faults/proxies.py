@@ -1,4 +1,4 @@
-"""What stands between two parties on a network: a wire that can go silent, and a balancer before several gateways."""
+"""What stands between two parties on a network: a proxy that can go silent, and a balancer before several gateways."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Dial = Callable[[], Awaitable[Streams]]
 
 
-class Wire:
+class Proxy:
     """Forwards connections; while it is cut it takes them and bytes, and answers nothing."""
 
     def __init__(self, dial: Dial) -> None:
@@ -29,7 +29,7 @@ class Wire:
         self._whole.set()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Wire"]:
+    async def running(self) -> AsyncIterator["Proxy"]:
         async with listening(self._serve) as self.port:
             yield self
 

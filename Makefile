@@ -8,7 +8,7 @@ ARGS   ?=
 DIR    ?= screenshots
 SECRETS ?= .gateway/secrets
 
-.PHONY: demo test lint bench bench-dashboard soak screenshots shapes browser dashboards prometheus secrets constraints clean
+.PHONY: demo test lint bench bench-dashboard soak screenshots shapes settings browser dashboards prometheus secrets constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -36,6 +36,10 @@ screenshots: $(READY)
 # What the dashboard reads of the operations API, from its OpenAPI document.
 shapes: $(READY)
 	$(VENV)/bin/python -m tests.dashboard.shapes
+
+# The page of all keys of gateway.toml, from the program.
+settings: $(READY)
+	$(VENV)/bin/gateway settings reference >settings.md && mv settings.md gateway/settings/README.md
 
 bench-dashboard: $(READY)
 	$(VENV)/bin/python -m tests.bench.dashboard $(ARGS)

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shlex
-import subprocess
 import tempfile
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.pages import PAGES, ROOT, commands
+from tests.pages import ROOT, commands
 from tests.processes import GATEWAY, free_port, running, until, without_database
 
 USUAL = {"8080": "the public listener", "8081": "the internal one", "8090": "NewStore", "8091": "the warehouse"}
@@ -28,20 +27,6 @@ class Walk:
 
     def lines(self, beginning: str) -> list[str]:
         return [self._moved(line) for line in commands("README.md") if line.startswith(beginning)]
-
-    def settings(self) -> str:
-        (block,) = re.findall(r"^    public_url.*?(?=^\S)", PAGES["README.md"], re.MULTILINE | re.DOTALL)
-        listeners = f"[public]\nport = {self.ports['8080']}\n[internal]\nport = {self.ports['8081']}\n"
-        return self._moved(block) + listeners
-
-    def secrets(self, folder: Path) -> dict[str, str]:
-        """Make the secrets as the page says, and give what is then in the environment."""
-        (block,) = re.findall(r"^    mkdir -p \.gateway\n(?:    .*\n)+", PAGES["README.md"], re.MULTILINE)
-        script = f"set -e\n{block}\nenv"
-        told = subprocess.run(
-            ["sh", "-c", script], cwd=folder, env=without_database(), capture_output=True, text=True, check=True
-        )
-        return dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
 
     def simulators(self) -> list[list[str]]:
         """Give the two commands; at other ports, each has to be told where the gateway is."""
@@ -59,8 +44,11 @@ async def test_whoever_follows_the_first_page_has_a_request_that_is_proved_at_ne
     walk = Walk({port: str(free_port()) for port in USUAL})
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-test-")))
-        environ = {**walk.secrets(folder), "PYTHONPATH": str(ROOT)}
-        (folder / "gateway.toml").write_text(walk.settings())
+        environ = {**without_database(), "PYTHONPATH": str(ROOT)}
+        (init,) = walk.lines("gateway init")
+        await _run(init, folder, environ)
+        with (folder / "gateway.toml").open("a") as config:
+            config.write(f"[public]\nport = {walk.ports['8080']}\n[internal]\nport = {walk.ports['8081']}\n")
 
         async def serve(words: list[str], answers_at: str) -> None:
             log = folder / "log"
@@ -80,7 +68,12 @@ async def test_whoever_follows_the_first_page_has_a_request_that_is_proved_at_ne
         async with aiohttp.ClientSession() as session, session.post(order) as answer:
             request_id = (await answer.json())["id"]
         (show,) = walk.lines("gateway show")
-        asks = {**environ, "GATEWAY_URL": f"http://127.0.0.1:{walk.ports['8081']}"}
+        (token,) = re.findall(r"GATEWAY_TOKEN=\$\(cat (\S+)\)", " ".join(walk.lines("export ")))
+        asks = {
+            **environ,
+            "GATEWAY_URL": f"http://127.0.0.1:{walk.ports['8081']}",
+            "GATEWAY_TOKEN": (folder / token).read_text(),
+        }
 
         async def is_proved() -> bool:
             return "units_proved" in await _run(show.replace("ID", request_id), folder, asks)

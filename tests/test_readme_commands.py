@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from gateway.cli.providers_new import write
 from gateway.demo.process import gateway
 from gateway.demo.world import World, both_ends
 from gateway.ledger.database.migrations import migrate
@@ -86,10 +87,8 @@ async def stage(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
         gateway(ends.config, {**ends.keys, "DATABASE_URL": dsn}) as urls,
     ):
         world = World(ends, *urls)
-        (names,) = re.findall(r"^    for name in (.*); do$", PAGES["README.md"], re.MULTILINE)
-        secrets = {name: name.ljust(24, "k") for name in names.split()}
         told = {"GATEWAY_CONFIG": str(ends.config), "GATEWAY_URL": world.internal_url, "GATEWAY_TOKEN": world.token}
-        yield Site(world, dsn, {**secrets, **ends.keys, **told, "DATABASE_URL": dsn, "COLUMNS": "200"})
+        yield Site(world, dsn, {**ends.keys, **told, "DATABASE_URL": dsn, "COLUMNS": "200"})
 
 
 @pytest.fixture
@@ -155,6 +154,15 @@ async def role(site: Site) -> str:
     return name
 
 
+def plugged(site: Site) -> dict[str, str]:
+    """A plug-in that lies in a folder, and the name of another folder in which nothing lies."""
+    folder = site.world.ends.config.parent / "plugged"
+    if not folder.exists():
+        write("acme", folder)
+    new = str(folder.with_name(f"new-{next(_NUMBERS)}"))
+    return {"./acme.py": f"{folder}/acme.py", "acme_sample.json": f"{folder}/acme_sample.json", "FOLDER": new}
+
+
 FILLED: dict[str, tuple[str, Callable[[Site], Awaitable[str]]]] = {
     "close": ("ID", placed),
     "discard": ("ID", rejected),
@@ -175,14 +183,17 @@ FILLED: dict[str, tuple[str, Callable[[Site], Awaitable[str]]]] = {
 }
 """Command -> its placeholder, and what makes something there that the command can be about."""
 PLACEHOLDERS = {"PROVIDER": "slow_partial"}
+ANSWERS = {"gateway init": "acme\nDC01 DC02\n\n"}
 NOTHING = ("No request is like that", "Nothing is")
 
 
 async def words_of(line: str, site: Site) -> list[str]:
     """Give the words of a command with its placeholders filled; what it is about is there by then."""
     words = shlex.split(line)[1:]
-    name = " ".join(words[:2]) if words[0] == "quarantine" else words[0]
+    name = " ".join(words[:2]) if words[0] in {"quarantine", "providers"} else words[0]
     filled = dict(PLACEHOLDERS)
+    if words[0] == "providers":
+        filled |= plugged(site)
     if name in FILLED:
         placeholder, make = FILLED[name]
         filled[placeholder] = await make(site)
@@ -190,9 +201,11 @@ async def words_of(line: str, site: Site) -> list[str]:
 
 
 @pytest.mark.parametrize("line", [each for each in COMMANDS if each.split()[1] not in SERVERS])
-async def test_a_command_of_a_page_does_what_it_is_there_for(site: Site, line: str) -> None:
+async def test_a_command_of_a_page_does_what_it_is_there_for(site: Site, tmp_path: Path, line: str) -> None:
     words = await words_of(line, site)
-    code, told = await a_person.typed(*words, answer="y\n", **site.environ)
+    if words[0] == "init":
+        words += ["--config", str(tmp_path / "gateway.toml")]
+    code, told = await a_person.typed(*words, answer=ANSWERS.get(line, "y\n"), **site.environ)
     assert (code, "Traceback" in told) == (0, False), told
     if words[0] != "holds":
         assert not told.startswith(NOTHING), told
@@ -212,6 +225,9 @@ async def test_a_server_of_a_page_runs_until_it_is_told_to_end(
     if words[0] != "serve":
         words += ["--port", str(port)]
     environ = {**without_database(), **site.environ, "DATABASE_URL": second_dsn}
+    for name in re.findall(r"file:(\S+)", line):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(Path(name).name.ljust(24, "k"))
     log = tmp_path / "log"
     async with running(*GATEWAY, *words, log=log, environ=environ, answers_at=answers_at, stdout=PIPE) as server:
         beginning, code = SERVERS[words[0]]

@@ -30,6 +30,8 @@ password = "env:PASSWORD"
 
 @dataclass(frozen=True)
 class SftpSettings(ProviderSettings):
+    """A provider that reads files."""
+
     live: ClassVar = ProviderSettings.live | {"every", "password"}
     addressed: ClassVar = frozenset({"inbox"})
 
@@ -92,7 +94,13 @@ def test_a_key_of_another_adapter_is_not_known(tmp_path: Path) -> None:
 
 
 def test_the_name_of_a_provider_stands_in_its_heading_alone(tmp_path: Path) -> None:
-    assert faults(tmp_path, f'{PROVIDER}name = "x"\n') == ['providers."north.3pl".name: is not known here; remove it']
+    assert faults(tmp_path, f'{PROVIDER}name = "x"\nheading = "x"\n') == [
+        'providers."north.3pl".name: is not known here; remove it',
+        'providers."north.3pl".heading: is not known here; remove it',
+    ]
+    assert faults(tmp_path, PROVIDER.replace("north.3pl", "north 3pl")) == [
+        'providers."north 3pl": is not a name; use 1 to 64 letters, digits, dots, dashes or underscores'
+    ]
 
 
 def test_an_unknown_adapter_is_told_with_those_there_are_and_the_one_that_was_meant_judges_the_rest(

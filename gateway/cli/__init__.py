@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from . import acts, dashboard, demo, holds, providers, quarantine, requests, running, simulate, tokens
+from . import (
+    acts,
+    dashboard,
+    demo,
+    holds,
+    init,
+    providers,
+    quarantine,
+    requests,
+    running,
+    settings,
+    simulate,
+    tokens,
+)
 
 cli = typer.Typer(
     help="A durable gateway between NewStore and fulfillment providers.",
@@ -14,6 +27,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for theme in (
+    init.commands,
     running.commands,
     dashboard.commands,
     requests.commands,
@@ -41,5 +55,6 @@ def _begin(
 
 cli.add_typer(simulate.commands, name="simulate")
 cli.add_typer(quarantine.commands, name="quarantine")
+cli.add_typer(settings.commands, name="settings")
 cli.add_typer(tokens.commands, name="token")
 cli.add_typer(providers.commands, name="providers")

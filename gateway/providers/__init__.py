@@ -4,3 +4,5 @@ from . import files, http
 from .port import Adapter
 
 ADAPTERS: dict[str, type[Adapter]] = {"http": http.Http, "files": files.Files}
+SETTINGS = {name: adapter.settings for name, adapter in ADAPTERS.items()}
+"""What `[providers.NAME]` may say, by the adapter that it names."""

@@ -17,10 +17,10 @@ from gateway import canonical
 from gateway.bearer import bearer, key_among
 from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused, Unknown
 from gateway.domain.commands import RejectionReason, Word
-from gateway.domain.deliveries import Parcel, normal
+from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
 
-from . import answers, meaning, signatures
+from . import answers, meaning, parcels, signatures
 from .http_settings import HttpSettings
 from .port import Adapter, Admission, Capabilities, Kind, Malformed, Message, Names, Proof, Statement, Taken
 from .transports.http import NOT_TAKEN, believed, call
@@ -35,7 +35,6 @@ REASONS = {
     "no_inventory": RejectionReason.NO_INVENTORY,
     "cannot_fulfill": RejectionReason.CANNOT_FULFILL,
 }
-_LONGEST_LINK = 2_000  # characters; a longer one is left out, as nobody needs it to know of the shipment
 
 
 def _json(body: bytes) -> object:
@@ -161,9 +160,7 @@ def _parcel(shipment: Shipment, carriers: Mapping[str, str]) -> Parcel:
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):
         if not word:
             raise Malformed(f"$.shipment.{field}", "is blank: send it, or the shipment once it is known")
-    told = carriers.get(normal(carrier), carrier)
-    link = shipment.tracking_url if len(shipment.tracking_url or "") <= _LONGEST_LINK else None
-    return Parcel(told, tracking_number, link, None if told == carrier else carrier)
+    return parcels.named(carriers, carrier, tracking_number, shipment.tracking_url)
 
 
 def _storable(said: _Callback) -> None:

@@ -41,7 +41,7 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        fault = f"{path}: can't be read ({error.strerror}); start from a copy of gateway.example.toml"
+        fault = f"{path}: can't be read ({error.strerror}); write one with `gateway init`"
     except ValueError as error:
         reason = error if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8"
         fault = f"{path}: is not TOML: {reason}; correct it there"

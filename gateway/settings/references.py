@@ -146,7 +146,7 @@ _SECRET: Final = {"title": "secret", "type": "string", "pattern": "^(env|file):"
 Key: TypeAlias = Annotated[Secret, Kind(key, _SECRET)]
 SigningKey: TypeAlias = Annotated[Secret, Kind(signing_key, _SECRET)]
 Token: TypeAlias = Annotated[
-    Secret, Kind(token, {"title": "secret, or sha256: of it", "type": "string", "pattern": "^(env|file|sha256):"})
+    Secret, Kind(token, {"title": "secret or its digest", "type": "string", "pattern": "^(env|file|sha256):"})
 ]
 DatabaseUrl: TypeAlias = Annotated[Secret, Kind(_database_url, _SECRET)]
 File: TypeAlias = Annotated[Path, Kind(file, {"title": "file", **_PATH})]

@@ -130,7 +130,7 @@ class Database(Readable):
     """The Postgres to use; without a `url` the gateway runs its own in `data_dir`."""
 
     url: DatabaseUrl | None = None
-    """The Postgres, of which several hosts may be named; the environment's DATABASE_URL is used without being asked."""
+    """The URL of a Postgres, also with several hosts; where it is missing, DATABASE_URL of the environment is taken."""
     data_dir: Folder = Path(".gateway/postgres")
     """Where the gateway keeps its own Postgres, without a `url`."""
     ca: File | None = None
@@ -158,7 +158,7 @@ class Brake(Readable):
     units: Annotated[int, whole(1, 1_000_000)] = 20
     """How many units may be rejected or cancelled."""
     share: Share = 0.3
-    """Which share of all units that became final may be rejected or cancelled."""
+    """Of all units that became final, the share that may be rejected or cancelled."""
     seconds: DaySeconds = 900.0
     """The time in which both are counted."""
 
@@ -168,14 +168,14 @@ class _ReadBack(Readable):
     shipment: ReadBackAt = "endpoint"
     """`off` where your tenant can't be asked what became of a shipment: it then shows as unverifiable."""
     rejection: ReadBackAt = "endpoint"
-    """The same for a rejection."""
+    """As `shipment`, of a rejection."""
     cancellation: ReadBackAt = "endpoint"
-    """The same for a cancellation."""
+    """As `shipment`, of a cancellation."""
 
 
 @dataclass(frozen=True)
 class NewStore(Certificates):
-    """The tenant, and how long its writes may stay unproved."""
+    """NewStore: the tenant, how it is called, and how long its writes may stay unproved."""
 
     either: ClassVar = (("tenant",), ("url", "token_url"))
     live: ClassVar = frozenset({"client_secret"})
@@ -186,11 +186,11 @@ class NewStore(Certificates):
     token_url: WebUrl
     """Where tokens are got, in the place of `tenant`."""
     client_id: Text
-    """The API client of Omnichannel Manager."""
+    """The API client, from Omnichannel Manager."""
     client_secret: Key
-    """Its secret."""
+    """The secret of the API client."""
     timeout: CallSeconds = 15.0
-    """How long one call may take."""
+    """The time that one call may take."""
     concurrency: CallsAtOnce = 32
     """Calls at the same time, of all gateways together."""
     calls_per_second: CallsPerSecond = 180.0
@@ -198,9 +198,9 @@ class NewStore(Certificates):
     calls_per_five_minutes: Annotated[float, rate(300 * _MOST_RATE)] = 4800.0
     """Calls in five minutes, of all gateways together; NewStore blocks an address at 5,000."""
     verify_within: DaySeconds = 900.0
-    """How long until a write that no read-back has proved counts as failed."""
+    """The time until a write that no read-back has proved counts as failed."""
     unknown_grace: Annotated[float, seconds(600)] = 10.0
-    """How long until a call of unknown outcome is read back."""
+    """The time until a call of unknown outcome is read back."""
     read_back: Annotated[
         Mapping[str, str], Around(of=_ReadBack, after=lambda found: MappingProxyType(asdict(found)))
     ] = field(default_factory=lambda: MappingProxyType(asdict(_ReadBack())))
@@ -239,12 +239,12 @@ class ProviderSettings(Readable):
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
 
-    name: Name
+    name: str  # judged as a key of the table above
     adapter: Adapter
     """The kind of provider, which says what other keys there are."""
     _: KW_ONLY
     timeout: CallSeconds = 15.0
-    """How long one call may take."""
+    """The time that one call may take."""
     concurrency: CallsAtOnce = 16
     """Calls at the same time, of all gateways together."""
     calls_per_second: CallsPerSecond = 50.0
@@ -294,13 +294,13 @@ class Location(Readable):
     written_as: ClassVar = {"id": HEADING}
     live: ClassVar = frozenset({"provider", "api_keys", "time_zone", "confirm_first", "on_provider_cancel"})
 
-    id: Name
+    id: str  # judged as a key of the table above
     api_keys: OneOrTwoListed[Key]
     """The key that NewStore shows; two while it changes."""
     provider: DefinedProvider | None = None
     """The NAME of the `[providers.NAME]` that ships its requests; without one they are parked as unroutable."""
     time_zone: TimeZone = "UTC"
-    """The time zone of the DC, as the dashboard's days are counted."""
+    """The time zone of the DC, in which the dashboard shows its times."""
     confirm_first: Annotated[int, whole(0, 1_000)] = 0
     """How many rejections of a new location are held until a person has looked."""
     on_provider_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
@@ -314,7 +314,7 @@ class Telemetry(Readable):
     otlp_endpoint: WebUrl | None = None
     """Where your collector takes OTLP over HTTP; needs the extra `[otel]`."""
     sample_ratio: Ratio = 0.01
-    """Which share of the requests is traced whole."""
+    """The share of the requests that is traced whole; what fails is traced in any case."""
 
     @classmethod
     def judge(cls, written: Table, _: Source) -> Iterator[Fault]:
@@ -332,13 +332,13 @@ class Settings(Readable):
     public_url: BaseUrl
     """What NewStore and the providers call; your TLS proxy answers there."""
     newstore: NewStore
-    """The tenant, and how it is called."""
+    """NewStore: the tenant, how it is called, and how long its writes may stay unproved."""
     public: Listener = field(default_factory=Listener)
     """The listener of /newstore, /providers and /livez: behind your TLS proxy."""
     internal: Annotated[Listener, Around(of=_Internal)] = field(default_factory=_Internal)
     """The listener of /v1, /metrics and /readyz: keep it inside."""
     database: Database = field(default_factory=Database)
-    """The Postgres."""
+    """The Postgres to use; without a `url` the gateway runs its own."""
     operators: tuple[Operator, ...] = ()
     """Who may use /v1, the command line and the dashboard."""
     providers: Annotated[Mapping[Name, Annotated[ProviderSettings, BY_ADAPTER]], NAMED] = field(default_factory=dict)
@@ -346,15 +346,15 @@ class Settings(Readable):
     locations: Annotated[Mapping[Name, Location], NAMED] = field(default_factory=dict)
     """One table for each distribution centre, named as NewStore names it."""
     brake: Brake = field(default_factory=Brake)
-    """How many rejections and cancellations of a location wait for a person."""
+    """A location's rejections and cancellations wait for a person where there are more than all three allow."""
     telemetry: Telemetry = field(default_factory=Telemetry)
-    """Traces."""
+    """Where traces go; without an endpoint there are none."""
     express_service_levels: tuple[Text, ...] = ()
     """Service levels whose calls go before others that wait as long."""
     body_limit: Annotated[int, whole(1_024, _LARGEST_BODY)] = 1_048_576
     """Bytes of the largest body that is taken from NewStore or a provider."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Whose X-Forwarded-For tells who failed with a wrong key."""
+    """Addresses or networks whose X-Forwarded-For tells who failed with a wrong key."""
     state_dir: Folder | None = None
     """A folder outside the database that outlives the process: by it a start notices that the database was restored."""
     plain_http_hosts: InitVar[tuple[Text, ...]] = ()

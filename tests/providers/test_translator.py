@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import aiohttp
@@ -16,6 +17,7 @@ from gateway.providers.example import acme_target, translator
 from gateway.providers.example.acme_target import AcmeTarget
 from gateway.providers.http import Http
 from gateway.providers.port import Message
+from tests.pages import PAGES
 
 ENV = {
     "ACME_KEY": "the-key-of-the-translator",
@@ -67,6 +69,11 @@ class Translated(Target):
             for message in messages
             for event in json.loads(message.body)["events"]
         ]
+
+
+def test_the_page_shows_the_translator_as_it_is() -> None:
+    text = Path(translator.__file__).read_text()
+    assert f"```python\n{text}```\n" in PAGES["gateway/providers/README.md"]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 from gateway.call_errors import Inconclusive, NotSent, Refused, Throttled, Unknown
 from gateway.domain.commands import RejectionReason, Word
+from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
 from gateway.providers.example import acme
 from gateway.providers.example.acme import Acme
 from gateway.providers.port import Adapter, Malformed, Message, Names, Proof, Reading, Statement, Taken, Unreadable
+from gateway.providers.transports.http import Answer
 from tests.providers.plugins.zenith import Zenith
 
 
@@ -66,7 +68,7 @@ class WaitsAsItLikes(Acme):
 
 
 class KeepsItsToken(Zenith):
-    async def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    async def _call(self, method: str, path: str, body: bytes | None = None) -> Answer:
         return await self._once(method, path, body, {"Authorization": f"Bearer {await self._bearer()}"})
 
 
@@ -139,6 +141,13 @@ class Retold(Acme):
 class AlwaysOutOfStock(Retold):
     def retold(self, message: Message, said: Statement) -> Statement:
         return replace(said, reason=said.reason and RejectionReason.NO_INVENTORY)
+
+
+class KnowsItsOwnCarriers(Retold):
+    def retold(self, message: Message, said: Statement) -> Statement:
+        return replace(
+            said, parcel=said.parcel and Parcel(said.parcel.carrier_said or "UPS", said.parcel.tracking_code)
+        )
 
 
 class ReadsOneLine(Retold):
@@ -253,6 +262,7 @@ WRONG: Mapping[str, type[Adapter]] = {
     "what is sent is written the same each time": WritesAnew,
     "a check reaches the provider and changes nothing": TriesAnOrder,
     "every word that the provider has is read": AlwaysOutOfStock,
+    "a carrier is told by the settings word for it": KnowsItsOwnCarriers,
     "an order ships in parts": ReadsOneLine,
     "what is short is rejected beside what ships": RejectsAll,
     "a doubled message changes nothing": KnowsNoRepetition,

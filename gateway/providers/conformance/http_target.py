@@ -47,7 +47,7 @@ class HttpTarget(Target):
 
     switches: ClassVar[frozenset[Switch]] = frozenset({*_BEFORE, *_AFTER})
     untouched: ClassVar[frozenset[str]] = frozenset()
-    """Paths that no switch is meant for, as the one that gives tokens."""
+    """What no switch is meant for: `/token`, or `GET /orders` where that is polled at any time."""
 
     sent: int = 0
     """The most bytes of one answer that does not end."""
@@ -89,7 +89,7 @@ class HttpTarget(Target):
 
     async def _switched(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         await request.read()
-        if request.path in self.untouched:
+        if {request.path, f"{request.method} {request.path}"} & self.untouched:
             return await handler(request)
         before = next((each for each in _BEFORE if self.takes(each)), None)
         after = next((each for each in _AFTER if self.takes(each)), None)

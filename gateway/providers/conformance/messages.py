@@ -8,7 +8,7 @@ from itertools import permutations
 from multidict import CIMultiDict
 
 from gateway.domain.commands import RejectionReason, Word
-from gateway.domain.deliveries import Parcel
+from gateway.domain.deliveries import Parcel, normal
 from gateway.domain.orders import Order
 from gateway.providers.port import Admission, Look, Malformed, Message, Proof, Reading, Statement, Unreadable
 
@@ -48,6 +48,18 @@ async def every_word_that_the_provider_has_is_read(stand: Stand) -> None:
             # what a hint leads to and what a poll brings may be the same
             found = sorted({_in_words(each) for each in read})
             expect(found == [wanted], f"{wanted} is read as {' and '.join(found) or 'nothing'}")
+
+
+async def a_carrier_is_told_by_the_settings_word_for_it(stand: Stand) -> None:
+    order = await stand.sent("TEE")
+    provider = replace(stand.adapter.provider, carriers={normal(FIRST.carrier): "United Parcel"})
+    stand.adapter = type(stand.adapter)(provider, stand.adapter.session)
+    for each in await _statements(stand, order, await stand.told(ships(order, TEE=1))):
+        if each.parcel:
+            told = (each.parcel.carrier, each.parcel.carrier_said)
+            expect(
+                told == ("United Parcel", FIRST.carrier), f"the settings call UPS United Parcel, and it reads {told}"
+            )
 
 
 async def an_order_ships_in_parts(stand: Stand) -> None:
@@ -280,6 +292,7 @@ def _shown(reading: Reading) -> str:
 
 CASES = (
     every_word_that_the_provider_has_is_read,
+    a_carrier_is_told_by_the_settings_word_for_it,
     an_order_ships_in_parts,
     what_is_short_is_rejected_beside_what_ships,
     a_doubled_message_changes_nothing,

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import aiohttp
 import msgspec
@@ -13,8 +13,8 @@ import msgspec
 from gateway import canonical
 from gateway.call_errors import Inconclusive, Refused
 from gateway.domain.commands import RejectionReason, Word
-from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
+from gateway.providers import parcels
 from gateway.providers.port import (
     Adapter,
     Admission,
@@ -59,7 +59,7 @@ class AcmeSettings(ProviderSettings, Certificates):
 
 class Line(msgspec.Struct):
     sku: str
-    qty: int
+    qty: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 
 class Event(msgspec.Struct):
@@ -181,9 +181,7 @@ class Acme(Adapter):
         problem = "" if word else f"what {said.what!r} is unknown"
         if word is Word.REJECTED and reason is None:
             problem = f"why {said.why!r} is unknown"
-        parcel = (
-            Parcel(self.provider.carriers.get(said.carrier, said.carrier), said.tracking) if said.tracking else None
-        )
+        parcel = parcels.named(self.provider.carriers, said.carrier, said.tracking) if said.tracking else None
         return Statement(
             names=Names(reference=said.order), word=word, event_id=said.id, items=items, reason=reason, parcel=parcel,
             problem=problem, **kept,

@@ -1,7 +1,7 @@
 """One call over HTTP, and what can be told of it whatever the provider is."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
@@ -24,6 +24,14 @@ def session_to(provider: ProviderSettings) -> aiohttp.ClientSession:
     return sending.session(provider if isinstance(provider, Certificates) else Certificates())
 
 
+class Answer(NamedTuple):
+    """What came back; of its headers some providers need one, as `Location` or `ETag`."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
 async def call(
     session: aiohttp.ClientSession,
     method: str,
@@ -33,7 +41,21 @@ async def call(
     *,
     seconds: float,
 ) -> tuple[int, bytes]:
-    """Make a call and give the status and body of its answer. Raises a `CallError` where there is none to judge.
+    """Make a call and give the status and body of its answer. Raises as `ask` does."""
+    answer = await ask(session, method, url, headers, body, seconds=seconds)
+    return answer.status, answer.body
+
+
+async def ask(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    *,
+    seconds: float,
+) -> Answer:
+    """Make a call and give its answer. Raises a `CallError` where there is none to judge.
 
     That is `NotSent` where nothing has left, `Unknown` where it may have arrived, `Throttled`, and `Redirected`.
     """
@@ -57,7 +79,7 @@ async def call(
         raise Throttled(retry_after(answer.headers.get("Retry-After", "")), answer.status, answered)
     if 300 <= answer.status < 400:
         raise Redirected(answer.status, answered)
-    return answer.status, answered
+    return Answer(answer.status, answered, answer.headers)
 
 
 def believed(status: int, body: bytes) -> object:

@@ -10,11 +10,10 @@ import aiohttp
 import msgspec
 
 from gateway import canonical
-from gateway.call_errors import Inconclusive
+from gateway.call_errors import Inconclusive, Unknown
 from gateway.domain.commands import RejectionReason, Word
-from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
-from gateway.providers import signatures
+from gateway.providers import parcels, signatures
 from gateway.providers.port import (
     Adapter,
     Admission,
@@ -29,7 +28,7 @@ from gateway.providers.port import (
     Statement,
     Taken,
 )
-from gateway.providers.transports.http import answered, call, failed
+from gateway.providers.transports.http import Answer, answered, ask, failed
 from gateway.settings import ProviderSettings
 from gateway.settings.references import Key, SigningKey
 from gateway.settings.urls import BaseUrl
@@ -100,13 +99,16 @@ class Zenith(Adapter):
         return json.dumps({"reference": order.reference, "lines": lines}).encode()
 
     async def create(self, order: Order, body: bytes) -> Taken:
-        status, answer = await self._call("POST", "/orders", body)
-        if status != 201:
-            raise failed(status, answer)
-        return Taken(status, answered(status, answer, Kept).id)
+        told = await self._call("POST", "/orders", body)
+        if not 200 <= told.status < 300:
+            raise failed(told.status, told.body)
+        at = told.headers.get("Location", "")
+        if not at.startswith("/orders/by-id/"):
+            raise Unknown(f"answered {told.status} without a Location", told.status, told.body)
+        return Taken(told.status, at.rpartition("/")[2])
 
     async def look_up(self, order: Order) -> Taken | None:
-        status, answer = await self._call("GET", f"/orders/{order.reference}")
+        status, answer, _ = await self._call("GET", f"/orders/{order.reference}")
         if status == 404:
             return None
         if status != 200:
@@ -117,13 +119,13 @@ class Zenith(Adapter):
         return Taken(status, found.id)
 
     async def read_order(self, order: Order) -> Message:
-        status, answer = await self._call("GET", f"/orders/{order.reference}")
+        status, answer, _ = await self._call("GET", f"/orders/{order.reference}")
         if status != 200:
             raise failed(status, answer)
         return Message(answer, answered(status, answer, Kept).changed)
 
     async def poll(self, cursor: str) -> Page:
-        status, answer = await self._call("GET", f"/orders?changed_since={cursor}")
+        status, answer, _ = await self._call("GET", f"/orders?changed_since={cursor}")
         if status != 200:
             raise failed(status, answer)
         found = answered(status, answer, Changed)
@@ -133,26 +135,26 @@ class Zenith(Adapter):
     async def check(self) -> None:
         await self.look_up(Order(request_id="", reference="NS-CHECK-CONFIG"))
 
-    async def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    async def _call(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Repeat a call once under a new token, where the old one has expired: a 401 says that nothing was done."""
         for _ in range(2):
-            status, answer = await self._once(method, path, body, {"Authorization": f"Bearer {await self._bearer()}"})
-            if status != 401:
+            told = await self._once(method, path, body, {"Authorization": f"Bearer {await self._bearer()}"})
+            if told.status != 401:
                 break
             self._token = ""
-        return status, answer
+        return told
 
     async def _bearer(self) -> str:
         if not self._token:
-            status, answer = await self._once("POST", "/token", b"", {"X-Key": self.provider.api_key.reveal()})
+            status, answer, _ = await self._once("POST", "/token", b"", {"X-Key": self.provider.api_key.reveal()})
             if status != 200:
                 raise failed(status, answer)
             self._token = answered(status, answer, Token).access_token
         return self._token
 
-    async def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         url = self.provider.url.rstrip("/") + path
-        return await call(self.session, method, url, headers, body, seconds=self.provider.timeout)
+        return await ask(self.session, method, url, headers, body, seconds=self.provider.timeout)
 
     def admit(self, headers: Mapping[str, str], now: float) -> Admission:
         return Admission.TO_BE_PROVED if signatures.is_in_time(headers, now) else Admission.REFUSED
@@ -172,18 +174,19 @@ class Zenith(Adapter):
                 hint = msgspec.convert(document, Hint)
                 named = Names(reference=hint.reference)
                 return [Look(names=named, fingerprint=canonical.fingerprint(spelled), event_id=message.name)]
-            return [*_totals(msgspec.convert(document, Kept))]
+            return [*_totals(msgspec.convert(document, Kept), self.provider.carriers)]
         except (ValueError, RecursionError) as error:
             raise Malformed("$", str(error)[:200]) from error
 
 
-def _totals(kept: Kept) -> list[Statement]:
+def _totals(kept: Kept, carriers: Mapping[str, str]) -> list[Statement]:
     """Say what is so by now: of each parcel its pieces, of the order what was accepted and what is short."""
     totals: list[tuple[Word, dict[str, int], dict[str, Any]]] = []
     if accepted := _counts(kept.lines, "accepted"):
         totals.append((Word.ACCEPTED, accepted, {}))
     totals += [
-        (Word.SHIPPED, _counts(box.lines, "qty"), {"parcel": Parcel(box.carrier, box.tracking)}) for box in kept.boxes
+        (Word.SHIPPED, _counts(box.lines, "qty"), {"parcel": parcels.named(carriers, box.carrier, box.tracking)})
+        for box in kept.boxes
     ]
     if short := _counts(kept.lines, "short"):
         totals.append((Word.REJECTED, short, {"reason": RejectionReason.NO_INVENTORY}))

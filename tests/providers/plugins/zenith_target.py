@@ -23,7 +23,7 @@ class ZenithTarget(HttpTarget):
     settings = 'url = "{url}"\napi_key = "env:ZENITH_KEY"\nsecret = "env:ZENITH_SECRET"\ntimeout = 0.4'
     environ: ClassVar = {"ZENITH_KEY": "the-key-of-the-gateway", "ZENITH_SECRET": SECRET}
     switches = HttpTarget.switches | {Switch.REFUSE, Switch.ANOTHER, Switch.EXPIRE}
-    untouched = frozenset({"/token"})
+    untouched = frozenset({"/token", "GET /orders"})
     words = frozenset({Word.ACCEPTED, Word.SHIPPED, Word.REJECTED})
     reasons = frozenset({RejectionReason.NO_INVENTORY})
     is_promise = False
@@ -66,7 +66,7 @@ class ZenithTarget(HttpTarget):
         lines = [{"sku": each["sku"], "qty": each["qty"], "accepted": 0, "short": 0} for each in asked["lines"]]
         self.kept[reference] = {"id": f"Z-{reference}", "reference": reference, "lines": lines, "boxes": []}
         self._touch(reference, "OPEN")
-        return web.json_response(self.kept[reference], status=201)
+        return web.Response(status=201, headers={"Location": f"/orders/by-id/Z-{reference}"})
 
     async def _look_up(self, request: web.Request) -> web.Response:
         reference = request.match_info["reference"]

@@ -8,7 +8,7 @@ ARGS   ?=
 DIR    ?= screenshots
 SECRETS ?= .gateway/secrets
 
-.PHONY: demo test lint bench bench-dashboard soak screenshots shapes settings browser dashboards prometheus secrets constraints clean
+.PHONY: demo test lint bench bench-dashboard soak screenshots shapes settings sql browser dashboards prometheus secrets constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
@@ -40,6 +40,10 @@ shapes: $(READY)
 # The page of all keys of gateway.toml, from the program.
 settings: $(READY)
 	$(VENV)/bin/gateway settings reference >settings.md && mv settings.md gateway/settings/README.md
+
+# The lists of columns that the ledger's SQL repeats, from gateway/ledger/columns.py.
+sql: $(READY)
+	$(VENV)/bin/python -m gateway.ledger.column_lists
 
 bench-dashboard: $(READY)
 	$(VENV)/bin/python -m tests.bench.dashboard $(ARGS)

@@ -129,7 +129,8 @@ class RequestStory(RequestSummary, frozen=True, kw_only=True):
 class BodyStory(msgspec.Struct, frozen=True, kw_only=True):
     """One body as it came, or masked; `text` is None where it is masked and no JSON.
 
-    `about` is the event that it led to, why it is in quarantine, or the call and try that it answers.
+    `about` is the event that it led to, why it is in quarantine, or the call and try that it answers. What an adapter
+    wrote has the sender `gateway`, and `about` is the call and try in which a provider was sent it.
     """
 
     sender: str

@@ -11,6 +11,7 @@ FAILURES = {
     "conflict": "somebody contradicts it",
     "callback_refused": "a callback was refused",
     "withdrawn": "the provider stopped, units are left over",
+    "overdue": "the provider has not accepted it in time",
     "dead_create": "the provider did not take it",
     "dead_withdraw": "the provider did not say whether it stopped",
     "dead_read_order": "the order can't be read at the provider",

@@ -37,7 +37,7 @@ from gateway.operations.reloading import Reloading
 from gateway.providers.port import Adapter
 from gateway.providers.registry import Registry
 from gateway.providers.transports.http import session_to
-from gateway.settings import Listener, ProviderSettings, Settings, SettingsError
+from gateway.settings import LONGEST_CALL, Listener, ProviderSettings, Settings, SettingsError
 from gateway.telemetry import lag, metrics, trace
 from gateway.telemetry.logs import log
 from gateway.web.listening import listen
@@ -48,7 +48,8 @@ _STATEMENT_TIME = 6.0  # seconds after which a server that says nothing counts a
 _POLL = 0.5  # seconds between looks for a database that is away as we start
 GRACE = 2.0  # seconds in which a balancer sees that this process is about to stop
 _LISTENER_TIME = 10.0  # seconds that a stop waits for whoever is still sending a body
-_DRAIN_TIME = 22.0  # seconds that a stop takes at most: the longest time-out of a call, and storing what came of it
+_CALL_TIME = LONGEST_CALL + 0.5  # seconds that a stop waits for calls; those that may take longer are cut off
+_DRAIN_TIME = 22.0  # seconds that it takes at most: the calls, and storing what came of them
 _YOUNG = 10_000  # objects that gather until the youngest of them are looked through for garbage
 _CLOSE_TIME = 1.0  # seconds for each good-bye to a database that may not answer
 
@@ -141,7 +142,7 @@ async def running(
         membership.on_beat = partial(readiness.note, "heartbeat")
         _keep_running(stack, writer.run(), broke)
         writer.on_received = sweeps.gathered(join)
-        _keep_running(stack, sweeps.sweep(pool, writer, settings, join), broke)
+        _keep_running(stack, sweeps.sweep(pool, writer, settings, adapters, join), broke)
         _keep_running(stack, sweeps.watch(pool, settings, dispatcher, membership), broke)
         dispatching = _keep_running(stack, dispatcher.run(), broke)
         poller = Poller(adapters, hearing.hear_news, pool, membership, dispatcher.limiters)
@@ -233,11 +234,23 @@ async def _callers(
     sessions = {each.name: await stack.enter_async_context(session_to(each)) for each in settings.providers.values()}
 
     def adapter_for(provider: ProviderSettings) -> Adapter:
-        return registry.find(provider.adapter)(provider, sessions[provider.name])
+        adapter = registry.find(provider.adapter)(provider, sessions[provider.name])
+        if fault := patience(adapter):
+            raise SettingsError((fault,))
+        return adapter
 
     newstore = await stack.enter_async_context(sending.session(settings.newstore))
     adapters = {each.name: adapter_for(each) for each in settings.providers.values()}
     return Client(newstore, settings.newstore), adapters, adapter_for
+
+
+def patience(adapter: Adapter) -> str:
+    """Say what is wrong with a time-out that a stop would not wait for; nothing where all is well."""
+    provider, can = adapter.provider, adapter.can
+    if provider.timeout <= LONGEST_CALL or can.look_up or can.idempotent:
+        return ""
+    why = "a call that a stop cuts off could neither be looked up nor repeated there"
+    return f"providers.{provider.name}.timeout: is above {LONGEST_CALL:g} seconds, and {why}; choose one up to that"
 
 
 def collect_rarely() -> None:
@@ -347,7 +360,7 @@ async def _turned_away(listener: web.AppRunner, grace: float) -> None:
 
 async def _settled(dispatching: asyncio.Task[None], dispatcher: Dispatcher) -> None:
     await asyncio.wait([dispatching])
-    await dispatcher.settled()
+    await dispatcher.settled(_CALL_TIME)
 
 
 async def _within(seconds: float, work: Callable[[], Awaitable[object]]) -> None:

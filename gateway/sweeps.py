@@ -1,14 +1,14 @@
 """What is looked for again and again, because no event in this process announces it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
 
 from gateway.comparison import Comparing
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.domain.commands import Assign
+from gateway.domain.commands import Assign, Overdue
 from gateway.ledger.database import months
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import claims, holds, overtake, processes
@@ -16,10 +16,12 @@ from gateway.ledger.queue.processes import Membership
 from gateway.ledger.read import request_reads
 from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.ledger.write.writer import Writer
+from gateway.providers.port import Adapter
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
 
 _SWEEP = 2.0  # seconds between looks for what no event in this process announces
+_MOST_OVERDUE = 200  # of one provider that a sweep finds: the next one goes on
 _GATHER = 0.05  # seconds in which new requests gather for one look at what came before them
 _WATCH = 0.5  # seconds between looks for claims of processes that are gone
 
@@ -28,14 +30,16 @@ async def sweep(
     pool: asyncpg.Pool,
     writer: Writer,
     settings: Settings,
+    adapters: Mapping[str, Adapter],
     join: Callable[[Sequence[str] | None], Awaitable[None]],
 ) -> None:
-    """Look after months, requests without a provider, messages that came early, what steps aside, and restored work."""
+    """Look after months, requests without a provider, early messages, silent providers, holds, restored work."""
     comparing = Comparing(pool, writer, settings)
     while True:
         await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
+        await _quietly(find_overdue, pool, writer, adapters)
         await _quietly(overtake.overtake_held, pool)
         await _quietly(comparing.run_once)
         await asyncio.sleep(_SWEEP)
@@ -72,6 +76,24 @@ async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Setti
             continue
         for request_id in await request_reads.unroutable(pool, location.id):
             await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
+
+
+async def find_overdue(pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]) -> None:
+    """Tell the requests that their providers should have accepted by now that they have not."""
+    for provider, adapter in adapters.items():
+        seconds = adapter.provider.accept_within
+        if seconds is None:
+            continue
+        found = await request_reads.overdue(pool, provider, seconds, _MOST_OVERDUE)
+        at = datetime.now(UTC)
+        told = [
+            Overdue(
+                request_id=request_id, at=at, provider=provider, assignment=assignment, seconds=seconds,
+                can_read=adapter.can.read,
+            )
+            for request_id, assignment in found
+        ]  # fmt: skip
+        await asyncio.gather(*map(writer.apply, told))
 
 
 def gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:

@@ -4,7 +4,7 @@ from grafana import pages
 from grafana.drawing import Page, Panel, Query, Row
 
 _TO = 'destination=~"$provider"'
-_FINE = "done|found|pending|not_made"
+_FINE = "done|found|pending|not_there|not_made"
 
 
 def _took(share: float) -> str:

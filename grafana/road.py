@@ -180,6 +180,20 @@ BACKLOG = Row(
             bad_from=14_400,
             page=pages.PENDING_LONG,
         ),
+        Panel(
+            "Not accepted in time",
+            "Requests that their provider had for longer than its `accept_within`, and accepted nothing of.",
+            "short",
+            (
+                Query(
+                    f"sum by (location, provider) (increase(gateway_overdue_total{{{_AT}}}[$__rate_interval]))",
+                    "{{location}} {{provider}}",
+                ),
+            ),
+            "ShipmentsFailed",
+            "stacked",
+            page=pages.FAILED,
+        ),
     ),
 )
 PAGE = Page(

@@ -40,6 +40,8 @@ CREATE TABLE requests (
     restored      boolean NOT NULL DEFAULT false, -- its log may lack what was sent: what it owes is looked for first
     compared      bigint NOT NULL DEFAULT 0,  -- the hold after whose release it was; 0 where it never was
     untold        int[] NOT NULL DEFAULT '{}', -- units that NewStore showed beyond the log, until the provider does
+    silence       text NOT NULL DEFAULT ''    -- its provider should have accepted it by now; '' while it is in time
+        CONSTRAINT silence_is_known CHECK (silence IN ('', 'overdue', 'answered')),
     CONSTRAINT settled_or_pending_not_both CHECK (pending <> (settled_at IS NOT NULL)),
     CONSTRAINT closed_is_not_pending CHECK (NOT (closed AND pending))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -57,6 +59,8 @@ CREATE INDEX requests_by_product ON requests USING gin (products jsonb_path_ops)
 CREATE INDEX requests_by_location ON requests (location, received_at DESC, id DESC);
 CREATE INDEX requests_open ON requests (location, provider, received_at) WHERE pending; -- counts come from it alone
 CREATE INDEX requests_taken ON requests (taken_by) WHERE taken_by IS NOT NULL AND (pending OR failure IS NOT NULL);
+CREATE INDEX requests_awaited ON requests (provider, submitted_at)
+    WHERE pending AND submitted_at IS NOT NULL AND accepted_at IS NULL AND silence = '';
 CREATE INDEX requests_restored ON requests (compared) WHERE restored;
 CREATE INDEX requests_to_compare ON requests (compared, received_at DESC) WHERE restored AND pending;
 
@@ -99,13 +103,14 @@ CREATE TABLE attempts (
     status      smallint,                     -- NULL where no HTTP answer came
     detail      text NOT NULL,
     response    text,                         -- hash of the answer in payloads; NULL where it says nothing more
+    sent        text,                         -- hash of what it sent in payloads; NULL where an adapter wrote nothing
     is_late     boolean NOT NULL,             -- it came after the claim was lost, and changed nothing
     trace_id    text                          -- NULL unless its span was kept
 ) PARTITION BY RANGE (month);
 CREATE INDEX attempts_by_request ON attempts (request_id, at);
 CREATE TABLE attempts_default PARTITION OF attempts DEFAULT;
 
--- What came in and what was answered, byte for byte: the one place that holds personal data.
+-- What came in, what was answered, and what an adapter wrote to send it, byte for byte: the one place that holds personal data.
 CREATE TABLE payloads (
     month      date NOT NULL,
     request_id text COLLATE "C" NOT NULL,

@@ -85,10 +85,12 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(config: Path, keys: Mapping[str, str], *options: str, stderr: int = 0) -> AsyncIterator[Gateway]:
+async def gateway(
+    config: Path, keys: Mapping[str, str], *options: str, stderr: int = 0, program: tuple[str, ...] = GATEWAY
+) -> AsyncIterator[Gateway]:
     """Run `gateway serve` in a process of its own, whose log lies beside its settings, and wait until it listens."""
     log = config.with_suffix(".log")
-    words = (*GATEWAY, "serve", "--config", str(config), *options)
+    words = (*program, "serve", "--config", str(config), *options)
     async with running(*words, log=log, environ={**without_database(), **keys}, stdout=PIPE, stderr=stderr) as process:
         assert process.stdout
         async with asyncio.timeout(20):

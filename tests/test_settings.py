@@ -295,7 +295,6 @@ def test_a_fault_says_where_it_is_and_what_is_wrong(folder: Path, old: str, new:
         ("timeout", "-1"),
         ("timeout", "nan"),
         ("timeout", "inf"),
-        ("timeout", "20.5"),
         ("timeout", "true"),
         ("timeout", '"15"'),
         ("concurrency", "0"),
@@ -309,6 +308,15 @@ def test_numbers_are_positive_and_bounded(folder: Path, key: str, wrong: str) ->
     assert only_fault(folder, text).startswith(f"newstore.{key}: must be a")
     text = changed('adapter = "http"', f'adapter = "http"\n{key} = {wrong}')
     assert only_fault(folder, text).startswith(f"providers.wms.{key}: must be a")
+
+
+def test_a_provider_may_take_minutes_and_newstore_may_not(folder: Path) -> None:
+    text = changed('adapter = "http"', 'adapter = "http"\ntimeout = 300')
+    assert read(folder, text).providers["wms"].timeout == 300
+    text = changed('adapter = "http"', 'adapter = "http"\ntimeout = 300.5')
+    assert only_fault(folder, text).startswith("providers.wms.timeout: must be a")
+    text = changed('client_id = "gateway"', 'client_id = "gateway"\ntimeout = 20.5')
+    assert only_fault(folder, text).startswith("newstore.timeout: must be a")
 
 
 @pytest.mark.parametrize("wrong", ["-0.1", "1.1", "nan", "true", '"1"'])

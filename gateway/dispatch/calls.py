@@ -66,7 +66,9 @@ async def _create(clients: OutboundClients, claim: Claim, context: DeliveryConte
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
         _wait_for_a_late_one(claim)
     try:
-        taken = await adapter.create(order, adapter.compose(order))
+        body = adapter.compose(order)
+        context.sent.append(body)
+        taken = await adapter.create(order, body)
     except Refused as refused:
         if claim.doubt and not adapter.can.look_up:
             raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused

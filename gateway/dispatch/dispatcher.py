@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -13,7 +14,7 @@ import asyncpg
 
 from gateway.call_errors import CallError, Unknown
 from gateway.domain.commands import CallEnded, CallTaken, Command, ReadBack
-from gateway.domain.deliveries import NEWSTORE, READ_BACKS, READS
+from gateway.domain.deliveries import NEWSTORE, READ_BACKS, READS, Operation
 from gateway.ledger.database.connections import DATABASE_AWAY, Connect
 from gateway.ledger.database.seen import Position
 from gateway.ledger.queue import destinations, holds
@@ -26,7 +27,7 @@ from gateway.ledger.write.queued import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotDispatched, may_leave
-from gateway.settings import Settings
+from gateway.settings import LONGEST_CALL, Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
 
@@ -169,10 +170,15 @@ class Dispatcher:
                 )  # fmt: skip
                 limiter.take(state, granted, loop.time())
 
-    async def settled(self) -> None:
-        """Wait for the calls in flight."""
+    async def settled(self, within: float | None = None) -> None:
+        """Wait for the calls in flight, and cut off those that take longer: their claims are taken over as unknown."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            _, late = await asyncio.wait(self._tasks, timeout=within)
+            if cut := sum(limiter.in_flight for limiter in self.limiters.values()) if late else 0:
+                log("calls.cut", count=cut)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -239,21 +245,33 @@ class Dispatcher:
         error: Exception | None = None
         try:
             attempt, then, error = await self._try(claim, context, claimed_at, is_probe=limiter.is_open)
+            if claim.operation is Operation.CREATE and context.sent:
+                attempt = _with_what_was_sent(attempt, context)
             if held := held_back(error, claim, datetime.now(UTC)):
                 self._held_back.append(held)
+        except asyncio.CancelledError:
+            metrics.of(metrics.ATTEMPTS, claim.destination, claim.operation, "unknown").inc()
+            raise
         except Exception as broke:
             error = broke
             raise
         finally:
             was_full = not limiter.room
-            limiter.end(error, reserved)
+            limiter.end(error, reserved, tells=not self._is_only_slow(error, claim, limiter))
             if was_full and limiter.room:
                 self._has_room.set()
                 self.wake()
         return attempt, then
 
+    def _is_only_slow(self, error: Exception | None, claim: Claim, limiter: DestinationLimiter) -> bool:
+        """Tell whether a provider that may take minutes took more: the look-up that follows says how it is."""
+        if claim.operation is not Operation.CREATE or claim.doubt or limiter.seconds <= LONGEST_CALL:
+            return False
+        is_late = isinstance(error, Unknown) and isinstance(error.__cause__, TimeoutError)
+        return is_late and self._clients.adapters[claim.destination].can.look_up
+
     def _is_ours(self, claim: Claim, claimed_at: float, within: float) -> bool:
-        """Whether nobody can have taken the claim over: this process goes on, did not stand still, is not buried."""
+        """Whether nobody can have taken the claim over: this process goes on, did not stand still, is not expired."""
         goes_on = not self._is_stopping and monotonic() - claimed_at <= within
         return goes_on and self._membership.is_alive and self._membership.owner == claim.owner
 
@@ -285,11 +303,21 @@ class Dispatcher:
             raise Unknown("not done before its claim ran out") from error
 
     def _after(self, error: Exception, claim: Claim) -> Command | Reschedule:
-        then = after(error, claim, datetime.now(UTC), self._grace)
+        # Of a slow provider others may be as late: its slowest call ends before this one counts as absent.
+        slowest = 0.0 if claim.destination == NEWSTORE else self.limiters[claim.destination].seconds
+        then = after(error, claim, datetime.now(UTC), max(self._grace, slowest))
         is_over = claim.operation in READ_BACKS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
         return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
+
+
+def _with_what_was_sent(attempt: Attempt, context: DeliveryContext) -> Attempt:
+    """Keep what an adapter wrote; of one that passes NewStore's body on, that is kept already."""
+    body = context.sent[-1]
+    if body == context.body:
+        return replace(attempt, sent=context.request.fingerprint)
+    return replace(attempt, sent=sha256(body).hexdigest(), new_body=body)
 
 
 def _answer(command: Command) -> bytes | None:

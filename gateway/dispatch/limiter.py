@@ -76,13 +76,13 @@ class DestinationLimiter:
         self._looks += doubt and self._made is None
         return self._openings
 
-    def end(self, error: Exception | None, reserved: int) -> None:
-        """Note how a call went; one from before the breaker opened tells nothing about the destination since."""
+    def end(self, error: Exception | None, reserved: int, *, tells: bool = True) -> None:
+        """Note how a call went, where it `tells`; one from before the breaker opened says nothing of what is since."""
         self.in_flight -= 1
         if error is not None and not isinstance(error, CallError):
             self._give_back(reserved)  # it never got there
             return
-        if reserved == self._openings:
+        if reserved == self._openings and (tells or self._is_open):
             self._calls += 1
             self._failures += error is not None and is_failure(error)
         if isinstance(error, Blocked):

@@ -68,6 +68,7 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     NotSent: Outcome("retry"),  # it never left, or was answered with "not now"
     Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
     NotYet: Outcome("pending", counts=False),  # an earlier report of the same units is not shown
+    NotThere: Outcome("not_there", counts=False),  # somebody else has to tell the provider of it
     Blocked: Outcome("blocked", counts=False),  # NewStore's 403 without JSON: our address, for five minutes
     NotReached: Outcome("not_reached", counts=False, seconds=1.0),  # a read that went first was in vain
     Disliked: Outcome("firewall", counts=False, seconds=30.0),  # a 403 without JSON, and others pass: once more
@@ -87,7 +88,7 @@ OUTCOMES: dict[type[Exception], Outcome] = {
 }
 """What went wrong -> what that is called and does."""
 
-FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending", "not_made"}
+FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending", "not_there", "not_made"}
 """What a call that went wrong is called; having to come later is no failure, nor is a call that was never made."""
 
 

@@ -217,6 +217,26 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """Time has passed: this provider has not accepted the request within the `seconds` that its settings give it.
+
+    Found once for each assignment. `can_read`: it can be asked how the order stands.
+    """
+
+    request_id: str
+    at: datetime
+    provider: str
+    assignment: int
+    seconds: float
+    can_read: bool
+    fingerprint: str = ""
+
+    @property
+    def cause(self) -> str:
+        return f"gateway:overdue:{self.assignment}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """What a person commands. `action_id` is made once where it is given, so that a repeat changes nothing."""
 
@@ -333,6 +353,7 @@ Command = (
     | CallEnded
     | ReadBack
     | Compare
+    | Overdue
     | Redrive
     | Recheck
     | Close

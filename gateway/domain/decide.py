@@ -17,6 +17,7 @@ from .commands import (
     DiscardReports,
     Note,
     OnProviderCancel,
+    Overdue,
     ProviderSaid,
     ReadBack,
     Receive,
@@ -42,7 +43,7 @@ from .events.messages import (
 )
 from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
 from .operator_actions import close, discard, discard_reports, note, recheck, redrive, take
-from .order_reads import hinted
+from .order_reads import hinted, overdue
 from .outcomes import ended, taken
 from .proof import compare
 from .references import reference
@@ -388,6 +389,7 @@ _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     CallEnded: ended,
     ReadBack: compare,
     Compare: ask,
+    Overdue: overdue,
     Redrive: redrive,
     Recheck: recheck,
     Close: close,

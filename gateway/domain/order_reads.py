@@ -1,10 +1,11 @@
-"""How an order stands at its provider is read there, once for many hints."""
+"""A provider hints at news, or is silent for too long: how the order stands is read there, once for many hints."""
 
+from .commands import Overdue
 from .deliveries import Operation
-from .events.calls import OrderReadAsked
+from .events.calls import AcceptanceOverdue, OrderReadAsked
 from .events.event import Fact
 from .events.messages import CallbackRefused
-from .requests import Request
+from .requests import Request, Silence
 
 
 def hinted(request: Request, provider: str) -> list[Fact]:
@@ -22,3 +23,13 @@ def ask(request: Request, provider: str) -> list[Fact]:
         for owed in request.owed
     )
     return [] if waits else [OrderReadAsked(provider)]
+
+
+def overdue(request: Request, told: Overdue) -> list[Fact]:
+    """Its provider is silent for too long, unless that has changed since somebody looked."""
+    is_theirs = (request.provider, request.assignment) == (told.provider, told.assignment)
+    is_told = request.silence is not Silence.IN_TIME or request.withdrawn or request.withdrawal
+    if not (is_theirs and request.is_awaited) or is_told:
+        return []
+    reads = ask(request, told.provider) if told.can_read else []
+    return [AcceptanceOverdue(told.provider, told.seconds), *reads]

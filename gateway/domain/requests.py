@@ -19,6 +19,14 @@ class Status(StrEnum):
     COMPLETED = "completed"
 
 
+class Silence(StrEnum):
+    """How it is with a provider that has a certain time to accept."""
+
+    IN_TIME = ""
+    OVERDUE = "overdue"
+    ANSWERED = "answered"  # a person has found out why, and said so
+
+
 # status -> statuses allowed next; a step may be skipped, none is taken back but by a person's discard.
 STATUS_NEXT: dict[Status, frozenset[Status]] = {
     Status.DISPATCHED: frozenset({Status.ACKNOWLEDGED, Status.PARTIALLY_COMPLETED, Status.COMPLETED}),
@@ -92,6 +100,7 @@ class Request:
     """The providers that it was taken from."""
     restored: bool = field(default=False, compare=False)
     """Its story may lack what happened after the backup that it comes from."""
+    silence: Silence = Silence.IN_TIME
     untold: tuple[int, ...] = ()
     """The units that NewStore showed beyond a restored log, and of which the provider has told nothing yet."""
     causes: Mapping[str, str] = field(default_factory=dict)
@@ -135,7 +144,8 @@ class Request:
             return f"dead_{self.dead[0].operation}"
         if self.withdrawn and self.open_units:
             return "withdrawn"
-        return self._contradicted()
+        is_overdue = self.silence is Silence.OVERDUE and self.is_awaited
+        return self._contradicted() or ("overdue" if is_overdue else None)
 
     @property
     def open_units(self) -> tuple[int, ...]:
@@ -158,6 +168,11 @@ class Request:
     def is_asking(self) -> bool:
         """NewStore is being asked what it shows of this, beside the regular read-backs."""
         return any(owed.operation in READ_BACKS and owed.seq for owed in self.owed)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Its provider has it, has units left to speak of, and has accepted none."""
+        return self.is_pending and self.submitted_at is not None and self.accepted_at is None and bool(self.open_units)
 
     @property
     def is_known_to_provider(self) -> bool:

@@ -22,6 +22,8 @@ _FAILED = {
     "and write down how with `gateway note ID`",
     "withdrawn": "the provider stopped, and some units are neither shipped nor rejected: `gateway reject ID` "
     "lets NewStore reroute them, `gateway close ID` ends it",
+    "overdue": "the provider has not accepted the request in time: ask it whether it works on it, then write down its "
+    "answer with `gateway note ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
     "`gateway redrive ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "

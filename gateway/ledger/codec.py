@@ -1,8 +1,9 @@
 """Facts and commands as JSON, and request rows as states."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -12,8 +13,10 @@ from gateway.domain.deliveries import Delivery, Operation, Parcel
 from gateway.domain.events import FACTS
 from gateway.domain.events.event import Event, Fact
 from gateway.domain.events.people import Declined
-from gateway.domain.requests import Dead, Refusal, Request, Withdrawal
+from gateway.domain.requests import Dead, Refusal, Request, Silence, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
+
+from .columns import CHANGING, ONCE, READ
 
 
 def encode(value: object) -> str:
@@ -44,50 +47,46 @@ def outcome(events: Sequence[Event]) -> str:
     return f"declined: {declined[0]}" if declined else ", ".join(event.fact.kind for event in events)
 
 
-def written_once(request: Request, month: date) -> dict[str, Any]:
-    """Give the columns that never change."""
-    return {
-        "id": request.id,
-        "month": month,
-        "location": request.location,
-        "order_id": request.order_id,
-        "service_level": request.service_level,
-        "reference": request.reference,
-        "fingerprint": request.fingerprint,
-        "products": [unit.product for unit in request.units],
-        "received_at": request.received_at,
-    }
+_WRITTEN_AS: Final[Mapping[str, Callable[[Request], object]]] = {
+    "month": month_of,
+    "products": lambda request: [unit.product for unit in request.units],
+    "units": lambda request: to_text(request.units),
+    "pending": lambda request: request.is_pending,
+    "rejected": lambda request: request.is_rejected,
+    "shipped": lambda request: request.has_settled(Said.SHIPPED),
+    "cancelled": lambda request: request.has_settled(Said.CANCELLED),
+    "dead": lambda request: " ".join(f"{dead.operation}@{dead.seq}:{dead.end}" for dead in request.dead),
+}
+_READ_AS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "dead": lambda text: tuple(_dead(word) for word in text.split()),
+    "withdrawal": lambda text: msgspec.json.decode(text, type=Withdrawal) if text else None,
+    "refused": lambda text: msgspec.json.decode(text, type=tuple[Refusal, ...]),
+    "former": tuple,
+    "untold": tuple,
+    "silence": Silence,
+}
+"""The columns that the request has otherwise; of all others it has the value under the same name."""
 
 
-def changing(request: Request) -> dict[str, Any]:
-    """Give the columns that change."""
-    return {
-        "version": request.version,
-        "provider": request.provider,
-        "assignment": request.assignment,
-        "units": to_text(request.units),
-        "changed_at": request.changed_at,
-        "submitted_at": request.submitted_at,
-        "accepted_at": request.accepted_at,
-        "shipped_at": request.shipped_at,
-        "settled_at": request.settled_at,
-        "pending": request.is_pending,
-        "failure": request.failure,
-        "rejected": request.is_rejected,
-        "shipped": request.has_settled(Said.SHIPPED),
-        "cancelled": request.has_settled(Said.CANCELLED),
-        "surplus": request.surplus,
-        "conflicts": request.conflicts,
-        "quarantined": request.quarantined,
-        "dead": " ".join(f"{dead.operation}@{dead.seq}:{dead.end}" for dead in request.dead),
-        "closed": request.closed,
-        "taken_by": request.taken_by,
-        "withdrawal": request.withdrawal,
-        "withdrawn": request.withdrawn,
-        "refused": request.refused,
-        "former": request.former,
-        "untold": request.untold,
-    }
+def _row(columns: Iterable[str]) -> Callable[[Request], dict[str, Any]]:
+    plain = [name for name in columns if name not in _WRITTEN_AS]
+    others = [(name, _WRITTEN_AS[name]) for name in columns if name in _WRITTEN_AS]
+    values = attrgetter(*plain)
+
+    def row(request: Request) -> dict[str, Any]:
+        found = dict(zip(plain, values(request), strict=True))
+        for name, value in others:
+            found[name] = value(request)
+        return found
+
+    return row
+
+
+written_once: Final = _row([name for name in ONCE if name != "trace"])
+"""Gives the columns that never change; the trace is not the request's."""
+changing: Final = _row(CHANGING)
+"""Gives the columns that change."""
+_STATE: Final = [name for name in READ if name not in {"month", "products", "units", "trace"}]
 
 
 def encode_event(request_id: str, month: date, event: Event) -> dict[str, Any]:
@@ -111,39 +110,11 @@ def decode_request(
     parcels: Mapping[int, Parcel] | None = None,
 ) -> Request:
     """Make the state of a row, with the deliveries it owes, and of its causes and parcels those that were asked for."""
-    return Request(
-        id=row["id"],
-        version=row["version"],
-        location=row["location"],
-        order_id=row["order_id"],
-        service_level=row["service_level"],
-        reference=row["reference"],
-        provider=row["provider"],
-        assignment=row["assignment"],
-        fingerprint=row["fingerprint"],
-        received_at=row["received_at"],
-        changed_at=row["changed_at"],
-        units=from_text(msgspec.json.decode(row["products"]), row["units"]),
-        submitted_at=row["submitted_at"],
-        accepted_at=row["accepted_at"],
-        shipped_at=row["shipped_at"],
-        settled_at=row["settled_at"],
-        surplus=row["surplus"],
-        conflicts=row["conflicts"],
-        quarantined=row["quarantined"],
-        owed=tuple(owed),
-        dead=tuple(_dead(word) for word in row["dead"].split()),
-        closed=row["closed"],
-        taken_by=row["taken_by"],
-        withdrawal=msgspec.json.decode(row["withdrawal"], type=Withdrawal) if row["withdrawal"] else None,
-        withdrawn=row["withdrawn"],
-        refused=msgspec.json.decode(row["refused"], type=tuple[Refusal, ...]),
-        former=tuple(row["former"]),
-        restored=row["restored"],
-        untold=tuple(row["untold"]),
-        causes=causes or {},
-        parcels=parcels or {},
-    )
+    state = {name: row[name] for name in _STATE}
+    for name, value in _READ_AS.items():
+        state[name] = value(row[name])
+    units = from_text(msgspec.json.decode(row["products"]), row["units"])
+    return Request(**state, units=units, owed=tuple(owed), causes=causes or {}, parcels=parcels or {})
 
 
 def decode_delivery(row: Record) -> Delivery:

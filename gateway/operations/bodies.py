@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.domain.deliveries import NEWSTORE
 from gateway.ledger import audit
 from gateway.ledger.read import bodies
-from gateway.ledger.read.bodies import Body
+from gateway.ledger.read.bodies import OURS, Body
 from gateway.newstore import errors, webhook
 from gateway.providers.port import Adapter
 from gateway.settings import Operator
@@ -87,6 +87,6 @@ def _readable(body: Body, adapters: Mapping[str, Adapter], operator: Operator) -
     """Find what is no personal data in a body; of a sender that the settings do not name, nothing is known."""
     if body.sender == NEWSTORE:
         return dict.fromkeys(errors.READABLE if body.is_answer else webhook.READABLE, str)
-    adapter = adapters.get(body.sender)
+    adapter = adapters.get(body.destination if body.sender == OURS else body.sender)
     kinds = adapter.readable if adapter else {}
     return {path: str if may_act(operator) else KINDS[kind] for path, kind in kinds.items()}

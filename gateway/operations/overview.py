@@ -100,11 +100,12 @@ def _limits(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def _destination(name: str, limits: Mapping[str, Any], queue: Queue) -> dict[str, Any]:
     told = asdict(queue)
-    state = told.pop("state") or {}
+    state, in_flight = told.pop("state") or {}, told.pop("in_flight")
     return {
         "name": name,
         **limits,
         **told,
+        "flying": in_flight,
         "breaker": "open" if state.get("opened_at") else "closed",
         "shut_at": state.get("opened_at"),
         "probe_at": state.get("half_open_at"),

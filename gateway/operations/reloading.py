@@ -44,6 +44,7 @@ class Reloading:
     async def _reload(self, who: str, reason: str) -> Reloaded:
         try:
             new, told = change(self.settings, await asyncio.to_thread(self.read))
+            made = self._made(new)
         except (SettingsError, OSError) as error:
             faults = str(error).splitlines()
             for fault in faults:
@@ -54,17 +55,20 @@ class Reloading:
         await holds.confirm_first(self.pool, list(confirm_first), list(confirm_first.values()))
         changed, left = ", ".join(told.changed), ", ".join(told.needs_restart)
         await self._audit(who, reason, f"changed: {changed or 'nothing'}; needs a restart: {left or 'nothing'}")
-        self._take(new)
+        self.adapters.update(made)
+        self.settings.take(new)
         for key in told.needs_restart:
             log("settings.needs_restart", key=key)
         log("settings.reloaded", who=who, changed=changed)
         return Reloaded(told.changed, told.needs_restart, [])
 
-    def _take(self, new: Settings) -> None:
-        for name, provider in new.providers.items():
-            if provider != self.settings.providers[name]:
-                self.adapters[name] = self.adapter_for(provider)
-        self.settings.take(new)
+    def _made(self, new: Settings) -> dict[str, Adapter]:
+        """Make the adapters of providers that have changed. Raises `SettingsError` where one can't be like this."""
+        return {
+            name: self.adapter_for(provider)
+            for name, provider in new.providers.items()
+            if provider != self.settings.providers[name]
+        }
 
     async def _audit(self, who: str, reason: str, outcome: str) -> None:
         await audit.write(self.pool, who=who, action="reload", subject="settings", reason=reason, outcome=outcome)

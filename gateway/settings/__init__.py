@@ -5,6 +5,7 @@ from gateway.settings.description import describe, remarks
 from gateway.settings.loader import load
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
+    LONGEST_CALL,
     Certificates,
     Database,
     Listener,
@@ -18,6 +19,7 @@ from gateway.settings.shapes import (
 )
 
 __all__ = [
+    "LONGEST_CALL",
     "Certificates",
     "Change",
     "Database",

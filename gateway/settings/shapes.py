@@ -54,14 +54,17 @@ ReadBackAt = Literal["endpoint", "off"]
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
-_LONGEST_CALL: Final = 20.0  # SIGTERM drains within 25 s and cuts off no call
+LONGEST_CALL: Final = 20.0
+"""Seconds for which a stop waits for calls."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds that a call to a provider may take that can be asked, or told twice."""
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
 _OURS: Final = frozenset({"newstore", "gateway", "database", "call", "read", "person", "discard", "otlp"})
 """What else may cause an event, be a destination, or be reached."""
 _TRACING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _REALM: Final = "https://id.p.newstore.net/auth/realms/{}/protocol/openid-connect/token"
 
-CallSeconds: TypeAlias = Annotated[float, seconds(_LONGEST_CALL)]
+CallSeconds: TypeAlias = Annotated[float, seconds(LONGEST_CALL)]
 DaySeconds: TypeAlias = Annotated[float, seconds(86_400.0)]
 CallsAtOnce: TypeAlias = Annotated[int, whole(1, 1_000)]
 CallsPerSecond: TypeAlias = Annotated[float, rate(_MOST_RATE)]
@@ -235,7 +238,7 @@ class ProviderSettings(Readable):
     """A warehouse system, 3PL or ERP: what the settings say of each. Its adapter adds its own keys."""
 
     written_as: ClassVar[Mapping[str, str]] = {"name": HEADING}
-    live: ClassVar = frozenset({"same_parcel", "poll_seconds", "carriers"})
+    live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
 
@@ -243,14 +246,16 @@ class ProviderSettings(Readable):
     adapter: Adapter
     """The kind of provider, which says what other keys there are."""
     _: KW_ONLY
-    timeout: CallSeconds = 15.0
-    """The time that one call may take."""
+    timeout: Annotated[float, seconds(LONGEST_WAIT)] = 15.0
+    """The time that one call may take: at most 20 s where the provider can neither be asked nor told twice."""
     concurrency: CallsAtOnce = 16
     """Calls at the same time, of all gateways together."""
     calls_per_second: CallsPerSecond = 50.0
     """Calls in a second, of all gateways together."""
     same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
     """What more about one parcel and product means: another piece, a repetition, the total so far, or ask a person."""
+    accept_within: Annotated[float, seconds(30 * 86_400)] | None = None
+    """The time in which a provider accepts something of an order; one that has not waits for a person."""
     poll_seconds: DaySeconds = 60.0
     """Between two polls, of a provider that is asked for news."""
     carriers: Carriers = field(default_factory=dict)

@@ -33,6 +33,7 @@ Event = Literal[
     "attempt.failed",  # a call was not taken
     "poll.failed",  # a provider was asked for news and did not give them
     "call.broke",  # a call met a fault of the gateway; its claim runs out and is taken as unknown
+    "calls.cut",  # at a stop: they were allowed to take longer than that waits
     "claims.taken_over",
     "breaker.opened",
     "breaker.closed",
@@ -42,7 +43,7 @@ Event = Literal[
     "read_back.found",  # where this tenant shows a kind of report
     "read_back.missing",  # it seems to show it nowhere: nobody looks for a day
     "membership.lost",
-    "membership.buried",  # the others count this process as dead
+    "membership.expired",  # the others count this process as dead
     "restore.paused",  # the database is older than what was known of it
     "state.unwritten",  # what is kept outside the database is not up to date
     "commit.interrupted",  # the database is away

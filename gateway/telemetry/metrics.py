@@ -72,7 +72,7 @@ def _number(name: str, text: str, *labels: str) -> None:
 
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-_CALL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+_CALL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0, 300.0)
 _LONG = (0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 259_200.0, 604_800.0)
 
 # What needs attention now. These three names are the users' own.
@@ -139,6 +139,12 @@ CONFLICTS = _counter(
 )
 CALLBACKS_REFUSED = _counter(
     "gateway_callbacks_refused_total", "Callbacks that were stored, can't be followed, and need a person", "provider"
+)
+OVERDUE = _counter(
+    "gateway_overdue_total",
+    "Requests that their provider did not accept within `accept_within`",
+    "location",
+    "provider",
 )
 
 # Ingest and the writer.

@@ -25,7 +25,7 @@ from gateway.sending import Checked
 from gateway.settings import Database, Listener, NewStore, Secret, Settings
 from tests.adapters import Deaf, Hinting, Told
 from tests.listening import listening
-from tests.processes import Gateway, gateway
+from tests.processes import GATEWAY, Gateway, gateway
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 _TOML = """
@@ -102,7 +102,7 @@ def _provider(name: str, url: str) -> HttpSettings:
     return HttpSettings(name, "http", f"{url}/{name}", Secret("k"), (Secret("k"),), timeout=5.0)
 
 
-def _settings(url: str) -> Settings:
+def provider_settings(url: str) -> Settings:
     here = Listener("127.0.0.1", 0)
     newstore = NewStore(f"{url}/newstore", f"{url}/token", "gateway", Secret("k"), timeout=5.0)
     providers = {name: _provider(name, url) for name in ("acme", "beta")}
@@ -144,7 +144,7 @@ class Station:
 @pytest.fixture
 async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncIterator[Station]:
     await ensure_partitions(pool)
-    settings = _settings(outside.url)
+    settings = provider_settings(outside.url)
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database)
@@ -166,13 +166,17 @@ async def station(database: str, pool: asyncpg.Pool, outside: Outside) -> AsyncI
         await membership.leave()
 
 
-Serving = Callable[[], AbstractAsyncContextManager[Gateway]]
+Serving = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 
 @pytest.fixture
 def serve(database: str, pool: asyncpg.Pool, outside: Outside, tmp_path: Path) -> Serving:
-    """Starts `gateway serve` as a process of its own."""
+    """Starts `gateway serve` as a process of its own; the settings may have more of the provider."""
     path = tmp_path / "gateway.toml"
-    path.write_text(_TOML.format(url=outside.url))
     keys = {"DATABASE_URL": database, **{f"KEY_{n}": f"{n}-of-the-test-keys" for n in range(1, 6)}}
-    return lambda: gateway(path, keys)
+
+    def start(of_provider: str = "", program: tuple[str, ...] = GATEWAY) -> AbstractAsyncContextManager[Gateway]:
+        path.write_text(_TOML.format(url=outside.url).replace('adapter = "http"', f'adapter = "http"\n{of_provider}'))
+        return gateway(path, keys, program=program)
+
+    return start

@@ -222,7 +222,7 @@ async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_n
     async def has_another_name() -> bool:
         return station.membership.owner not in {"", before}
 
-    async def buried(request: web.Request) -> web.Response:
+    async def expired(request: web.Request) -> web.Response:
         came.append(request.method)
         if request.method == "POST":
             return await took(request)
@@ -230,7 +230,7 @@ async def test_a_shipment_whose_claim_is_lost_while_newstore_is_looked_at_does_n
         await until(has_another_name)
         return web.Response(status=404)
 
-    station.outside.answers["newstore"] = buried
+    station.outside.answers["newstore"] = expired
     await station.writer.apply(said(Word.SHIPPED, "r-1"), b"{}")
     await pool.execute("UPDATE deliveries SET doubt = true")
     await station.drive(lambda: pool.fetchval("SELECT count(*) FROM attempts WHERE operation = 'ship'"))

@@ -1,6 +1,7 @@
 """What a provider only hints at is read there, and what it answers is heard before the read counts as made."""
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -96,6 +97,34 @@ async def test_a_read_names_the_order_as_its_provider_does(station: Station) -> 
     await hinted(station)
     await station.drive(lambda: settled(station))
     assert asked == ["/hinting/orders", "/hinting/status/W 1"]
+
+
+async def test_what_an_adapter_wrote_is_kept_once_however_often_it_is_sent(station: Station, pool: Pool) -> None:
+    async def broken(request: web.Request) -> web.Response:
+        return web.Response(status=404 if request.method == "GET" else 500)
+
+    station.outside.answers["hinting"] = broken
+    await station.writer.apply(receive("r-1", provider="hinting"), b"{}")
+    for _ in range(3):
+        await station.make_due()
+        await station.rounds(3)
+    wrote = msgspec.json.encode({"ref": OURS, "lines": {"TEE": 1, "CAP": 1}})
+    assert await pool.fetchval("SELECT count(*) FROM attempts WHERE sent = $1", sha256(wrote).hexdigest()) == 3
+    assert [row["body"] for row in await pool.fetch("SELECT body FROM payloads ORDER BY at")] == [b"{}", wrote]
+
+
+async def test_what_is_only_looked_up_was_not_sent(station: Station, pool: Pool) -> None:
+    station.outside.answers["hinting"] = telling()
+    await station.writer.apply(receive("r-1", provider="hinting"), b"{}")
+    await pool.execute("UPDATE deliveries SET doubt = true")
+    await station.drive(lambda: settled(station))
+    assert await values(pool, "SELECT outcome, sent FROM attempts") == [("found", None)]
+
+
+async def test_of_an_adapter_that_passes_newstores_body_on_nothing_is_kept_twice(station: Station, pool: Pool) -> None:
+    await taken(station, "acme")
+    assert await pool.fetchval("SELECT count(*) FROM attempts JOIN requests ON sent = fingerprint") == 1
+    assert await pool.fetchval("SELECT count(*) FROM payloads") == 1
 
 
 async def test_twenty_hints_before_it_are_one_read(station: Station) -> None:

@@ -152,7 +152,7 @@ async def test_a_process_that_was_cut_off_and_comes_back_keeps_its_calls_and_its
     assert [tuple(row) for row in rows] == [("done", 1, False)]
 
 
-async def test_a_process_that_was_buried_while_it_was_cut_off_comes_back_under_another_name(
+async def test_a_process_that_was_expired_while_it_was_cut_off_comes_back_under_another_name(
     pool: Pool, station: Station
 ) -> None:
     before = station.membership.owner
@@ -165,17 +165,17 @@ async def test_a_process_that_was_buried_while_it_was_cut_off_comes_back_under_a
     await until(has_another)
 
 
-async def test_a_process_without_its_lock_is_buried_once_it_missed_a_heartbeat(pool: Pool) -> None:
+async def test_a_process_without_its_lock_is_expired_once_it_missed_a_heartbeat(pool: Pool) -> None:
     async with pool.acquire() as connection:
         await connection.execute("INSERT INTO processes (owner, key) VALUES ('other', 7)")
 
-        async def is_buried(silent: float) -> bool:
+        async def is_expired(silent: float) -> bool:
             await connection.execute("UPDATE processes SET heartbeat_at = now() - make_interval(secs => $1)", silent)
             await take_over(connection, grace=0)
             return not await connection.fetchval("SELECT count(*) FROM processes")
 
-        assert not await is_buried(1)
-        assert await until(lambda: is_buried(1.3)) < 5  # Postgres itself may have started a moment ago
+        assert not await is_expired(1)
+        assert await until(lambda: is_expired(1.3)) < 5  # Postgres itself may have started a moment ago
 
 
 async def test_silence_that_began_before_the_one_who_looks_was_back_is_held_against_nobody_for_eight_seconds(
@@ -187,12 +187,12 @@ async def test_silence_that_began_before_the_one_who_looks_was_back_is_held_agai
         )
         now = await connection.fetchval("SELECT clock_timestamp()")
 
-        async def is_buried(ago: float) -> bool:
+        async def is_expired(ago: float) -> bool:
             await take_over(connection, grace=0, back_at=now - timedelta(seconds=ago))
             return not await connection.fetchval("SELECT count(*) FROM processes")
 
-        assert not await is_buried(6)
-        await until(lambda: is_buried(8))  # Postgres itself may have started a moment ago
+        assert not await is_expired(6)
+        await until(lambda: is_expired(8))  # Postgres itself may have started a moment ago
 
 
 async def test_a_call_that_was_claimed_by_a_member_is_not_started_by_one_that_is_none_any_more(
@@ -200,7 +200,7 @@ async def test_a_call_that_was_claimed_by_a_member_is_not_started_by_one_that_is
 ) -> None:
     await station.writer.apply(receive(), b"{}")
     assert await station.dispatcher.run_once() == 1
-    station.membership.owner = "another"  # it was buried and joined again between the claim and the call
+    station.membership.owner = "another"  # it was expired and joined again between the claim and the call
     await station.dispatcher.settled()
 
     assert outside.calls["acme"] == 0
@@ -221,7 +221,7 @@ async def test_a_call_is_not_started_long_after_its_claim_nor_after_the_last_sig
     assert await station.pool.fetchval("SELECT NOT doubt FROM deliveries")
 
 
-async def test_whoever_shows_no_life_in_look_after_look_is_buried_however_often_postgres_was_away(pool: Pool) -> None:
+async def test_whoever_shows_no_life_in_look_after_look_is_expired_however_often_postgres_was_away(pool: Pool) -> None:
     others = Others()
     async with pool.acquire() as connection:
         await connection.execute("INSERT INTO processes (owner, key) VALUES ('dead', 1), ('alive', 2), ('me', 3)")
@@ -236,7 +236,7 @@ async def test_whoever_shows_no_life_in_look_after_look_is_buried_however_often_
     assert [row["owner"] for row in left] == ["alive", "me"]
 
 
-async def test_nothing_that_a_process_does_is_waited_for_by_those_who_bury_it(pool: Pool) -> None:
+async def test_nothing_that_a_process_does_is_waited_for_by_those_who_expire_it(pool: Pool) -> None:
     async with pool.acquire() as one, pool.acquire() as two:
         await one.execute(
             "INSERT INTO deliveries (request_id, operation, seq, destination, location, month, is_read, ready, due_at, "
@@ -324,7 +324,7 @@ async def test_an_order_that_is_not_there_yet_is_not_sent_again_while_the_lost_c
 async def test_a_shipment_still_under_way_when_its_claim_was_lost_is_not_sent_again(
     pool: Pool, outside: Outside, station: Station
 ) -> None:
-    """A process that was buried while it was cut off goes on with its call until the time-out."""
+    """A process that was expired while it was cut off goes on with its call until the time-out."""
     go, sent = asyncio.Event(), 0
 
     async def newstore(request: web.Request) -> web.Response:
@@ -376,11 +376,11 @@ async def test_a_living_member_is_left_alone_and_one_without_a_heartbeat_is_not(
         assert await pool.fetchval("SELECT owner FROM processes") == membership.owner
         await connection.execute("UPDATE processes SET heartbeat_at = now() - interval '9s'")
 
-        async def is_buried() -> bool:
+        async def is_expired() -> bool:
             await take_over(connection, grace=0)
             return not await connection.fetchval("SELECT count(*) FROM processes")
 
-        await until(is_buried)  # Postgres itself may have started a moment ago
+        await until(is_expired)  # Postgres itself may have started a moment ago
     await membership.leave()
     assert not membership.is_alive
 

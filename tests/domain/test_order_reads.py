@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from gateway.domain.commands import Close, End, Redrive, Reroute
+from gateway.domain.commands import Close, End, Note, Redrive, Reroute, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.calls import OrderRead, OrderReadAsked
 from gateway.domain.events.messages import CallbackRefused
-from gateway.domain.requests import Request
+from gateway.domain.requests import Request, Silence
 from gateway.domain.waiting import waiting_for
-from tests.requests import AT, hint, receive
+from tests.requests import AT, hint, overdue, receive, said
 
-from .steps import after, ended, events, operations, taken
+from .steps import after, ended, events, operations, reject, ship, taken
 
 REROUTE = Reroute(request_id="r-1", at=AT, who="ada", action_id="a", to="beta", can_withdraw=False, stopped="phoned")
 
@@ -90,3 +90,54 @@ def test_the_story_tells_that_a_read_was_asked_for_and_made() -> None:
     made = taken(request, Operation.READ_ORDER)
     assert (made.version, reads(made), made.changed_at) == (3, [], request.changed_at)
     assert OrderRead("acme", 2).kind == "order_read"
+
+
+def submitted() -> Request:
+    return taken(after(receive()), Operation.CREATE)
+
+
+def test_what_is_not_accepted_in_time_waits_for_a_person_and_is_told_once() -> None:
+    late = after(overdue(), start=submitted())
+    assert (late.failure, late.version) == ("overdue", 3)
+    assert events(late, overdue()) == []
+    assert reads(late) == []
+
+
+def test_a_provider_that_can_be_asked_is_and_once_where_a_read_waits_already() -> None:
+    late = after(overdue(can_read=True), start=submitted())
+    assert reads(late) == [("acme", 4)]
+    hinted = after(overdue(can_read=True), start=after(hint(1), start=submitted()))
+    assert (reads(hinted), hinted.failure) == ([("acme", 3)], "overdue")
+
+
+def test_whatever_the_provider_says_of_units_ends_that_it_is_overdue() -> None:
+    late = after(overdue(), start=submitted())
+    assert after(said(Word.ACCEPTED), start=late).failure is None
+    assert after(ship(), start=late).failure is None
+    assert after(reject("TEE"), start=late).failure == "overdue"  # of the other unit it is silent still
+    assert after(reject("TEE", "CAP"), start=late).failure is None
+
+
+def test_a_note_answers_that_a_provider_is_silent_and_it_is_not_told_again() -> None:
+    noted = after(Note(request_id="r-1", at=AT, who="ada", action_id="a", text="busy"), overdue(), start=submitted())
+    late = after(overdue(), start=submitted())
+    answered = after(Note(request_id="r-1", at=AT, who="ada", action_id="a", text="they are busy"), start=late)
+    assert (noted.failure, answered.failure) == ("overdue", None)
+    assert after(overdue(), start=answered).failure is None
+
+
+def test_the_next_provider_has_its_own_time() -> None:
+    late = after(overdue(), REROUTE, start=submitted())
+    assert (late.failure, late.silence) == (None, Silence.IN_TIME)
+    assert events(late, overdue("beta", 2)) == []  # it does not have it yet
+    again = after(overdue("beta", 2), start=taken(late, Operation.CREATE))
+    assert again.failure == "overdue"
+    assert events(again, overdue("acme", 1)) == []
+
+
+def test_what_was_accepted_or_withdrawn_or_settled_meanwhile_is_not_overdue() -> None:
+    accepted = after(said(Word.ACCEPTED), start=submitted())
+    closed = after(Close(request_id="r-1", at=AT, who="ada", action_id="a"), start=submitted())
+    asked = after(replace(REROUTE, stopped="", can_withdraw=True), start=submitted())
+    for request in (accepted, closed, asked, after(receive())):
+        assert events(request, overdue()) == []

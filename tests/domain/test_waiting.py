@@ -8,7 +8,7 @@ from gateway.domain.commands import End, OnProviderCancel, Word
 from gateway.domain.deliveries import NEWSTORE, Operation
 from gateway.domain.requests import Request, Status
 from gateway.domain.waiting import waiting_for
-from tests.requests import AT, receive, said
+from tests.requests import AT, hint, overdue, receive, said
 
 from .steps import NO_STOCK, after, ended, parcel_of, reject, ship, shown, taken
 
@@ -95,6 +95,8 @@ def cancelled() -> Request:
         (refused(), "refused"),
         (unverified(), "unverified"),
         (surplus(), "surplus"),
+        (after(overdue(), start=taken(after(receive()), Operation.CREATE)), "overdue"),
+        (ended(after(receive(), hint(1)), Operation.READ_ORDER, End.EXHAUSTED), "dead_read_order"),
         (ended(after(receive()), Operation.CREATE, End.EXHAUSTED), "dead_create"),
         (ended(after(receive(), said(Word.ACCEPTED)), Operation.ACKNOWLEDGE, End.EXHAUSTED), "dead_acknowledge"),
         (ended(after(ship(), start=acknowledged()), Operation.SHIP, End.UNDECIDABLE), "dead_ship"),

@@ -81,7 +81,7 @@ async def test_a_destination_that_this_process_has_no_limiter_for_is_left_to_oth
         assert ids(await claimed(connection)) == ["mine"]
 
 
-async def test_a_process_that_the_others_have_buried_claims_nothing(pool: Pool) -> None:
+async def test_a_process_that_the_others_have_expired_claims_nothing(pool: Pool) -> None:
     await owe(pool)
     async with pool.acquire() as connection:
         assert await claimed(connection, joins=False) == []

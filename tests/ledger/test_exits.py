@@ -315,7 +315,7 @@ async def test_a_story_shows_who_did_what(writer: Writer, pool: Pool) -> None:
 async def test_a_call_that_comes_back_as_its_request_is_closed_is_owed_no_more(writer: Writer, pool: Pool) -> None:
     await writer.apply(receive())
     call = await claimed(pool)
-    returned = QueuedCommand("r-1", None, claim=call, attempt=TRY, again=Reschedule(0.0, doubt=False, counts=True))
+    returned = QueuedCommand("r-1", None, claim=call, attempt=TRY, reschedule=Reschedule(0.0, doubt=False, counts=True))
 
     await writer.run_once([returned, QueuedCommand("r-1", Close(**by("c")))])
 

@@ -78,7 +78,7 @@ async def test_a_shipment_that_is_tried_again_stays_first(writer: Writer, pool: 
     assert await rows(pool, READY) == [("ship",)]
 
 
-async def test_a_rejection_in_doubt_keeps_its_grace_while_it_stands_aside(writer: Writer, pool: Pool) -> None:
+async def test_a_rejection_in_doubt_keeps_its_grace_while_it_is_overtaken(writer: Writer, pool: Pool) -> None:
     await held_rejection(writer, pool)
     await pool.execute("UPDATE deliveries SET due_at = now() + interval '1 min' WHERE operation = 'reject'")
     await overtake_held(pool)
@@ -103,7 +103,7 @@ async def test_a_shipment_that_passed_keeps_its_time_when_the_rejection_is_disca
     assert await pool.fetchval("SELECT due_at > now() + interval '30s' FROM deliveries WHERE operation = 'ship'")
 
 
-async def test_what_is_owed_while_a_rejection_stands_aside_waits_for_its_turn(writer: Writer, pool: Pool) -> None:
+async def test_what_is_owed_while_a_rejection_is_overtaken_waits_for_its_turn(writer: Writer, pool: Pool) -> None:
     await held_rejection(writer, pool)
     await overtake_held(pool)
     (call,) = await at_newstore(pool)
@@ -117,7 +117,7 @@ async def test_what_is_owed_while_a_rejection_stands_aside_waits_for_its_turn(wr
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-async def test_a_rejection_that_an_older_program_left_aside_is_next_again(
+async def test_a_rejection_that_an_older_program_left_overtaken_is_next_again(
     writer: Writer, pool: Pool, *, is_held: bool
 ) -> None:
     hold = await held_rejection(writer, pool)
@@ -144,7 +144,7 @@ async def test_a_rejection_is_handed_no_turn_before_what_is_ready_or_was_owed_be
     assert await rows(pool, "SELECT request_id, operation FROM deliveries WHERE ready") == [("ship", "ship")]
 
 
-async def test_only_what_is_held_steps_aside_and_only_for_what_may_go(pool: Pool) -> None:
+async def test_only_what_is_held_is_overtaken_and_only_by_what_may_go(pool: Pool) -> None:
     for request_id, location in (("held", "DC01"), ("free", "DC02"), ("expired", "DC03")):
         await owe(pool, request_id, Operation.REJECT, location=location)
         await owe(pool, request_id, Operation.SHIP, location=location, ready=False)
@@ -161,7 +161,7 @@ async def test_only_what_is_held_steps_aside_and_only_for_what_may_go(pool: Pool
     assert await pool.fetchval("SELECT ready FROM deliveries WHERE request_id = 'held' AND operation = 'ship'")
 
 
-async def test_a_rejection_that_is_being_claimed_does_not_step_aside(writer: Writer, pool: Pool) -> None:
+async def test_a_rejection_that_is_being_claimed_is_not_overtaken(writer: Writer, pool: Pool) -> None:
     """The claim began before there was a hold; its transaction is still open when the look comes."""
     await owe(pool, "r-1", Operation.REJECT)
     await owe(pool, "r-1", Operation.SHIP, ready=False)
@@ -177,7 +177,7 @@ async def test_a_rejection_that_is_being_claimed_does_not_step_aside(writer: Wri
     assert await at_newstore(pool) == []
 
 
-async def test_while_a_rejection_steps_aside_nothing_of_its_request_is_claimed(pool: Pool) -> None:
+async def test_while_a_rejection_is_overtaken_nothing_of_its_request_is_claimed(pool: Pool) -> None:
     await owe(pool, "r-1", Operation.REJECT)
     await owe(pool, "r-1", Operation.SHIP, ready=False)
     hold = await place(pool, "rejections", "DC01", reason="a look first", who="kim")
@@ -192,7 +192,7 @@ async def test_while_a_rejection_steps_aside_nothing_of_its_request_is_claimed(p
     assert [each.operation for each in await at_newstore(pool)] == [Operation.SHIP]
 
 
-async def test_a_request_that_is_closed_while_its_rejection_steps_aside_owes_nothing(
+async def test_a_request_that_is_closed_while_its_rejection_is_overtaken_owes_nothing(
     writer: Writer, pool: Pool
 ) -> None:
     await held_rejection(writer, pool)

@@ -1,4 +1,5 @@
 import json
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -103,8 +104,10 @@ async def test_conflicting_bodies_and_messages_are_shown_by_the_rules_of_who_sen
     )  # fmt: skip
 
 
-async def answered(gateway: Served, response: bytes, destination: str = "acme") -> None:
-    """The first owed call is turned away, with this answer."""
+async def answered(
+    gateway: Served, response: bytes | None, destination: str = "acme", sent: bytes | None = None
+) -> None:
+    """The first owed call, in which this was sent, is turned away, with this answer."""
     before = await request_reads.request(gateway.pool, "r-1")
     assert before is not None
     owed = before.owed[0]
@@ -116,7 +119,21 @@ async def answered(gateway: Served, response: bytes, destination: str = "acme") 
     ended = CallEnded(
         request_id="r-1", at=AT, operation=owed.operation, seq=owed.seq, attempt=1, end=End.REFUSED, detail="400"
     )  # fmt: skip
-    await gateway.writer.settle(claim, Attempt(AT, 0.1, "refused", 400, "400", response), ended)
+    wrote = sha256(sent).hexdigest() if sent else None
+    attempt = Attempt(AT, 0.1, "refused", 400, "400", response, sent=wrote, new_body=sent)
+    await gateway.writer.settle(claim, attempt, ended)
+
+
+async def test_what_an_adapter_wrote_is_shown_and_masked_as_its_providers_messages_are(gateway: Served) -> None:
+    await gateway.receive(order())
+    await answered(gateway, b'{"error": "no"}', sent=b'{"id": "W-1", "name": "Ada"}')
+    told = await bodies(gateway)
+    assert [(each.sender, each.is_answer, each.about) for each in told[1:]] in (
+        [("gateway", False, "create 1"), ("acme", True, "create 1")],
+        [("acme", True, "create 1"), ("gateway", False, "create 1")],
+    )
+    (sent,) = [each for each in told if each.sender == "gateway"]
+    assert json.loads(sent.text or "") == {"id": "W-1", "name": "•••"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.commands import RejectionReason
 from gateway.domain.deliveries import AT_PROVIDER, Delivery, Operation
-from gateway.domain.requests import Request, Withdrawal
+from gateway.domain.requests import Request, Silence, Withdrawal
 from gateway.domain.units import Unit
 
 from .event import Event, Fact, Party
@@ -62,7 +62,13 @@ class ProviderAssigned(Fact):
         anew = request.with_each(range(len(request.units)), lambda unit: replace(unit, accepted=0))
         former = (*request.former, request.provider) if request.provider else ()
         return replace(
-            anew, provider=self.provider, assignment=self.assignment, submitted_at=None, withdrawn=False, former=former
+            anew,
+            provider=self.provider,
+            assignment=self.assignment,
+            submitted_at=None,
+            withdrawn=False,
+            former=former,
+            silence=Silence.IN_TIME,
         )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.commands import End
 from gateway.domain.deliveries import READ_BACK, READ_BACKS, Delivery, Operation, Parcel
-from gateway.domain.requests import Dead, Request
+from gateway.domain.requests import Dead, Request, Silence
 from gateway.domain.units import Confirmed, Unit, confirm
 
 from .event import Event, Fact, Party, UnitsFact
@@ -175,6 +175,21 @@ class Rechecked(Fact):
 
     def settles(self, delivery: Delivery) -> bool:
         return delivery.has_key(self.operation, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceOverdue(Fact):
+    """The provider has taken the order and accepted nothing of it within the seconds that it has for that."""
+
+    kind = "acceptance_overdue"
+    hands_to = Party.OPERATIONS
+    counts = "overdue"
+
+    provider: str
+    seconds: float
+
+    def apply(self, request: Request, _: Event) -> Request:
+        return replace(request, silence=Silence.OVERDUE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from gateway.domain.deliveries import Delivery
-from gateway.domain.requests import Request
+from gateway.domain.requests import Request, Silence
 from gateway.domain.units import Said, say
 
 from .event import Event, Fact, UnitsFact
@@ -52,7 +52,8 @@ class Noted(Fact):
     text: str
 
     def apply(self, request: Request, _: Event) -> Request:
-        return replace(request, conflicts=0, refused=())
+        silence = Silence.ANSWERED if request.silence is Silence.OVERDUE else request.silence
+        return replace(request, conflicts=0, refused=(), silence=silence)
 
 
 @dataclass(frozen=True, slots=True)

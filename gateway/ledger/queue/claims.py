@@ -175,7 +175,7 @@ async def claim(
     call, or may be made at two places.
 
     `concurrency` bounds what all processes together have claimed at a destination. Nothing is claimed for an owner
-    whom the others have buried.
+    whom the others have expired.
     """
     position = position or Position()
     at_once = [(concurrency or {}).get(name, _UNBOUNDED) for name in room]

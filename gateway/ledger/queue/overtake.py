@@ -16,7 +16,7 @@ from .urgency import BRAKED
 # either is changed, and a row that somebody else has in hand is left to the next look: a call that is being claimed,
 # settled or called off right now stays what it is. Rows are handed on by their place in the table, and a request's by
 # its id alone, so that no plan looks for them among all that is ready.
-_STEP_ASIDE = """
+_OVERTAKE = """
 WITH held AS MATERIALIZED (
     SELECT DISTINCT name FROM holds
     WHERE scope = 'rejections' AND released_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
@@ -62,17 +62,17 @@ WHERE d.ctid = turned.row
 RETURNING d.ready
 """
 
-# A program from before there was any of this takes for ready what stands aside, and gives it no turn when it settles
-# what passed. One that is first of its request while none is ready gets it here, also after its hold.
-_HAND_BACK = """
+# A program from before there was any of this takes for ready what is overtaken, and gives it no turn when it settles
+# what overtook it. One that is first of its request while none is ready gets it here, also after its hold.
+_GIVE_TURN_BACK = """
 WITH first AS MATERIALIZED (
-    SELECT aside.row
+    SELECT overtaken.row
     FROM (SELECT DISTINCT name FROM holds WHERE scope = 'rejections') held CROSS JOIN LATERAL (
         SELECT ctid AS row, request_id, seq FROM deliveries
         WHERE destination = $1 AND location = held.name AND NOT ready AND urgency = ANY($2) OFFSET 0
-    ) aside CROSS JOIN LATERAL (
-        SELECT bool_or(ready OR seq < aside.seq) AS are_before FROM deliveries
-        WHERE request_id = aside.request_id AND destination = $1 AND NOT is_read
+    ) overtaken CROSS JOIN LATERAL (
+        SELECT bool_or(ready OR seq < overtaken.seq) AS are_before FROM deliveries
+        WHERE request_id = overtaken.request_id AND destination = $1 AND NOT is_read
     ) others
     WHERE NOT others.are_before
 ), locked AS MATERIALIZED (
@@ -86,5 +86,5 @@ UPDATE deliveries d SET ready = true FROM locked WHERE d.ctid = locked.row
 
 async def overtake_held(connection: Connection | Pool) -> int:
     """Let what may go pass what is held, and count the requests of which it did."""
-    await connection.execute(_HAND_BACK, NEWSTORE, BRAKED)
-    return sum(row["ready"] for row in await connection.fetch(_STEP_ASIDE, NEWSTORE, BRAKED))
+    await connection.execute(_GIVE_TURN_BACK, NEWSTORE, BRAKED)
+    return sum(row["ready"] for row in await connection.fetch(_OVERTAKE, NEWSTORE, BRAKED))

@@ -83,31 +83,27 @@ async def claim(pool: Pool, concurrency: Mapping[str, int], *, owner: str, secon
     return [Poll(**row) for row in rows]
 
 
-async def renew(pool: Pool, poll: Poll, seconds: float) -> bool:
-    """Keep a poll for so long from now; False where somebody else has it."""
-    return await _is_ours(pool, _RENEW, poll, seconds)
+async def renew(pool: Pool, poll: Poll, seconds: float) -> None:
+    """Keep a poll for so long from now."""
+    await pool.execute(_RENEW, *poll.key, seconds)
 
 
 async def move(pool: Pool, poll: Poll, cursor: str) -> bool:
-    """Say where the next poll begins; False where somebody else has it, and says that."""
-    return await _is_ours(pool, _MOVE, poll, cursor)
+    """Say where the next poll begins; False where somebody else has this one by now, and says that."""
+    done: str = await pool.execute(_MOVE, *poll.key, cursor)
+    return done == "UPDATE 1"
 
 
 async def succeed(pool: Pool, poll: Poll, wait: float) -> None:
     """End a poll that went well; the next one is due after so many seconds."""
-    await _is_ours(pool, _SUCCEED, poll, wait)
+    await pool.execute(_SUCCEED, *poll.key, wait)
 
 
 async def fail(pool: Pool, poll: Poll, wait: float, detail: str) -> None:
     """End one that did not."""
-    await _is_ours(pool, _FAIL, poll, wait, detail)
+    await pool.execute(_FAIL, *poll.key, wait, detail)
 
 
 async def give_back(pool: Pool, poll: Poll, wait: float) -> None:
     """End one of which nothing can be said, for a reason of our own."""
-    await _is_ours(pool, _GIVE_BACK, poll, wait)
-
-
-async def _is_ours(pool: Pool, statement: str, poll: Poll, *values: object) -> bool:
-    done: str = await pool.execute(statement, *poll.key, *values)
-    return done == "UPDATE 1"
+    await pool.execute(_GIVE_BACK, *poll.key, wait)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _BEAT = 0.5  # seconds
 _SILENT = 1.2  # seconds without a heartbeat after which a process without its lock counts as dead
 _STALE = 8.0  # seconds without a heartbeat after which it counts as dead, whatever its connection says
-_LOOKS = 20  # of a process that itself shows life, in which another has shown none: that one is dead
+_LOOKS = 20  # of a process whose own heartbeat goes on, in which another's did not: that one is dead
 _TRUSTED = 5.0  # seconds since the last heartbeat for which a process may believe that its claims are its own
 
 _LOCK = "SELECT pg_advisory_lock($1)"
@@ -40,7 +40,7 @@ WITH gone AS (DELETE FROM processes WHERE owner = $1)
 UPDATE incarnations SET alive_at = clock_timestamp() WHERE number = (SELECT max(number) FROM incarnations)
 RETURNING alive_at
 """
-_BURY = """
+_EXPIRE = """
 WITH back AS (
     SELECT greatest(pg_postmaster_start_time(), $1::timestamptz) AS at, clock_timestamp() AS now
 )
@@ -76,7 +76,7 @@ class Membership:
     """One process among the others. `run` must be running.
 
     `owner` names the process on its claims. One that loses its connection starts no call, and comes back under the
-    same name as long as nobody has buried it: a claim is taken over only once its owner's row is gone, and a row that
+    same name as long as nobody has expired it: a claim is taken over only once its owner's row is gone, and a row that
     is gone never comes back, so whoever still finds its row still has all of its claims.
     """
 
@@ -108,7 +108,7 @@ class Membership:
             back_at = await connection.fetchval(_COME_BACK, self.owner, key)
             if back_at is None:
                 if self.owner:
-                    log("membership.buried", process=self.owner)
+                    log("membership.expired", process=self.owner)
                 self.owner = ""
                 owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
                 await connection.execute(_REGISTER, owner, key)
@@ -154,7 +154,7 @@ class Membership:
             await self.join()
 
     async def leave(self) -> None:
-        """Go in peace: nothing is claimed any more."""
+        """Leave the others nothing to expire: nothing is claimed any more."""
         try:
             if self._connection is not None:
                 self._seen.alive_at = await self._connection.fetchval(_LEAVE, self.owner)
@@ -172,17 +172,17 @@ class Membership:
 
 
 class Others:
-    """What a living process has seen of the others: who shows no life in look after look.
+    """What a living process has seen of the others: whose heartbeat stays the same in look after look.
 
     While Postgres goes and comes again and again, nobody's silence ever lasts the eight seconds since it was last back.
-    But whoever lives shows life in the moments in which others do.
+    But whoever lives writes a heartbeat in the moments in which others do.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[datetime, int]] = {}
 
     async def silent(self, connection: Connection, owner: str) -> list[str]:
-        """Look once, as `owner`, which shows life itself; give those to be buried."""
+        """Look once, as `owner`, whose own heartbeat goes on; give those to expire."""
         rows = await connection.fetch(_HEARTBEATS, owner)
         before, self._seen = self._seen, {}
         for row in rows:
@@ -196,16 +196,16 @@ async def take_over(
 ) -> int:
     """Give back the claims of processes that died or stand still; each write among them may have happened.
 
-    A process whose heart stands still for 8 s is dead, and one without its lock once it missed a heartbeat: so much
-    time has one whose connection broke to come back. But while Postgres is away nobody can show life. So whoever
-    has shown none since this Postgres started, and since the asking process itself came back (`back_at`, which a
-    failover or a cut line brings about too), has 8 s from then, and at most as long as others show life meanwhile
-    (`silent`). Burying too early costs time and is never wrong: the process finds itself buried and joins again
+    A process whose heartbeat is 8 s old is dead, and one without its lock once it missed a heartbeat: so much time
+    has one whose connection broke to come back. But while Postgres is away nobody can write a heartbeat. So whoever
+    has written none since this Postgres started, and since the asking process itself came back (`back_at`, which a
+    failover or a cut line brings about too), has 8 s from then, and at most as long as others write theirs meanwhile
+    (`silent`). To expire a process too early costs time and is never wrong: it finds its row gone and joins again
     under another name, and what it brings then is late. The calls that it has in hand may go on. Such a write is
     looked for at once; that it is absent is believed once the call must have ended and it was left `grace` seconds
     to show up. One that is harmless twice is repeated as soon as the call must have ended.
     """
-    await connection.fetch(_BURY, back_at, _STALE, _SILENT, list(silent))
+    await connection.fetch(_EXPIRE, back_at, _STALE, _SILENT, list(silent))
     taken = len(await connection.fetch(_TAKE_OVER, grace, list(HARMLESS)))
     metrics.TAKEOVERS.inc(taken)
     if taken:

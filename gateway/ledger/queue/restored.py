@@ -63,8 +63,8 @@ async def pause(connection: Connection | asyncpg.Pool, why: str = _ASKED) -> Non
     That goes for what is owed now, for what open requests will owe, and for requests that come before the release:
     the log may have known them. To be called in a transaction.
     """
-    for statement in (_DOUBT, _MARK):
-        await connection.execute(statement, timeout=_PATIENCE)
+    await connection.execute(_DOUBT, timeout=_PATIENCE)
+    await connection.execute(_MARK, timeout=_PATIENCE)
     if not any(hold.who == holds.RESTORE for hold in await holds.active(connection)):
         await holds.place(connection, "everything", "", reason=_REASON.format(why), who=holds.RESTORE)
 

@@ -16,6 +16,7 @@ from gateway.ledger.codec import decode_delivery, decode_event, decode_request
 from gateway.ledger.queue.urgency import BRAKED
 from gateway.telemetry import trace
 
+from . import request_reads
 from .reading import reading
 
 FILTERS = (
@@ -52,7 +53,16 @@ WHERE ($1::timestamptz IS NULL OR (r.received_at, r.id) < ($1, $2))
         UNION ALL SELECT request_id FROM request_keys WHERE value = $16
         UNION ALL SELECT id FROM requests WHERE products @> jsonb_build_array($16::text))))
 """
-_LIST = f"SELECT r.* {_CHOSEN} ORDER BY r.received_at DESC, r.id DESC LIMIT $17"
+_LIST = f"""
+SELECT
+    -- make sql: read
+    r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
+    r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
+    r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
+    r.refused, r.former, r.untold, r.silence, r.restored
+    -- end
+{_CHOSEN} ORDER BY r.received_at DESC, r.id DESC LIMIT $17
+"""
 _COUNT = f"SELECT count(*) {_CHOSEN}"
 _OWED = """
 SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
@@ -66,7 +76,6 @@ SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
 ) AS not_before
 FROM deliveries d WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
-_REQUEST = "SELECT * FROM requests WHERE id = $1"
 _EVENTS = """
 SELECT version, kind, at, cause, fingerprint, fact FROM events
 WHERE month = $1 AND request_id = $2 ORDER BY version
@@ -121,9 +130,10 @@ def _chosen(filters: Mapping[str, str], after: str | None) -> list[object]:
 async def story(pool: Pool, request_id: str, providers: Collection[str] | None = None) -> dict[str, Any] | None:
     """Tell one request whole: units, parcels, and the timeline of its events and attempts."""
     async with reading(pool) as connection:
-        row = await connection.fetchrow(_REQUEST, request_id)
-        if row is None:
+        found = await request_reads.rows_of(connection, [request_id])
+        if not found:
             return None
+        (row,) = found
         owed = await connection.fetch(_OWED, [request_id], BRAKED)
         events = await connection.fetch(_EVENTS, row["month"], request_id)
         attempts = await connection.fetch(_ATTEMPTS, row["month"], request_id)

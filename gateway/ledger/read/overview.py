@@ -89,9 +89,7 @@ FROM lanes CROSS JOIN LATERAL (
 ) waiting
 GROUP BY destination
 """
-_FLYING = "SELECT destination, count(*) AS flying FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
-
-
+_IN_FLIGHT = "SELECT destination, count(*) AS in_flight FROM deliveries WHERE owner IS NOT NULL GROUP BY destination"
 _POLLS = """
 SELECT provider, every AS every_seconds, due_at, polled_at, failing_since, detail FROM polls WHERE due_at < 'infinity'
 """
@@ -99,13 +97,13 @@ SELECT provider, every AS every_seconds, due_at, polled_at, failing_since, detai
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What one destination is to be told: calls that wait, calls that are in the air, and its shared state."""
+    """What one destination is to be told: calls that wait, calls in flight, and its shared state."""
 
     waiting: int
     more_waiting: bool
     """There are more than `waiting`: one DC has so many of one urgency that they were not all counted."""
     oldest_due: datetime | None
-    flying: int
+    in_flight: int
     state: Destination | None
     poll: dict[str, Any] | None
 
@@ -150,16 +148,18 @@ async def queues(pool: Pool, names: Iterable[str]) -> dict[str, Queue]:
     async with reading(pool) as connection:
         await connection.execute(ALONG_INDEXES)
         waiting = {row["destination"]: row for row in await connection.fetch(_WAITING)}
-        flying = {row["destination"]: row["flying"] for row in await connection.fetch(_FLYING)}
+        in_flight = {row["destination"]: row["in_flight"] for row in await connection.fetch(_IN_FLIGHT)}
         states = {each.name: each for each in await destinations.every(connection)}
         asked = {each.pop("provider"): each for each in map(dict, await connection.fetch(_POLLS))}
-    return {name: _queue(waiting.get(name), flying.get(name, 0), states.get(name), asked.get(name)) for name in names}
+    return {
+        name: _queue(waiting.get(name), in_flight.get(name, 0), states.get(name), asked.get(name)) for name in names
+    }
 
 
-def _queue(waiting: Record | None, flying: int, state: Destination | None, poll: dict[str, Any] | None) -> Queue:
+def _queue(waiting: Record | None, in_flight: int, state: Destination | None, poll: dict[str, Any] | None) -> Queue:
     if waiting is None:
-        return Queue(0, more_waiting=False, oldest_due=None, flying=flying, state=state, poll=poll)
-    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], flying, state, poll)
+        return Queue(0, more_waiting=False, oldest_due=None, in_flight=in_flight, state=state, poll=poll)
+    return Queue(waiting["waiting"], waiting["more_waiting"], waiting["oldest_due"], in_flight, state, poll)
 
 
 def _by_place(rows: Iterable[Record]) -> list[dict[str, Any]]:

@@ -20,7 +20,16 @@ from gateway.ledger.database.connections import Connection
 from gateway.ledger.queue import holds
 from gateway.ledger.queue.claims import Claim
 
-_REQUEST = "SELECT * FROM requests WHERE id = $1"
+_ROWS = """
+SELECT
+    -- make sql: read
+    r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
+    r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
+    r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
+    r.refused, r.former, r.untold, r.silence, r.restored
+    -- end
+FROM requests r WHERE r.id = ANY($1::text[])
+"""
 _LOCATION = "SELECT location FROM requests WHERE id = $1"
 _BEGAN = "SELECT coalesce(trace, '') FROM requests WHERE id = $1"
 _DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries WHERE request_id = $1 ORDER BY seq"
@@ -34,9 +43,15 @@ WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND 
     AND cause = ANY($3::text[]) AND fingerprint = $4
 ORDER BY version
 """
-_BRIEFS = """
-SELECT r.*, p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
-    r.restored AND r.compared < (SELECT max(id) FROM holds WHERE scope = 'everything' AND who = $3) AS uncompared
+_CONTEXTS = """
+SELECT p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
+    r.restored AND r.compared < (SELECT max(id) FROM holds WHERE scope = 'everything' AND who = $3) AS uncompared,
+    -- make sql: read
+    r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
+    r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
+    r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
+    r.refused, r.former, r.untold, r.silence, r.restored
+    -- end
 FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
 JOIN deliveries d ON d.request_id = r.id
@@ -44,7 +59,7 @@ LEFT JOIN payloads p
     ON asked.sends_body AND p.month = r.month AND p.request_id = r.id AND p.hash = r.fingerprint
 ORDER BY d.seq
 """
-_BRIEF_REPORTS = """
+_REPORTS = """
 SELECT e.request_id, e.version, e.at, e.cause, e.fingerprint, e.kind, e.fact
 FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
@@ -80,12 +95,26 @@ WHERE provider IS NULL AND location = $1 AND pending AND NOT rejected ORDER BY r
 """
 
 
+async def rows_of(connection: Connection, request_ids: Sequence[str]) -> list[Record]:
+    """Load the rows of requests, for `decode_request`."""
+    return await connection.fetch(_ROWS, request_ids)
+
+
+_OVERDUE = """
+SELECT id, assignment FROM requests
+WHERE provider = $1 AND pending AND submitted_at < statement_timestamp() - make_interval(secs => $2)
+    AND accepted_at IS NULL AND silence = '' AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
+ORDER BY submitted_at LIMIT $3
+"""
+
+
 async def request(pool: Pool, request_id: str) -> Request | None:
     """Load the state of a request with the deliveries it owes and its parcels."""
     async with pool.acquire() as connection:
-        row = await connection.fetchrow(_REQUEST, request_id)
-        if row is None:
+        found = await rows_of(connection, [request_id])
+        if not found:
             return None
+        (row,) = found
         owed = [decode_delivery(each) for each in await connection.fetch(_DELIVERIES, request_id)]
         shipped = await parcels(connection, {request_id: row["month"]})
     return decode_request(row, owed, parcels=shipped.get(request_id))
@@ -128,6 +157,8 @@ class DeliveryContext:
     reports: Sequence[Event]
     provider_orders: Mapping[str, str] = field(default_factory=dict)
     """By provider its own id of the order, of those that have told one; only for calls after the order was sent."""
+    sent: list[bytes] = field(default_factory=list)
+    """What a call to a provider sends is left here for its attempt."""
     is_unasked: bool = False  # NewStore is yet to be asked what it shows of it beyond a restored log
 
     @property
@@ -141,13 +172,13 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
     sends_body = {claim.request_id: False for claim in claims}
     sends_body |= {claim.request_id: True for claim in claims if claim.operation is Operation.CREATE}
     rows: dict[str, list[Record]] = {}  # one for each delivery that a request owes
-    for row in await connection.fetch(_BRIEFS, list(sends_body), list(sends_body.values()), holds.RESTORE):
+    for row in await connection.fetch(_CONTEXTS, list(sends_body), list(sends_body.values()), holds.RESTORE):
         rows.setdefault(row["id"], []).append(row)
     reporting = [claim for claim in claims if claim.operation in _REPORTING]
     reports: dict[str, list[Event]] = {}
     if reporting:
         asked = [claim.request_id for claim in reporting], [claim.month for claim in reporting]
-        for row in await connection.fetch(_BRIEF_REPORTS, *asked, ABOUT_REPORTS):
+        for row in await connection.fetch(_REPORTS, *asked, ABOUT_REPORTS):
             reports.setdefault(row["request_id"], []).append(decode_event(row))
     by_name = {claim.request_id: claim.month for claim in claims if claim.operation in _BY_NAME}
     orders = await _provider_orders(connection, by_name) if by_name else {}
@@ -157,7 +188,7 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
             owing[0]["body"] or b"",
             reports.get(request_id, ()),
             orders.get(request_id, {}),
-            bool(owing[0]["uncompared"]),
+            is_unasked=bool(owing[0]["uncompared"]),
         )
         for request_id, owing in rows.items()
     }
@@ -179,6 +210,11 @@ async def _provider_orders(connection: Connection, months: Mapping[str, date]) -
 async def unroutable(pool: Pool, location: str) -> list[str]:
     """Find requests of a location that were parked because it had no provider."""
     return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
+
+
+async def overdue(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int]]:
+    """Find requests, with their assignment, that their provider has for longer and accepted nothing of."""
+    return [tuple(row) for row in await pool.fetch(_OVERDUE, provider, seconds, most)]
 
 
 async def location_of(pool: Pool, request_id: str) -> str | None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 
+import orjson
+
 from gateway.domain.commands import SHOWN, Act, ProviderSaid, ReadBack, Receive
 from gateway.domain.deliveries import READ_BACK, READ_BACKS, REVERSALS, Delivery, Operation
 from gateway.domain.events.calls import DeliveryDied, Reported
@@ -19,9 +21,9 @@ from gateway.ledger.queue.urgency import urgency
 from .commit import Batch, DeliveryKey, Row
 from .queued import Attempt, CommitResult, QueuedCommand, Reschedule
 
-Held = Mapping[DeliveryKey, tuple[str | None, int, bool]]
+Claimed = Mapping[DeliveryKey, tuple[str | None, int, bool]]
 """Who has a delivery, in which attempt, and whether its time-box has passed."""
-_NOBODY = (None, 0, False)
+_UNCLAIMED = (None, 0, False)
 _FIRST_READ_BACK = 1.0  # seconds after a report was taken
 _WHILE_OPEN = 4.0  # likewise, while more reports may follow that the same look can prove
 
@@ -45,7 +47,7 @@ class Plan:
         self,
         before: Request | None,
         group: list[QueuedCommand],
-        claims: Held,
+        claims: Claimed,
         began: str | None = None,
     ) -> None:
         """Fold one request's commands in order and add what they change; `began` is where its trace did."""
@@ -54,13 +56,13 @@ class Plan:
         decided: list[tuple[QueuedCommand, list[Event]]] = []
         for entry in group:
             claim, command = entry.claim, entry.command
-            owner, attempt, is_overdue = claims.get(key_of(claim), _NOBODY) if claim else _NOBODY
+            owner, attempt, is_overdue = claims.get(key_of(claim), _UNCLAIMED) if claim else _UNCLAIMED
             # What is only known from the claim is fenced by the statement: a claim that was lost writes nothing.
             late = claim is not None and command is not None and not entry.known and (
                 request is None or (owner, attempt) != (claim.owner, claim.attempt)
             )  # fmt: skip
             if command is None or late or (request is None and not isinstance(command, Receive)):
-                self._outside(entry, request)
+                self._unchanged(entry, request)
                 continue
             if isinstance(command, ReadBack) and not entry.known and not is_overdue:
                 command = replace(command, overdue=False)  # a report that was taken meanwhile has its own time
@@ -79,29 +81,29 @@ class Plan:
             for entry, new in decided:
                 self._bodies(request, entry, new)
 
-    def _outside(self, entry: QueuedCommand, request: Request | None) -> None:
+    def _unchanged(self, entry: QueuedCommand, request: Request | None) -> None:
         """A rescheduling, a late outcome, or a message for a request that nobody has: no state changes."""
         self.results.append((entry, CommitResult(request, ()), False))
         if entry.claim is not None:
             self._check_claim(entry, entry.claim, guards=False, request=None)
 
     def _check_claim(self, entry: QueuedCommand, claim: Claim, *, guards: bool, request: Request | None) -> None:
-        again = entry.again
-        if again is None and request is not None:
+        reschedule = entry.reschedule
+        if reschedule is None and request is not None:
             delivery = Delivery(claim.destination, claim.operation, claim.seq)
             if delivery in request.owed:  # a read-back that has not seen everything yet
-                again = Reschedule(entry.next_look, doubt=False, counts=True)
+                reschedule = Reschedule(entry.next_look, doubt=False, counts=True)
         self.batch.claim_checks.append(
             {
                 **_key(claim),
                 "owner": claim.owner,
                 "attempt": claim.attempt,
                 "guards": guards,
-                "again": again is not None,
-                "delay": again.delay if again else 0.0,
-                "doubt": bool(again and again.doubt),
-                "counts": bool(again and again.counts),
-                "blocked": bool(again and again.blocked),
+                "reschedules": reschedule is not None,
+                "delay": reschedule.delay if reschedule else 0.0,
+                "doubt": bool(reschedule and reschedule.doubt),
+                "counts": bool(reschedule and reschedule.counts),
+                "blocked": bool(reschedule and reschedule.blocked),
             }
         )
         if entry.attempt is not None:
@@ -121,17 +123,19 @@ class Plan:
                 "status": attempt.status,
                 "detail": attempt.detail,
                 "response": hashed,
+                "sent": attempt.sent,
                 "trace_id": attempt.trace_id,
                 "guards": guards,
             }
         )
-        if hashed and attempt.response:
-            self.batch.payloads.append((claim.month, claim.request_id, hashed, attempt.at, attempt.response, guards))
+        for each, body in ((hashed, attempt.response), (attempt.sent, attempt.new_body)):
+            if each and body:
+                self.batch.add_payload(claim.month, claim.request_id, each, attempt.at, body, guards=guards)
 
     def _state(self, before: Request | None, after: Request, events: list[Event], trace: str | None) -> None:
         batch, month = self.batch, codec.month_of(after)
         if before is None:
-            batch.incoming.append({**codec.written_once(after, month), **codec.changing(after), "trace": trace})
+            batch.incoming.append({**codec.written_once(after), **codec.changing(after), "trace": trace})
         else:
             batch.updates.append({"id": after.id, "expected_version": before.version, **codec.changing(after)})
         for event in events:
@@ -145,7 +149,7 @@ class Plan:
             for kind, value in event.fact.search_keys:
                 batch.keys.append({"request_id": after.id, "kind": kind, "value": value})
         still_dead = {(dead.operation, dead.seq) for dead in after.dead}
-        batch.revived += [
+        batch.no_longer_dead += [
             {"request_id": after.id, "operation": dead.operation, "seq": dead.seq}
             for dead in (before.dead if before else ())
             if (dead.operation, dead.seq) not in still_dead
@@ -156,12 +160,12 @@ class Plan:
         self, before: Request | None, after: Request, month: date, events: list[Event], trace: str | None
     ) -> None:
         batch, was_owed, ready = self.batch, before.owed if before else (), after.ready
-        freed = {owed.destination for owed in was_owed if not owed.is_read and owed not in after.owed}
+        free = {owed.destination for owed in was_owed if not owed.is_read and owed not in after.owed}
         moved = {READ_BACK[e.fact.operation] for e in events if isinstance(e.fact, Reported) and e.fact.verifiable}
         for owed in after.owed:
             key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
             if owed not in was_owed or (owed.operation in moved and owed.seq == 0):
-                batch.owed.append(
+                batch.deliveries.append(
                     {
                         **key,
                         "destination": owed.destination,
@@ -176,25 +180,25 @@ class Plan:
                         "trace": trace,
                     }
                 )
-            elif owed.destination in freed and owed in ready and not owed.is_read:
-                batch.readied.append(key)  # also the head that stood aside for what is settled now
+            elif owed.destination in free and owed in ready and not owed.is_read:
+                batch.ready.append(key)  # also the one that was overtaken by what is settled now
         for owed in was_owed:
             if owed not in after.owed:
-                self._gone(after, owed)
+                self._settled(after, owed)
 
-    def _gone(self, after: Request, owed: Delivery) -> None:
+    def _settled(self, after: Request, owed: Delivery) -> None:
         key = {"request_id": after.id, "operation": owed.operation, "seq": owed.seq}
-        self.batch.gone.append(key)
+        self.batch.settled.append(key)
         if owed.operation in _CALLED_OFF and not owed.in_flight:
             # What was decided of a call that nobody was making is void once somebody does.
             self.batch.claim_checks.append(
-                {**key, "owner": None, "guards": True, "again": False, "delay": 0.0, "doubt": owed.in_doubt}
+                {**key, "owner": None, "guards": True, "reschedules": False, "delay": 0.0, "doubt": owed.in_doubt}
             )
 
     def _bodies(self, request: Request, entry: QueuedCommand, events: list[Event]) -> None:
         batch, month, command = self.batch, codec.month_of(request), entry.command
         if entry.body is not None and command is not None and events:
-            batch.payloads.append((month, request.id, command.fingerprint, command.at, entry.body, True))
+            batch.add_payload(month, request.id, command.fingerprint, command.at, entry.body, guards=True)
         if isinstance(command, Act) and events:
             batch.audit.append(
                 {
@@ -224,11 +228,20 @@ class Plan:
                 )
             elif isinstance(event.fact, CallbackQuarantined) and isinstance(command, ProviderSaid):
                 batch.quarantine.append(
-                    (command.provider, command.cause, command.fingerprint, request.id, event.fact.reason,
-                     event.fact.detail, command.at, entry.body or b"", codec.encode(command))
-                )  # fmt: skip
+                    {
+                        "source": command.provider,
+                        "event_id": command.cause,
+                        "fingerprint": command.fingerprint,
+                        "request_id": request.id,
+                        "reason": event.fact.reason,
+                        "detail": event.fact.detail,
+                        "at": command.at,
+                        "command": orjson.Fragment(codec.encode(command)),
+                    }
+                )
+                batch.quarantine_bodies.append(entry.body or b"")
             elif isinstance(event.fact, QuarantineLeft):
-                batch.released.append({"request_id": request.id, "event_id": event.fact.message})
+                batch.left_quarantine.append({"request_id": request.id, "event_id": event.fact.message})
 
 
 def _first_look(request: Request) -> float:

@@ -20,7 +20,10 @@ class Unstorable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one try went, for the request's story."""
+    """How one try went, for the request's story.
+
+    `sent` is the hash of what an adapter wrote for it, and `new_body` that itself, unless it is kept already.
+    """
 
     at: datetime
     seconds: float
@@ -29,6 +32,8 @@ class Attempt:
     detail: str
     response: bytes | None = None
     trace_id: str | None = None  # of the trace that shows it
+    sent: str | None = None
+    new_body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class QueuedCommand:
     body: bytes | None = None
     claim: Claim | None = None
     attempt: Attempt | None = None
-    again: Reschedule | None = None
+    reschedule: Reschedule | None = None
     trace: str | None = None  # of the work that this came from
     optimistic: bool = False  # written without a read, and read when that conflicts: a new id, or `known`
     next_look: float = 0.0  # seconds until a read-back that has not seen everything looks again
@@ -73,4 +78,5 @@ class QueuedCommand:
 
     @property
     def size(self) -> int:
-        return 1024 + len(self.body or b"") + len((self.attempt and self.attempt.response) or b"")
+        kept = (self.body, *((self.attempt.response, self.attempt.new_body) if self.attempt else ()))
+        return 1024 + sum(len(body) for body in kept if body)

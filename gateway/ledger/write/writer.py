@@ -24,7 +24,7 @@ from gateway.telemetry import lifecycle_metrics, metrics, trace
 from gateway.telemetry.logs import log
 
 from .commit import Batch, DeliveryKey
-from .plan import Held, Plan, key_of
+from .plan import Claimed, Plan, key_of
 from .queued import Attempt, CommitResult, LedgerUnavailable, QueuedCommand, Reschedule, Unstorable
 
 _MOST_COMMANDS = 500
@@ -33,8 +33,8 @@ _MOST_WAITING = 20_000
 _MOST_WAITING_BYTES = 256 * 1024 * 1024
 _MOST_SECONDS = 4.5  # until a sender is told to come again
 _WATCH = 0.25
-_REHEARSE = 2.0  # seconds without a commit after which the writer tries whether it still could
-_REHEARSE_AGAIN = 0.5  # likewise, while it could not
+_TRY_AFTER = 2.0  # seconds without a commit after which the writer tries whether it still could
+_TRY_AGAIN_AFTER = 0.5  # likewise, while it could not
 _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
 
 # The statement is long and its inputs always alike: planning it for each batch costs more than running it. The plan
@@ -42,9 +42,8 @@ _MESSAGES: dict[type, str] = {Receive: "request", ProviderSaid: "callback"}
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off"
 
 # A commit may fit into what its tables have; this needs new room, leaves nothing behind, and asks for no right.
-_TAKE_ROOM = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)"
+_SPILL_TO_DISK = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)"
 
-_READ_REQUESTS = "SELECT * FROM requests WHERE id = ANY($1::text[])"
 _READ_DELIVERIES = """
 SELECT request_id, operation, seq, destination, owner, attempt, doubt, verify_by <= clock_timestamp() AS overdue
 FROM deliveries
@@ -63,7 +62,7 @@ class _Read:
     """What the database held when a batch was decided."""
 
     requests: dict[str, Request]
-    claims: Held
+    claims: Claimed
     traces: dict[str, str]  # where a request's trace began
 
 
@@ -95,7 +94,7 @@ class Writer:
         self.on_received: Callable[[list[str]], None] = lambda _ids: None  # these requests are new
         self.on_batch: Callable[[int, float], None] = lambda _size, _seconds: None  # a commit of this size and time
         self.on_commit: Callable[[Exception | None], None] = lambda _error: None  # how it went, in earnest or tried
-        self.on_away: Callable[[], Awaitable[object]] = _nobody  # whoever else holds connections may want new ones
+        self.on_away: Callable[[], Awaitable[object]] = _no_listener  # whoever else holds connections may want new ones
 
     @property
     def waiting(self) -> int:
@@ -131,12 +130,12 @@ class Writer:
         `next_look` is in how many seconds a read-back looks again that has not seen everything.
         `known` is the state when it was claimed: where it still is the state, it need not be read again.
         """
-        again = then if isinstance(then, Reschedule) else None
+        reschedule = then if isinstance(then, Reschedule) else None
         command = None if isinstance(then, Reschedule) else then
         optimistic = known is not None and command is not None
         entry = QueuedCommand(
-            claim.request_id, command, claim=claim, attempt=attempt, again=again, trace=trace.current(), known=known,
-            next_look=next_look, optimistic=optimistic,
+            claim.request_id, command, claim=claim, attempt=attempt, reschedule=reschedule, trace=trace.current(),
+            known=known, next_look=next_look, optimistic=optimistic,
         )  # fmt: skip
         self._settlements.append(entry)
         self._wake.set()
@@ -152,7 +151,7 @@ class Writer:
         try:
             while True:
                 if not await self._is_woken():
-                    await self._rehearse()
+                    await self._try_commit()
                     continue
                 self._wake.clear()
                 self._idle.clear()
@@ -169,31 +168,31 @@ class Writer:
     async def _is_woken(self) -> bool:
         """Wait for a command, for as long as it is known without one whether commits succeed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REHEARSE_AGAIN if self._is_failing else _REHEARSE):
+            async with asyncio.timeout(_TRY_AGAIN_AFTER if self._is_failing else _TRY_AFTER):
                 return await self._wake.wait()
         return False
 
-    async def _rehearse(self) -> None:
+    async def _try_commit(self) -> None:
         """Commit nothing by all that a commit needs: whoever is told that we can't store anything sends nothing."""
         try:
             connection = await self._connected()
             await Batch().commit(connection, Position())
-            await connection.execute(_TAKE_ROOM)
+            await connection.execute(_SPILL_TO_DISK)
         except DATABASE_AWAY as error:
-            await self._part(error)
+            await self._disconnect(error)
         else:
-            self._went(None)
+            self._note(None)
 
-    def _went(self, error: Exception | None) -> None:
+    def _note(self, error: Exception | None) -> None:
         self._is_failing = error is not None
         self.on_commit(error)
 
-    async def _part(self, error: Exception) -> None:
+    async def _disconnect(self, error: Exception) -> None:
         """Leave a connection on which no commit succeeds."""
         if not self._is_failing:
             # What it was told when it tried to connect names servers, and nothing of anybody's data.
             log("commit.interrupted", error, servers=str(error) if isinstance(error, NoServer) else None)
-        self._went(error)
+        self._note(error)
         await self.on_away()
         if self._connection is not None:
             self._connection.terminate()
@@ -235,9 +234,9 @@ class Writer:
         try:
             left = await self._write(batch)
         except asyncpg.TransactionRollbackError:
-            await self._come_round(batch, batch)  # a deadlock: the statement of whoever was in the way goes on
+            await self._requeue(batch, batch)  # a deadlock: the statement of whoever was in the way goes on
         except DATABASE_AWAY as error:
-            await self._give_back(batch, error)
+            await self._interrupt(batch, error)
         except (asyncpg.PostgresError, orjson.JSONEncodeError, ValueError, LookupError, OverflowError) as error:
             if len(batch) == 1:
                 log(
@@ -250,9 +249,9 @@ class Writer:
             await self.run_once(batch[middle:])
         else:
             if left:
-                await self._come_round(left, batch)
+                await self._requeue(left, batch)
 
-    async def _come_round(self, left: list[QueuedCommand], batch: list[QueuedCommand]) -> None:
+    async def _requeue(self, left: list[QueuedCommand], batch: list[QueuedCommand]) -> None:
         """What was not written goes first in the next batch."""
         if len(left) == len(batch):
             await asyncio.sleep(0.005)  # somebody else holds every one of these rows
@@ -260,9 +259,9 @@ class Writer:
             (self._settlements if entry.claim else self._urgent).appendleft(entry)
             self._waiting_bytes += 0 if entry.claim else entry.size
 
-    async def _give_back(self, batch: list[QueuedCommand], error: Exception) -> None:
+    async def _interrupt(self, batch: list[QueuedCommand], error: Exception) -> None:
         """The database is away: senders are told, outcomes of calls wait for its return."""
-        await self._part(error)
+        await self._disconnect(error)
         for entry in batch:
             if entry.claim is None:
                 _fail(entry, LedgerUnavailable(f"the database is away ({type(error).__name__})"), error)
@@ -284,7 +283,7 @@ class Writer:
         written, busy = set[str](), set[DeliveryKey]()
         if plan.has_rows:
             written, busy = await plan.batch.commit(connection, self._position)
-            self._went(None)
+            self._note(None)
         seconds = perf_counter() - started
         metrics.BATCH_COMMANDS.observe(len(now))
         metrics.COMMIT_SECONDS.observe(seconds)
@@ -306,7 +305,7 @@ class Writer:
         for before, after, events, traced in plan.changed:
             if after.id in written:
                 lifecycle_metrics.passed(before, after, events, traced)
-        if plan.batch.owed or plan.batch.readied or plan.batch.gone:
+        if plan.batch.deliveries or plan.batch.ready or plan.batch.settled:
             self.on_ready()
         if new := [row["id"] for row in plan.batch.incoming if row["id"] in written]:
             self.on_received(new)
@@ -317,7 +316,7 @@ class Writer:
         if not asked:
             return _Read({}, {}, {})
         ids = list(asked)
-        rows = await connection.fetch(_READ_REQUESTS, ids)
+        rows = await request_reads.rows_of(connection, ids)
         deliveries = await connection.fetch(_READ_DELIVERIES, ids)
         commands = [entry.command for entry in entries if entry.command]
         asked_causes = [(each.request_id, cause) for each in commands for cause in (each.cause, conflict_cause(each))]
@@ -348,7 +347,7 @@ def _is_about_a_parcel(command: Command) -> bool:
     return isinstance(command, Redrive) or (isinstance(command, ProviderSaid) and command.parcel is not None)
 
 
-async def _nobody() -> None:
+async def _no_listener() -> None:
     """Stand for a listener that is not there."""
 
 

@@ -113,7 +113,7 @@ def test_an_unknown_adapter_is_told_with_those_there_are_and_the_one_that_was_me
     ]
     assert faults(tmp_path, PROVIDER.replace('"sftp"', '"soap"') + "timeout = 0\n") == [
         f"{place}.adapter: no adapter is called soap; choose one of http, sftp",
-        f"{place}.timeout: must be a number of seconds; choose one above 0 and up to 20",
+        f"{place}.timeout: must be a number of seconds; choose one above 0 and up to 300",
     ]
     assert faults(tmp_path, PROVIDER.replace('"sftp"', "7"))[0].startswith(f"{place}.adapter: must be text; ")
     assert faults(tmp_path, "[providers]\nwms = 3\n") == [

@@ -185,7 +185,7 @@ def file_warehouse(
         Path, typer.Argument(help="The folder that it shares with the gateway; made where it is missing.")
     ],
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port on which it shows its record.", min=0, max=65_535)] = 8092,
+    port: Annotated[int, typer.Option(help="The port on which it shows its record.", min=0, max=65_535)] = 8093,
     name: Annotated[str, typer.Option(help="The provider's name in gateway.toml.")] = "file-warehouse",
     temperament: Annotated[Mood, typer.Option(help=str(Mood.__doc__))] = Mood.QUICK,
     faults: Annotated[

@@ -164,7 +164,9 @@ class OrderFile(Readable):
     encoding: Encoding = "utf-8"
     """How its characters are written."""
     columns: Annotated[Mapping[str, OrderColumn], _FROZEN] = field(default_factory=lambda: ORDER_COLUMNS)
-    """The provider's headings, each with what of the order stands below it."""
+    """The provider's headings, and what stands below them: request, reference, order, location, service_level, carrier,
+    attributes, line, product, quantity, `ship_to.name` and the like, `attribute:NAME`, or `text:…` where it is always
+    the same."""
 
     @property
     def name(self) -> str:
@@ -181,13 +183,15 @@ class Form(Readable):
     format: Format = "csv"
     """`csv`, or `ndjson`: a JSON object on each line."""
     delimiter: Annotated[str, _texts(_delimiter, maxLength=1)] = ""
-    """Of a CSV. Without one it is found among , ; tab and | in each file."""
+    """What stands between cells. Without one it is found in each file, among comma, semicolon, tab and bar."""
     encoding: Encoding = "utf-8"
     """How its characters are written. A file with a byte that this encoding has not is put aside."""
     header_row: Annotated[int, whole(0, 100)] = 1
     """The row with the headings; 0 where there is none, and columns are counted from 1."""
     columns: Annotated[Mapping[Column, Heading], _FROZEN] = field(default_factory=dict)
-    """What we need to know, each with the heading (or number) of its column. In NDJSON `a.b` is `b` inside of `a`."""
+    """Our words, and the headings (or numbers) of their columns. Ours are request, reference, order, provider_order,
+    product, quantity, word, reason, carrier, tracking_number, tracking_url and date. In NDJSON `a.b` is `b` inside
+    of `a`."""
     other_columns: tuple[Text, ...] | None = None
     """Which headings may stand beside those. Without it any may: new ones are read over."""
     words: Annotated[Mapping[str, Meaning], _SAID] = field(default_factory=dict)
@@ -200,7 +204,7 @@ class Form(Readable):
     """The reason of every rejection, where no row tells it."""
     carrier: Text = ""
     """Who carries every parcel, where there is no column `carrier`."""
-    quantity: Annotated[int, Kind(_one, {"const": 1})] | None = None
+    quantity: Annotated[int, Kind(_one, {"enum": [1]})] | None = None
     """1 where each row is one unit, and no column counts them."""
     counts: Literal["increments", "totals"] = "increments"
     """Whether a row tells what is new, or how many there are by now."""

@@ -79,8 +79,16 @@ def _kind(part: dict[str, Any]) -> str:
         return ", ".join(f"`{json.dumps(word)}`" for word in part["enum"])
     if part["type"] == "array":
         return f"list: {_kind(part['items'])}" + (", at most two" if part.get("maxItems") == 2 else "")
-    named = {"string": "text", "boolean": "`true` or `false`", "object": "table of texts", "integer": "whole number"}
+    if part["type"] == "object":
+        return _kind_of_table(part.get("additionalProperties", {}))
+    named = {"string": "text", "boolean": "`true` or `false`", "integer": "whole number"}
     return (part.get("title") or named[part["type"]]) + _range(part)
+
+
+def _kind_of_table(inner: Any) -> str:
+    if "properties" in inner:
+        return "table of tables"
+    return f"table of {_kind(inner)}" if "enum" in inner else "table of texts"
 
 
 def _range(part: dict[str, Any]) -> str:

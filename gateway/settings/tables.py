@@ -173,7 +173,7 @@ def _sentences(cls: type) -> dict[str, str]:
         for field, below in pairwise(tree.body):
             match field, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(sentence))):
-                    told[name] = inspect.cleandoc(sentence)
+                    told[name] = " ".join(sentence.split())
     return told
 
 

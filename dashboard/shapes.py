@@ -435,11 +435,12 @@ class DestinationStory(msgspec.Struct, frozen=True, kw_only=True):
 
     `more_waiting`: there are more than `waiting`, which counts no further than 5,000 for each DC and urgency.
     `calls` and `failures` are those of the breaker's present window. `calls_left` of the five-minute budget is None
-    until a first call. `poll` is None of one that is not asked for news.
+    until a first call. `poll` is None of one that is not asked for news. `can` names what a provider can do.
     """
 
     name: str
     adapter: str | None
+    can: list[str]
     concurrency: int
     calls_per_second: float
     calls_per_five_minutes: float | None

@@ -59,6 +59,7 @@ def _destinations() -> None:
             "budget": f"{each.calls_per_second:,.0f} a second",
             "left of five minutes": _left(each),
             "adapter": each.adapter or "NewStore's API",
+            "it can": ", ".join(each.can).replace("_", " ") or "—",
         }
         for each in cached.destinations()
     ]

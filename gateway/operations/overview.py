@@ -11,6 +11,7 @@ from gateway.domain.deliveries import NEWSTORE
 from gateway.ledger.queue import holds
 from gateway.ledger.read import overview
 from gateway.ledger.read.overview import Queue
+from gateway.providers.port import Adapter
 from gateway.settings import Settings
 from gateway.web.answers import json_answer
 
@@ -68,7 +69,7 @@ async def list_locations(request: web.Request) -> web.Response:
 async def list_destinations(request: web.Request) -> web.Response:
     """List NewStore and the providers: breaker, budget, and what waits."""
     context = request.app[CONTEXT]
-    limits = _limits(context.settings)
+    limits = _limits(context.settings, context.adapters)
     queues = await overview.queues(context.pool, limits)
     return json_answer({"destinations": [_destination(name, limits[name], queues[name]) for name in limits]})
 
@@ -78,11 +79,12 @@ def _touches(hold: Mapping[str, object], location: str, provider: str | None) ->
     return hold["scope"] == "operation" or (hold["scope"], hold["name"]) in things | {("provider", provider)}
 
 
-def _limits(settings: Settings) -> dict[str, dict[str, Any]]:
+def _limits(settings: Settings, adapters: Mapping[str, Adapter]) -> dict[str, dict[str, Any]]:
     newstore = settings.newstore
     return {
         NEWSTORE: {
             "adapter": None,
+            "can": [],
             "concurrency": newstore.concurrency,
             "calls_per_second": newstore.calls_per_second,
             "calls_per_five_minutes": newstore.calls_per_five_minutes,
@@ -90,6 +92,7 @@ def _limits(settings: Settings) -> dict[str, dict[str, Any]]:
     } | {
         each.name: {
             "adapter": each.adapter,
+            "can": [name for name, so in asdict(adapters[each.name].can).items() if so],
             "concurrency": each.concurrency,
             "calls_per_second": each.calls_per_second,
             "calls_per_five_minutes": None,

@@ -256,6 +256,7 @@ async def test_destinations_tell_breaker_budget_and_backlog(gateway: Served) -> 
     assert (found["newstore"].calls_left, found["newstore"].breaker, found["newstore"].waiting) == (42, "closed", 0)
     assert (found["acme"].waiting, found["acme"].calls_left, found["zen"].waiting) == (1, None, 0)
     assert {each.poll for each in found.values()} == {None}
+    assert (found["newstore"].can, found["acme"].can) == ([], ["create", "look_up", "idempotent", "callbacks"])
 
 
 async def test_of_a_provider_that_is_polled_it_is_told_when_and_why_that_fails(gateway: Served) -> None:

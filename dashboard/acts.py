@@ -107,20 +107,27 @@ def _told(asked: AskedStory) -> str | None:
     """Ask for one parameter; the question is our own words, which a label reads out as they are."""
     if asked.choices:
         means = {each.value: each.means for each in asked.choices}
-        return st.radio(asked.question, list(means), index=None, format_func=means.__getitem__)
+        return st.radio(asked.question, _values(asked), index=None, format_func=means.__getitem__)
     if asked.names == "provider":
-        providers = sorted({each.provider for each in cached.locations() if each.provider})
-        return st.selectbox(asked.question, providers, index=None, placeholder="Choose one")
+        return st.selectbox(asked.question, _providers(), index=None, placeholder="Choose one")
     return st.text_input(asked.question, help=asked.hint or None, max_chars=asked.most).strip()
+
+
+def _values(asked: AskedStory) -> list[str]:
+    return [each.value for each in asked.choices]
+
+
+def _providers() -> list[str]:
+    return sorted({each.provider for each in cached.locations() if each.provider})
 
 
 def _asides(act: ActStory) -> dict[str, str | None]:
     """Ask, folded away, for what is seldom told."""
     told = dict[str, str | None]()
-    for question, hint in dict.fromkeys((each.aside.question, each.aside.hint) for each in act.asks if each.aside):
-        with st.expander(question):
-            told |= {each.name: _told(each) for each in act.asks if each.aside and each.aside.question == question}
-            st.caption(hint)
+    for aside in dict.fromkeys(each.aside for each in act.asks if each.aside):
+        with st.expander(aside.question):
+            told |= {each.name: _told(each) for each in act.asks if each.aside == aside}
+            st.caption(aside.hint)
     return told
 
 

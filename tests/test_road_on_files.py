@@ -15,7 +15,7 @@ from gateway.simulator.warehouse_temperament import TEMPERAMENTS, Temperament
 from tests.test_road import by_ada, order, settled, until
 from tests.world import Road, running
 
-HERE = "DC03"
+HERE = "DC04"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def test_requests_are_settled_whatever_the_files_are_like(road: Road, pool
     assert await faults_found(road) == []
     assert {each.times_seen for each in warehouse.orders.values()} == {1}
     reasons = await pool.fetch("SELECT DISTINCT reason, detail FROM quarantine")
-    assert all(row["reason"] == "malformed" and "rows" in row["detail"] for row in reasons)
+    assert all(row["reason"] == "malformed" and "rows" in row["detail"] for row in reasons), reasons
 
 
 async def test_a_bad_row_and_a_file_with_another_header_wait_for_a_person_and_all_else_is_applied(

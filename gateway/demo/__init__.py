@@ -1,4 +1,4 @@
-"""The whole road on one machine, over real HTTP: a gateway between a simulated NewStore and three warehouses.
+"""The whole road on one machine, over real HTTP: a gateway between a simulated NewStore and four warehouses.
 
 It knows the gateway from outside alone: its settings file, its two listeners, its end.
 """

@@ -81,7 +81,7 @@ async def place(world: World, count: int, *, seed: int = 0) -> None:
 
 @asynccontextmanager
 async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[World]:
-    console.print("Starting Postgres, the gateway, NewStore and three warehouses …")
+    console.print("Starting Postgres, the gateway, NewStore and four warehouses …")
     # The simulators begin without a memory: what they were told last time, nobody could settle.
     await postgres.forget(folder / DATABASE)
     async with (

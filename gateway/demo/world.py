@@ -18,8 +18,8 @@ from gateway.simulator.warehouse import Warehouse
 
 DATABASE = Path("postgres")
 FILES = Path("files")
-_DCS = {"DC01": "quick", "DC02": "slow_and_partial"}
-_ON_FILES = {"DC03": "flaky"}
+_DCS = {"DC01": "quick", "DC02": "slow_and_partial", "DC03": "flaky"}
+_ON_FILES = {"DC04": "slow_and_partial"}
 _GATEWAY_TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}

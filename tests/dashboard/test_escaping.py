@@ -24,8 +24,10 @@ READS_MARKDOWN = {
     "empty": (0,), "reason_for": (0,), "turn": (3, 4), "_one_of": (0,), "_text": (0, 2),
 }  # fmt: skip
 TEXTS = {"label", "body", "help", "placeholder", "title", "captions", "first", "further", "caption"}
-OURS = {"markdown", "count", "age", "both", "clock", "len"}
+OURS = {"markdown", "count", "age", "both", "clock", "len", "_values", "_providers"}
 """Functions whose answer is ours, or escaped."""
+DECLARED = {("asked", "question"), ("asked", "hint"), ("act", "content"), ("aside", "question"), ("aside", "hint")}
+"""What the gateway itself declares of an act of people."""
 
 
 def strangers(source: str) -> Iterator[str]:
@@ -78,6 +80,8 @@ def leaves(text: ast.expr) -> Iterator[ast.expr]:
     match text:
         case ast.IfExp(body=one, orelse=other):
             parts = [one, other]
+        case ast.BoolOp(values=parts):
+            pass
         case ast.JoinedStr(values=parts) | ast.Tuple(elts=parts) | ast.Call(func=ast.Name(id="list"), args=parts):
             pass
         case ast.FormattedValue(format_spec=ast.JoinedStr(values=[ast.Constant(value=str(spec))])):
@@ -94,17 +98,18 @@ def leaves(text: ast.expr) -> Iterator[ast.expr]:
 def is_ours(leaf: ast.expr, good: set[str], handed_on: set[str]) -> bool:
     """Tell whether nobody else can have written it."""
     match leaf:
-        case ast.Constant():
-            return True
-        case ast.Name(id=name):
-            return name in handed_on or is_constant(name)
+        case ast.Constant() | ast.Name():
+            return not isinstance(leaf, ast.Name) or leaf.id in handed_on or is_constant(leaf.id)
+        case ast.Attribute(value=ast.Name(id=name), attr=field):
+            return (name, field) in DECLARED
         case ast.Subscript(value=table):
             return is_constant(name_of(table))
         case ast.Call(func=ast.Attribute(value=ast.Name(id=table), attr="get"), args=[_, ast.Constant()]):
             return is_constant(table)
         case ast.Call(func=called):
             return name_of(called) in good
-    return False
+        case _:
+            return False
 
 
 def is_constant(name: str) -> bool:

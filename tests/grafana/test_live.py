@@ -36,12 +36,14 @@ MAY_BE_EMPTY = {
     "gateway: Room left on the disk: {{instance}}": "the database is not the gateway's own",
     "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
     "destinations: Operations that end in: {{operation}}": "its NewStore drops nothing",
+    "road: Not accepted in time: {{location}} {{provider}}": "its providers have all of the time",
 }
 """Expressions that this traffic need not fill, and why."""
 UNSEEN = {
     "gateway_free_disk_bytes": "its Postgres is none of the gateway's own",
     "gateway_cancelled_units_total": "the demo's warehouses cancel nothing",
     "gateway_newstore_sunset_timestamp_seconds": "its NewStore drops nothing",
+    "gateway_overdue_total": "its providers have all of the time",
 }
 """Metrics with labels that this traffic never counts, and why."""
 FIRE = {

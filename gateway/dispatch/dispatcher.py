@@ -304,9 +304,10 @@ class Dispatcher:
             raise Unknown("not done before its claim ran out") from error
 
     def _after(self, error: Exception, claim: Claim) -> Command | Reschedule:
-        # Of a slow provider others may be as late: its slowest call ends before this one counts as absent.
-        slowest = 0.0 if claim.destination == NEWSTORE else self.limiters[claim.destination].seconds
-        then = after(error, claim, datetime.now(UTC), max(self._grace, slowest))
+        # Of a provider that may take minutes the slowest call could still be under way when it is looked for.
+        longest = 0.0 if claim.destination == NEWSTORE else self.limiters[claim.destination].seconds
+        grace = longest if longest > LONGEST_CALL else self._grace
+        then = after(error, claim, datetime.now(UTC), grace)
         is_over = claim.operation in READ_BACKS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.

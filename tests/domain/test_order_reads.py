@@ -83,6 +83,12 @@ def test_the_next_read_that_comes_right_ends_what_an_earlier_one_left_for_a_pers
     assert taken(after(hint(2), start=dead), Operation.READ_ORDER).failure is None
 
 
+def test_a_redrive_reads_no_second_time_what_a_hint_has_asked_for_since() -> None:
+    dead = ended(after(receive(), hint(1)), Operation.READ_ORDER, End.EXHAUSTED)
+    hinted = after(hint(2), start=dead)
+    assert reads(after(Redrive(request_id="r-1", at=AT, who="ada", action_id="a"), start=hinted)) == reads(hinted)
+
+
 def test_closing_ends_a_read_and_a_hint_after_it_is_read_all_the_same() -> None:
     close = Close(request_id="r-1", at=AT, who="ada", action_id="a")
     closed = after(receive(), hint(1), close)

@@ -52,7 +52,8 @@ PLANTED = SEEN_BY_OPERATORS | {"code", "refusal", "remark", "sentence", "value"}
 TOLD_AS_THEY_ARE = {
     # words of ours and of people, and what the settings name
     "who", "reason", "remark", "text", "action", "subject", "outcome", "why", "name", "about", "sender", "source",
-    "kind", "operation", "destination", "provider", "location", "adapter", "to", "taken_by", "replayed_by", "waits_for",
+    "kind", "operation", "destination", "provider", "location", "adapter", "can", "to", "taken_by",
+    "replayed_by", "waits_for",
     "failure", "confirmed", "time_zone", "trace_id", "reference", "fingerprint", "next_page", "shut",
     # how acts are offered
     "label", "help", "question", "hint", "value", "means", "consequence", "many", "among", "content", "default_reason",

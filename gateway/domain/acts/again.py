@@ -85,7 +85,8 @@ class Redrive(Act):
         """Owe what definitely did not happen as it is or corrected, all else only after a look."""
         if request.closed:
             return self.declined(CLOSED)
-        again = [*(self._dead(request, dead) for dead in request.dead), *self._failed(request)]
+        dead = (self._dead(request, each) for each in request.dead if not _is_read_again(request, each))
+        again = [*dead, *self._failed(request)]
         if not again:
             return self.declined("nothing failed that could be sent again: see what the request waits for")
         again.sort(key=lambda each: each.was_seq)
@@ -146,3 +147,8 @@ def _corrected(request: Request, each: Redriven, carrier: str, tracking_code: st
 def _is_correctable(each: Redriven) -> bool:
     """Tell whether it is a shipment that NewStore definitely has not: in other words it can't be there twice."""
     return each.operation is Operation.SHIP and bool(each.units) and not each.in_doubt
+
+
+def _is_read_again(request: Request, dead: Dead) -> bool:
+    """Tell whether a read of the order that came to nothing has been asked for anew: many reasons are one read."""
+    return dead.operation is Operation.READ_ORDER and any(owed.operation is dead.operation for owed in request.owed)

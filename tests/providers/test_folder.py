@@ -207,6 +207,7 @@ async def test_a_disk_that_never_answers_holds_up_no_more_than_its_own_calls(
     shared: LocalFolder, stuck: Callable[[str], threading.Event]
 ) -> None:
     stuck("scandir")
+    shared.seconds = 1.0  # a thread that begins later than that has nothing left to do
     told = await asyncio.gather(*(shared.entries("in") for _ in range(40)), return_exceptions=True)
     assert all(isinstance(each, NotSent) for each in told)
     assert len([each for each in threading.enumerate() if each.name == "folder"]) == 16

@@ -71,10 +71,11 @@ async def in_folder(folder: Path, *words: str) -> tuple[int, str]:
 async def test_adapters_are_listed_with_what_each_provider_can_do(folder: Path) -> None:
     code, told = await in_folder(folder, "list", "--json")
     listed = json.loads(told)
-    assert (code, listed["adapters"]) == (
-        0,
-        [{"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"} for name in ("http", "files")],
-    )
+    known = [
+        {"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"}
+        for name in ("http", "files", "newstore")
+    ]
+    assert (code, listed["adapters"]) == (0, known)
     assert [(each["provider"], each["adapter"]) for each in listed["providers"]] == [
         ("east", "./acme.py"),
         ("west", "http"),

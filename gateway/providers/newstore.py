@@ -1,4 +1,4 @@
-"""A provider that is integrated with NewStore, and takes the gateway for it: it changes a URL and its credentials.
+"""A provider that speaks NewStore's dialect, and takes the gateway for NewStore: it changes a URL and its credentials.
 
 It gets NewStore's own body, and nothing else: an order is looked up, stopped or asked about nowhere. By NewStore's
 contract the same request may come again, so a create is repeated until it is answered. What the provider rejects it

@@ -58,7 +58,7 @@ def read(message: Message, carriers: Mapping[str, str], *, repeats: bool) -> lis
     document, spelled = _decoded(call.word, message.body)
     said = list(_READ[call.word](document, carriers))
     when = "" if repeats else f"@{message.at.isoformat()}"
-    key = call.key or canonical.fingerprint(spelled)[:32] + when
+    key = call.key or canonical.fingerprint(spelled)[:12] + when
     return [
         _statement(call, each, f"{key}#{number}" if len(said) > 1 else key, is_part=len(said) > 1)
         for number, each in enumerate(said)

@@ -174,6 +174,17 @@ async def test_an_adapter_in_the_tree_is_tried_by_its_name() -> None:
     assert (code, "0 failed" in told) == (0, True), told
 
 
+async def test_a_call_below_another_path_is_read_as_what_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "said.json").write_text('{"line_items": [{"product_ids": ["A"], "shipment": {"tracking_code": "1Z"}}]}')
+    words = ("try", "newstore", str(tmp_path / "said.json"))
+    code, told = await in_folder(tmp_path, *words, "--path", "v0/d/fulfillment_requests/r-1/shipment")
+    assert (code, "1. shipped: 1 of A\n     of: NewStore's id r-1\n" in told) == (0, True)
+    assert (
+        "is no call about a request: post it to /v0/d/fulfillment_requests/ID/"
+        in (await in_folder(tmp_path, *words))[1]
+    )
+
+
 async def test_what_is_no_adapter_is_told_before_anything_is_tried(tmp_path: Path) -> None:
     code, told = await in_folder(tmp_path, "conform", "htp")
     assert (code, told.startswith("no adapter is called htp; did you mean http?")) == (2, True)

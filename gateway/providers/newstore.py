@@ -205,8 +205,10 @@ class Newstore(Adapter):
 
     def asks(self, message: Message) -> Names:
         """Name the request by its id in the path."""
-        place = next(each for each in self.places if each.parts(message.path))
-        return Names(request=(place.parts(message.path) or {})["id"])
+        try:
+            return Names(request=newstore_reading.called(message).request_id)
+        except Malformed:
+            return Names()
 
     def tell(self, message: Message, reported: Sequence[Reported] | None) -> Reply:
         """Show what the provider has reported."""
@@ -239,5 +241,8 @@ def _basic(headers: Mapping[str, str]) -> tuple[str, str] | None:
     scheme, _, shown = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
-    user, _, password = b64decode(shown, validate=False).decode("utf-8", "replace").partition(":")
+    try:
+        user, _, password = b64decode(shown).decode("utf-8", "replace").partition(":")
+    except ValueError:
+        return "", ""
     return user, password

@@ -16,6 +16,7 @@ from .newstore_bodies import BODIES, REASONS, WORDS, CanceledItems, Rejection, R
 from .port import Malformed, Message, Names, Statement
 
 PLACE = "v0/d/fulfillment_requests/"
+_LONGEST_ID = 255  # as NewStore's
 
 
 class Call(NamedTuple):
@@ -29,6 +30,10 @@ class Call(NamedTuple):
     def name(self) -> str:
         return "/".join(self)
 
+    @property
+    def request_id(self) -> str:
+        return unquote(self.request)
+
 
 def called(message: Message) -> Call:
     """Tell which call it is, by the name under which it was kept, else by its path. Raises `Malformed`."""
@@ -37,9 +42,10 @@ def called(message: Message) -> Call:
     if word not in WORDS:
         request, _, word = message.path.removeprefix(PLACE).partition("/")
         key = message.name
-    if word not in WORDS or not request or "\0" in unquote(request):
+    request_id = unquote(request)
+    if word not in WORDS or not 1 <= len(request_id) <= _LONGEST_ID or "\0" in request_id:
         raise Malformed("$", f"is no call about a request: post it to /{PLACE}ID/ and one of {', '.join(WORDS)}")
-    return Call(word, quote(unquote(request), safe=""), key)
+    return Call(word, quote(request_id, safe=""), key)
 
 
 class _Said(NamedTuple):
@@ -70,10 +76,10 @@ def _statement(call: Call, said: _Said, key: str, *, is_part: bool) -> Statement
     reason = REASONS.get(said.reason)
     problem = meaning.unknown("reason", said.reason, REASONS) if said.reason and reason is None else ""
     return Statement(
-        names=Names(request=unquote(call.request)),
+        names=Names(request=call.request_id),
         word=None if problem else WORDS[word],
         event_id=Call(word, call.request, key).name,
-        fingerprint=canonical.fingerprint(canonical.spell([word, unquote(call.request), document])),
+        fingerprint=canonical.fingerprint(canonical.spell([word, call.request_id, document])),
         items=said.items,
         reason=reason,
         parcel=said.parcel,

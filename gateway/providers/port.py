@@ -350,7 +350,7 @@ class Adapter:
         return None
 
     def asks(self, message: Message) -> Names:
-        """Say which request a question is about."""
+        """Say which request a question is about; an empty name is nobody's."""
         raise NotImplementedError
 
     def tell(self, message: Message, reported: Sequence[Reported] | None) -> Reply:

@@ -136,6 +136,8 @@ async def test_a_client_gets_a_token_as_at_newstore_and_is_let_in_with_it(
         {"data": {**GRANT, **CLIENT, "client_secret": "another-secret-of-nobody"}},
         {"data": {**GRANT, **CLIENT, "client_id": "nobody"}},
         {"data": {**GRANT, **CLIENT}, "headers": basic("x")},
+        {"data": {**GRANT, **CLIENT}, "headers": {"Authorization": "Basic x"}},
+        {"data": {**GRANT, **CLIENT}, "headers": {"Authorization": "Basic ☃"}},
         {"data": GRANT},
         {"data": {"grant_type": "password", "username": "ns-client", "password": "\N{SNOWMAN}"}},
     ],
@@ -395,7 +397,13 @@ async def test_another_providers_request_is_neither_changed_nor_shown(provider: 
     tee = [{"product_id": "TEE", "quantity": 1}]
     said = event("shipped", "e", items=tee, shipment={"carrier": "UPS", "tracking_number": "1Z"})
     assert (await provider.gateway.say(said)).status == 200
-    assert await provider.ask("shipment") == 404
+    nobodys = await provider.call("shipment", None, method="GET")
+    assert (await nobodys.json())["error_description"] == "this provider has no such fulfillment request"
+    await provider.gateway.pool.execute("UPDATE requests SET provider = 'ns', former = '{acme}'")  # as a reroute does
+    nothing_yet = await provider.call("shipment", None, method="GET")
+    assert (await nothing_yet.json())["error_description"] == "no shipment yet"
+    assert await provider.told("shipment", shipment("CAP")) == (201, "")
+    assert [each["product_id"] for each in (await provider.ask("shipment"))["successful_shipments"]] == ["CAP"]
 
 
 async def test_an_id_of_any_characters_is_found_by_its_path(provider: Provider) -> None:
@@ -403,6 +411,12 @@ async def test_an_id_of_any_characters_is_found_by_its_path(provider: Provider) 
     path = "r%2F1%20%C3%BC%252F"
     assert await provider.told("shipment", shipment("TEE"), path) == (201, "")
     assert len((await provider.ask("shipment", path))["successful_shipments"]) == 1
+
+
+@pytest.mark.parametrize("path", ["%00", "r" * 256, "%ff%fe", "."])
+async def test_an_id_that_can_be_nobodys_is_told_so(provider: Provider, path: str) -> None:
+    assert (await provider.told("shipment", shipment("TEE"), path))[0] in {400, 404}
+    assert await provider.ask("shipment", path) == 404
 
 
 @pytest.mark.parametrize(

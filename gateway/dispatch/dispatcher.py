@@ -246,8 +246,6 @@ class Dispatcher:
         error: Exception | None = None
         try:
             attempt, then, error = await self._try(claim, context, claimed_at, is_probe=limiter.is_open)
-            if claim.operation is Operation.CREATE and context.sent:
-                attempt = _with_what_was_sent(attempt, context)
             if isinstance(then, CallTaken) and claim.operation is Operation.CREATE:
                 _note_its_time(limiter, claim, attempt, then)
             if held := held_back(error, claim, datetime.now(UTC)):
@@ -285,9 +283,12 @@ class Dispatcher:
         except (CallError, NotDispatched, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
-            attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
+            status, sent, new_body = getattr(error, "status", None), *_what_was_sent(context)
+            attempt = Attempt(at, seconds, name, status, str(error)[:500], response, sent=sent, new_body=new_body)
             return attempt, self._after(error, claim), error
-        return Attempt(at, monotonic() - started, success_of(command), None, "", _answer(command)), command, None
+        seconds, (sent, new_body) = monotonic() - started, _what_was_sent(context)
+        attempt = Attempt(at, seconds, success_of(command), None, "", _answer(command), sent=sent, new_body=new_body)
+        return attempt, command, None
 
     async def _within(self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
@@ -321,12 +322,12 @@ def _note_its_time(limiter: DestinationLimiter, claim: Claim, attempt: Attempt, 
         limiter.took(limiter.may_go_on(late=True) - claim.unsure_for)
 
 
-def _with_what_was_sent(attempt: Attempt, context: DeliveryContext) -> Attempt:
-    """Keep what an adapter wrote; of one that passes NewStore's body on, that is kept already."""
+def _what_was_sent(context: DeliveryContext) -> tuple[str | None, bytes | None]:
+    """Name what an adapter wrote, and give it; of one that passes NewStore's body on, that is kept already."""
+    if not context.sent:
+        return None, None
     body = context.sent[-1]
-    if body == context.body:
-        return replace(attempt, sent=context.request.fingerprint)
-    return replace(attempt, sent=sha256(body).hexdigest(), new_body=body)
+    return (context.request.fingerprint, None) if body == context.body else (sha256(body).hexdigest(), body)
 
 
 def _answer(command: Command) -> bytes | None:

@@ -3,8 +3,9 @@
 It ends with what the simulators' own records say: each request that was accepted is settled or waits for a person with
 a reason, and none was lost or doubled. Exits 1 otherwise.
 
-A call that times out is looked up after the grace time. Simulators that stand still for longer than both, 12 s, may
-take it up after that look: "doubled" then speaks of this machine, which had more to do than it can. The table tells.
+A write to NewStore that times out is read back after the grace time. Simulators that stand still for longer than both,
+12 s, may take it up after that: "doubled" then speaks of this machine, which had more to do than it can. The table
+tells.
 """
 
 import asyncio

@@ -89,6 +89,7 @@ def _in_words(message: Message, reading: Reading) -> Read:
                 facts["reason"] = f"{reading.reason}{'' if reading.is_proof else ', which is no promise'}"
             if reading.parcel:
                 facts["parcel"] = f"{reading.parcel.carrier} {reading.parcel.tracking_code}"
+                facts["its link"] = reading.parcel.tracking_url
     return Read(what, {fact: f"{value}" for fact, value in facts.items() if value})
 
 

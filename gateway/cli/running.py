@@ -152,6 +152,7 @@ def check_config(
         loaded = settings.load(config, os.environ, adapters=registry)
     except (settings.SettingsError, OSError) as error:
         raise fault(str(error), 2) from error
+    run(app.make_adapters(loaded, registry))
     strangers, unknown = run(_strangers(loaded)) if loaded.database.url else ({}, "")
     reached = run(app.reach(loaded, registry)) if online else {}
     if as_json:

@@ -190,6 +190,21 @@ async def test_what_is_no_adapter_is_told_before_anything_is_tried(tmp_path: Pat
     assert (code, told.startswith("no adapter is called htp; did you mean http?")) == (2, True)
 
 
+async def test_a_target_whose_settings_are_none_of_its_adapters_is_told_once(folder: Path) -> None:
+    target = folder / "acme_target.py"
+    target.write_text(target.read_text().replace("api_key = ", "api_kay = "))
+    for command in ("try", "conform"):
+        code, told = await typed("providers", command, str(folder / "acme.py"), COLUMNS="200")
+        assert (code, told.count("do not fit AcmeSettings:")) == (2, 1), told
+        assert "api_kay: is not known here; did you mean api_key?" in told
+
+
+async def test_a_file_is_tried_whatever_the_settings_say(folder: Path) -> None:
+    (folder / "gateway.toml").write_text("nothing of this is right")
+    code, told = await typed("providers", "try", str(folder / "acme.py"), "--config", str(folder / "gateway.toml"))
+    assert (code, '"ref": "NS' in told) == (0, True), told
+
+
 async def test_what_can_not_be_read_of_a_sample_is_shown_with_its_bytes(folder: Path) -> None:
     (folder / "a.json").write_text('{"events": [{"id": "1", "order": "NS1", "what": "SHIPPED", "lines": "none"}]}')
     (folder / "b.json").write_text("<events/>")

@@ -109,8 +109,11 @@ def test_a_package_that_can_not_be_imported_is_named(tmp_path: Path, monkeypatch
             r"no adapter is called htp; did you mean http\? choose one of files, http, or name a file, as ./htp.py",
         ),
         ("zenith", "no adapter is called zenith; choose one of files, http, or name a file, as ./zenith.py"),
-        ("./acme_wms.py", r"there is no file .*/acme_wms.py; did you mean ./acme-wms.py\? A file is named from where"),
-        ("../other.py", "there is no file .*/other.py; A file is named from where this one lies"),
+        (
+            "./acme_wms.py",
+            r"there is no file .*/acme_wms.py; did you mean ./acme-wms.py\? A file is named from the folder",
+        ),
+        ("../other.py", "there is no file .*/other.py; A file is named from the folder of the settings"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is_like_it(tmp_path: Path, name: str, told: str) -> None:

@@ -208,9 +208,12 @@ async def the_parts_of_a_message_say_the_same_alone(stand: Stand) -> None:
 async def a_rejection_that_is_no_promise_is_none(stand: Stand) -> None:
     order = await stand.sent("TEE", "CAP")
     for each in await _statements(stand, order, await stand.told(rejects(order, stand.target, TEE=1, CAP=1))):
-        promise = "a promise" if each.is_proof else "no promise"
-        told = f"its rejection is read as {promise} that nothing of it ships"
-        expect(each.is_proof == stand.target.is_promise, told)
+        promise = stand.target.is_promise
+        told = (
+            f"its rejection is read with `is_proof = {each.is_proof}` (a promise that nothing of it ships), and its "
+            f"target has `is_promise = {promise}`: one of the two is wrong"
+        )
+        expect(each.is_proof == promise, told)
 
 
 async def _lived(stand: Stand) -> tuple[Order, list[Message], End]:

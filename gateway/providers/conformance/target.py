@@ -96,4 +96,4 @@ class Target:
 
     def pick(self, order: Order) -> None:
         """Let an order go so far that it can no longer be stopped."""
-        raise NotImplementedError
+        raise NotImplementedError(f"write `pick` of {type(self).__name__}, as its adapter can withdraw")

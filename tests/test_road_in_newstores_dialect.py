@@ -1,8 +1,8 @@
-"""A gateway that is NewStore to another: the dialect's two ends, each written by itself, meet on the whole road."""
+"""The road of a provider that thinks it calls NewStore: one that has moved, and another gateway with its own client."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from gateway import app
 from gateway.ledger.database.migrations import migrate
 from gateway.settings import Settings
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
+from gateway.simulator.newstore_callback import NewStoreCallback
+from gateway.simulator.orders import orders
 from gateway.simulator.warehouse import Warehouse
 from gateway.simulator.warehouse_temperament import Temperament
 from tests.conftest import EMPTY_TABLES, SQL
@@ -42,7 +44,7 @@ client_secret = "env:NEWSTORE_SECRET"
 
 [providers.downstream]
 adapter = "newstore"
-url = "http://127.0.0.1:{port}/newstore/DC01/fulfillment_requests"
+url = "{provider}"
 api_key = "env:DOWNSTREAM_KEY"
 client_id = "downstream"
 client_secret = "env:DOWNSTREAM_SECRET"
@@ -80,11 +82,11 @@ SETTLED = "SELECT count(*) > 0 AND bool_and(settled_at IS NOT NULL) FROM request
 
 
 @dataclass(slots=True)
-class Both:
+class Road:
     newstore: NewStore
     warehouse: Warehouse
-    gateways: tuple[app.Gateway, app.Gateway]
-    pools: tuple[asyncpg.Pool, asyncpg.Pool]
+    gateways: Sequence[app.Gateway]
+    pools: Sequence[asyncpg.Pool]
 
     async def until(self, reached: Callable[[], Awaitable[object]]) -> None:
         """Look again after each commit of either gateway."""
@@ -97,7 +99,7 @@ class Both:
                 committed.clear()
 
     async def settled(self) -> None:
-        """Wait until all that was placed is proved at both gateways."""
+        """Wait until all that was placed is proved at each gateway."""
 
         async def are_settled() -> bool:
             return all([await pool.fetchval(SETTLED) for pool in self.pools])
@@ -117,7 +119,7 @@ async def second_database(new_database: Callable[[str], Awaitable[str]]) -> str:
 
 
 @pytest.fixture
-async def both(tmp_path: Path, database: str, pool: asyncpg.Pool, second_database: str) -> AsyncIterator[Both]:
+async def both(tmp_path: Path, database: str, pool: asyncpg.Pool, second_database: str) -> AsyncIterator[Road]:
     async with asyncpg.create_pool(second_database, min_size=1, max_size=2) as second_pool, AsyncExitStack() as stack:
         await second_pool.execute(EMPTY_TABLES)
         newstore = NewStore(client_secret=KEYS["NEWSTORE_SECRET"])
@@ -126,14 +128,15 @@ async def both(tmp_path: Path, database: str, pool: asyncpg.Pool, second_databas
             await stack.enter_async_context(each.running())
         at = {"newstore": newstore.url, "wms": warehouse.url, "port": free_port()}
         token = TOKEN_PATH.format(tenant="acme")
-        settings = read(tmp_path / "first.toml", FIRST, token=token, **at)
+        hook = f"http://127.0.0.1:{at['port']}/newstore/DC01/fulfillment_requests"
+        settings = read(tmp_path / "first.toml", FIRST, token=token, provider=hook, **at)
         first = await stack.enter_async_context(app.running(settings, database))
         url = first.public_url
         settings = read(tmp_path / "second.toml", SECOND, token=token, first=url, **at)
         second = await stack.enter_async_context(app.running(settings, second_database))
         warehouse.callback.url = f"{second.public_url}/providers/wms/callbacks"
         newstore.configure("DC01", f"{url}/newstore/DC01/fulfillment_requests", KEYS["DC01_KEY"])
-        yield Both(newstore, warehouse, (first, second), (pool, second_pool))
+        yield Road(newstore, warehouse, (first, second), (pool, second_pool))
 
 
 def free_port() -> int:
@@ -148,7 +151,7 @@ def read(path: Path, written: str, **at: object) -> Settings:
     return settings_in(path, {**KEYS, "DATABASE_URL": "postgresql://nobody@127.0.0.1/nothing"})
 
 
-async def test_what_a_warehouse_does_behind_two_gateways_is_proved_at_both_and_is_so_at_newstore(both: Both) -> None:
+async def test_what_a_warehouse_does_behind_two_gateways_is_proved_at_both_and_is_so_at_newstore(both: Road) -> None:
     both.warehouse.temperament = Temperament(parcels=2, rejects=0.25, cancels=0.25)
     for number in range(5):
         await both.newstore.place(order(f"r/{number}", "A", "A", "A", "B"))
@@ -161,3 +164,29 @@ async def test_what_a_warehouse_does_behind_two_gateways_is_proved_at_both_and_i
         assert await pool.fetchval("SELECT count(*) FROM requests WHERE units ~ '[orsc][^p]'") == 0
         assert await pool.fetchval("SELECT count(*) FROM requests WHERE failure IS NOT NULL") == 0
         assert await pool.fetchval("SELECT count(*) FROM quarantine") == 0
+
+
+async def test_a_provider_of_newstores_moves_behind_the_gateway_by_its_urls_alone(
+    tmp_path: Path, database: str, pool: asyncpg.Pool
+) -> None:
+    secret, token = KEYS["DOWNSTREAM_SECRET"], TOKEN_PATH.format(tenant="acme")
+    temperament = Temperament(parcels=2, rejects=0.2, cancels=0.1, says_twice=0.3, error_after=0.2, faults_in_a_row=1)
+    newstore = NewStore(client_secret=KEYS["NEWSTORE_SECRET"])
+    warehouse = Warehouse("downstream", temperament, api_key=KEYS["DOWNSTREAM_KEY"])
+    async with newstore.running(), warehouse.running():
+        at = {"newstore": newstore.url, "token": token, "provider": f"{warehouse.url}/orders"}
+        async with app.running(read(tmp_path / "gateway.toml", FIRST, **at), database) as gateway:
+            place = f"{gateway.public_url}/providers/downstream"
+            warehouse.callback = NewStoreCallback(place, place + token, "downstream", secret)
+            newstore.configure("DC01", f"{gateway.public_url}/newstore/DC01/fulfillment_requests", KEYS["DC01_KEY"])
+            road = Road(newstore, warehouse, (gateway,), (pool,))
+            for asked, _ in zip(orders(7), range(10), strict=False):
+                await newstore.place(asked)
+            await road.settled()
+
+    counts = {each: request.counts() for each, request in newstore.requests.items()}
+    assert counts == {each: request["counts"] for each, request in warehouse.record()["orders"].items()}
+    assert {status for each in counts.values() for status in each} == {"shipped", "rejected", "cancelled"}
+    assert warehouse.record()["doubled"] == []
+    assert await pool.fetchval("SELECT count(*) FROM requests WHERE failure IS NOT NULL") == 0
+    assert await pool.fetchval("SELECT count(*) FROM quarantine") == 0

@@ -136,13 +136,14 @@ def try_out(
     name: Annotated[str, typer.Argument(help="A provider of the settings, or an adapter: its name or file.")],
     messages: Annotated[list[Path] | None, typer.Argument(help="Files with what the provider sends.")] = None,
     order: Annotated[Path | None, typer.Option(help="A fulfillment request as NewStore sends it, as JSON.")] = None,
+    path: Annotated[str, typer.Option(help="Where it would call, below its own URL at the gateway.")] = "callbacks",
     config: Config = HERE,
     as_json: Json = False,
 ) -> None:
     """Show what would be sent for an order, and what is read of a message. Nothing is sent."""
     adapter = _calm_adapter(name, config)
     asked = _order_in(order) if order else sample("b7a0c1de-52f4-4d0e-9a51-0c3f6c1e7d42")
-    found = tried(adapter, asked, {path: _bytes_of(path) for path in messages or ()})
+    found = tried(adapter, asked, {each: _bytes_of(each) for each in messages or ()}, path)
     if as_json:
         print_json(asdict(found))
     else:

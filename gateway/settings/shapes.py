@@ -241,6 +241,8 @@ class ProviderSettings(Readable):
     live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
+    called_at: ClassVar[str] = "callbacks"
+    """Where the provider calls us, below `{public_url}/providers/NAME/`; empty for several places there."""
 
     name: str  # judged as a key of the table above
     adapter: Adapter
@@ -265,6 +267,11 @@ class ProviderSettings(Readable):
     def address(self) -> str:
         """Where it is, for people; empty where it is nowhere in particular."""
         return ""
+
+    @property
+    def call_path(self) -> str:
+        """Where it calls us, below `public_url`."""
+        return f"/providers/{self.name}/{self.called_at}".rstrip("/")
 
     @property
     def callback_keys(self) -> tuple[Secret, ...]:

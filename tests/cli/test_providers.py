@@ -71,10 +71,11 @@ async def in_folder(folder: Path, *words: str) -> tuple[int, str]:
 async def test_adapters_are_listed_with_what_each_provider_can_do(folder: Path) -> None:
     code, told = await in_folder(folder, "list", "--json")
     listed = json.loads(told)
-    assert (code, listed["adapters"]) == (
-        0,
-        [{"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"} for name in ("http", "files")],
-    )
+    known = [
+        {"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"}
+        for name in ("http", "files", "newstore")
+    ]
+    assert (code, listed["adapters"]) == (0, known)
     assert [(each["provider"], each["adapter"]) for each in listed["providers"]] == [
         ("east", "./acme.py"),
         ("west", "http"),
@@ -171,6 +172,17 @@ async def test_an_adapter_that_does_not_conform_is_told_in_which_case_and_why(fo
 async def test_an_adapter_in_the_tree_is_tried_by_its_name() -> None:
     code, told = await typed("providers", "conform", "http", "--case", "word", COLUMNS="200")
     assert (code, "0 failed" in told) == (0, True), told
+
+
+async def test_a_call_below_another_path_is_read_as_what_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "said.json").write_text('{"line_items": [{"product_ids": ["A"], "shipment": {"tracking_code": "1Z"}}]}')
+    words = ("try", "newstore", str(tmp_path / "said.json"))
+    code, told = await in_folder(tmp_path, *words, "--path", "v0/d/fulfillment_requests/r-1/shipment")
+    assert (code, "1. shipped: 1 of A\n     of: NewStore's id r-1\n" in told) == (0, True)
+    assert (
+        "is no call about a request: post it to /v0/d/fulfillment_requests/ID/"
+        in (await in_folder(tmp_path, *words))[1]
+    )
 
 
 async def test_what_is_no_adapter_is_told_before_anything_is_tried(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from gateway.providers.example.acme import Acme
 from gateway.providers.example.acme_target import AcmeTarget
 from gateway.providers.files import Files
 from gateway.providers.http import Http
+from gateway.providers.newstore import Newstore
 from gateway.providers.port import Adapter
 from gateway.providers.registry import beside
 from tests.providers.plugins.zenith import Zenith
@@ -37,6 +38,14 @@ NO_ANSWERS = {
 NOT_APPLICABLE = {
     Http: ONE_EACH | NO_TOKEN,
     Files: NO_ANSWERS | NO_TOKEN,
+    Newstore: ONE_EACH
+    | NO_TOKEN
+    | {
+        "a look up that finds another order finds nothing",
+        "an unknown order is not found",
+        "an order that is withdrawn stops",
+        "an order that was picked is not withdrawn",
+    },
     Acme: NO_TOKEN,
     Zenith: ONE_EACH
     | {

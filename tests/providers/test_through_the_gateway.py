@@ -21,6 +21,7 @@ from gateway.providers.conformance.setting_up import written
 from gateway.providers.example import acme
 from gateway.providers.example.acme_target import AcmeTarget
 from gateway.providers.http_target import HttpProvider
+from gateway.providers.newstore_target import NewstoreProvider
 from gateway.providers.port import Message
 from gateway.providers.registry import Registry
 from gateway.settings import load
@@ -29,8 +30,13 @@ from tests.providers.plugins import zenith
 from tests.providers.plugins.zenith_target import ZenithTarget
 
 EXAMPLE = Path(acme.__file__)
-ADAPTERS: dict[str, type[Target]] = {"http": HttpProvider, str(EXAMPLE): AcmeTarget, zenith.__file__: ZenithTarget}
-"""As the settings name it -> its provider. All but the first are found as any file is."""
+ADAPTERS: dict[str, type[Target]] = {
+    "http": HttpProvider,
+    "newstore": NewstoreProvider,
+    str(EXAMPLE): AcmeTarget,
+    zenith.__file__: ZenithTarget,
+}
+"""As the settings name it -> its provider. The last two are found as any file is."""
 _TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
@@ -99,11 +105,11 @@ class Site:
         await self.until(lambda: self.pool.fetchval(query, request_id))
 
     async def hear(self, messages: Iterable[Message]) -> None:
-        url = f"{self.gateway.public_url}/providers/wms/callbacks"
         async with aiohttp.ClientSession() as session:
             for each in messages:
-                async with session.post(url, data=each.body, headers=each.headers) as answer:
-                    assert answer.status == 200, await answer.text()
+                url = f"{self.gateway.public_url}/providers/wms/{each.path}"
+                async with session.request(each.method, url, data=each.body, headers=each.headers) as answer:
+                    assert answer.status in {200, 201}, await answer.text()
 
 
 @pytest.fixture(params=ADAPTERS, ids=lambda name: Path(name).stem)

@@ -60,6 +60,8 @@ class Target:
     reasons: ClassVar[frozenset[RejectionReason]] = frozenset(RejectionReason)
     is_promise: ClassVar[bool] = True
     """Whether what it rejects will never be shipped by it, as it says itself."""
+    accepts_whole: ClassVar[bool] = False
+    """Whether what it accepts is always all of an order."""
     says_several: ClassVar[bool] = False
     """Whether one of its messages may be about several orders."""
 

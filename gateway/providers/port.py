@@ -192,7 +192,7 @@ class Adapter:
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """A message of each kind, by the name of the kind."""
 
-    credentials: ClassVar[tuple[str, ...]] = ("Authorization", "webhook-signature")
+    credentials: tuple[str, ...] = ("Authorization", "webhook-signature")
     """The headers with which a callback shows whose it is: wrong ones are guesses, and counted."""
 
     can: Capabilities

@@ -241,6 +241,8 @@ class ProviderSettings(Readable):
     live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
+    beside: ClassVar[Mapping[str, type[Readable]]] = {}
+    """Keys that name a TOML file, and what that is made of."""
 
     name: str  # judged as a key of the table above
     adapter: Adapter

@@ -73,7 +73,10 @@ async def test_adapters_are_listed_with_what_each_provider_can_do(folder: Path) 
     listed = json.loads(told)
     assert (code, listed["adapters"]) == (
         0,
-        [{"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"} for name in ("http", "files")],
+        [
+            {"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"}
+            for name in ("http", "files", "rest")
+        ],
     )
     assert [(each["provider"], each["adapter"]) for each in listed["providers"]] == [
         ("east", "./acme.py"),

@@ -22,6 +22,10 @@ Kind = Literal["id", "link", "word", "plain"]
 """What a readable text of a provider is. Viewers read ids that look like some, known words, and of links the place."""
 
 
+Origin = Literal["webhook", "read", "poll"]
+"""What a message is: a callback, the answer to a read, or a page that was polled."""
+
+
 class Malformed(Exception):
     """A message of which nothing can be read; `path` says where."""
 
@@ -249,6 +253,10 @@ class Adapter:
     def authentic(self, message: Message) -> Proof | None:
         """Tell whether a callback is this provider's."""
         return None
+
+    def kept(self, kind: Origin, body: bytes) -> bytes:
+        """Give what somebody has saved as a message of this kind, where the adapter reads one kind unlike others."""
+        return body
 
     def read(self, message: Message) -> Sequence[Reading]:
         """Read what a message says. Raises `Malformed` where nothing of it can be read."""

@@ -18,7 +18,7 @@ from gateway.domain.orders import Order
 
 from . import answers, rest_reading, rest_webhooks
 from .confirming import confirmed
-from .port import Adapter, Admission, Capabilities, Message, Page, Proof, Reading, Taken
+from .port import Adapter, Admission, Capabilities, Message, Origin, Page, Proof, Reading, Taken
 from .rest_document import document
 from .rest_expressions import Expression, Odd
 from .rest_mapping import OF_AN_ORDER, PLACEHOLDER, OrderCall, Poll
@@ -217,6 +217,13 @@ class Rest(Adapter):
 
     def authentic(self, message: Message) -> Proof | None:
         return rest_webhooks.authentic(self.provider.webhooks, self.provider.webhook_secrets, message)
+
+    def kept(self, kind: Origin, body: bytes) -> bytes:
+        """Give a saved answer or page as it is kept; what is no JSON stays as it is, and is read as none."""
+        try:
+            return rest_reading.wrapped(kind, answers.decoded(body))
+        except ValueError:
+            return body
 
     def read(self, message: Message) -> Sequence[Reading]:
         """Read a webhook, an answer or a page. Raises `Malformed` where nothing of it can be read."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,7 +20,7 @@ from gateway.domain.deliveries import Parcel, normal
 
 from . import meaning, parcels
 from .files_settings import IGNORED
-from .port import Look, Malformed, Message, Names, Reading, Statement, Unreadable
+from .port import Look, Malformed, Message, Names, Origin, Reading, Statement, Unreadable
 from .rest_expressions import Expression, Odd
 from .rest_mapping import MappingFile, Said, Webhook, word_of
 
@@ -44,7 +44,7 @@ class _Bad(Exception):
 class _Envelope:
     """Where a message came from. A part has the place of its order, and which of its statements are meant."""
 
-    of: Literal["webhook", "read", "poll"]
+    of: Origin
     place: str = ""
     only: tuple[int, ...] | None = None
 
@@ -100,7 +100,7 @@ class _Told:
             self.items[product] = self.items.get(product, 0) + count
 
 
-def wrapped(of: Literal["read", "poll"], document: object) -> bytes:
+def wrapped(of: Origin, document: object) -> bytes:
     """Keep an answer or a page with what it is, so that it can be read at any time."""
     return _Envelope(of).around(document)
 

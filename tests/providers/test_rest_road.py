@@ -116,9 +116,9 @@ async def site(
 
 
 async def test_requests_end_at_newstore_as_the_warehouse_worked_them(site: Site) -> None:
-    for number in range(6):
+    for number in range(4):
         await site.place(f"r-{number}", "A", "A", "B", order_id=f"SO-{number}")
-    query = "SELECT count(*) = 6 FROM requests WHERE settled_at IS NOT NULL"
+    query = "SELECT count(*) = 4 FROM requests WHERE settled_at IS NOT NULL"
     await site.until(lambda: site.pool.fetchval(query))
 
     rows = await site.pool.fetch("SELECT id, reference, failure FROM requests")
@@ -128,7 +128,7 @@ async def test_requests_end_at_newstore_as_the_warehouse_worked_them(site: Site)
     }
     statuses = {status for counts in worked.values() for status in counts}
     assert statuses == {"shipped", "rejected"} | ({"cancelled"} if site.warehouse.mode == "push" else set())
-    assert [row["failure"] for row in rows] == [None] * 6
+    assert [row["failure"] for row in rows] == [None] * 4
     assert await site.pool.fetchval("SELECT count(*) FROM quarantine") == 0
     assert {each.times_seen for each in site.warehouse.orders.values()} == {1}
 

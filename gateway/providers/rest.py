@@ -141,7 +141,7 @@ class Rest(Adapter):
         if not 200 <= status < 300:
             raise _not_read("the read", status, answer)
         try:
-            told = answers.decoded(answer)
+            told = rest_reading.unambiguous(answer)
             orders = rest_reading.orders_in(read.orders, told)
         except (ValueError, Odd) as error:
             raise NotSent(f"the read answered {status} and nothing of a known shape", status, answer) from error
@@ -162,7 +162,7 @@ class Rest(Adapter):
         if not 200 <= status < 300:
             raise _not_read("the poll", status, answer)
         try:
-            page = answers.decoded(answer)
+            page = rest_reading.unambiguous(answer)
             following, more = place.after(poll, page)
         except ValueError as error:
             raise NotSent(
@@ -194,7 +194,7 @@ class Rest(Adapter):
 
     async def _call(self, about: OrderCall, order: Order, body: bytes | None = None) -> tuple[int, bytes]:
         told = {name: getattr(order, name) for name in OF_AN_ORDER}
-        headers = {name: _filled(value, told) for name, value in about.headers.items()}
+        headers = {name: _in_header(name, value, told) for name, value in about.headers.items()}
         path = _path(about.path, told)
         return await self._send(about, path, headers, _body(about, order) if body is None else body)
 
@@ -259,6 +259,13 @@ def _filled(template: str, told: Mapping[str, Any], *, escaped: bool = False) ->
     return PLACEHOLDER.sub(
         lambda found: quote(str(told[found[1]]), safe="") if escaped else str(told[found[1]]), template
     )
+
+
+def _in_header(name: str, template: str, told: Mapping[str, Any]) -> str:
+    filled = _filled(template, told)
+    if not (filled.isascii() and filled.isprintable()):
+        raise Refused(f"the header {name} can't carry what the order has there: leave it out of the mapping")
+    return filled
 
 
 def _id_in(expression: Expression, answer: object) -> str | None:

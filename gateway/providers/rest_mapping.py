@@ -295,7 +295,8 @@ class MappingFile(Readable):
     def complete(cls, written: Table, source: Source) -> Table:
         """Tell each kind of message what is so of all."""
         common = table_of(written, "said")
-        told = {name: {**common, **table_of(written, name)} for name in cls.sources if table_of(written, name)}
+        tables = {name: each for name in cls.sources if isinstance(each := written.get(name), dict)}
+        told = {name: {**common, **each} for name, each in tables.items()}
         return super().complete(written, source) | told
 
     @classmethod

@@ -86,8 +86,8 @@ def _newest(poll: Poll, page: Any) -> datetime | None:
     if poll.updated is None:
         return None
     said = poll.updated.of(page)
-    times = [moment_of(each, poll.time_zone) for each in said] if isinstance(said, list) and said else [None]
+    times = [moment_of(each, poll.time_zone) for each in said] if isinstance(said, list) else []
     known = [each for each in times if each is not None]
-    if len(known) < len(times):
+    if not known:
         raise Odd(f"{poll.updated} finds no times: they say where the next poll begins")
     return max(known)

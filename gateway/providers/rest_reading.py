@@ -18,7 +18,7 @@ from gateway import canonical
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
 
-from . import meaning, parcels
+from . import answers, meaning, parcels
 from .files_settings import IGNORED
 from .port import Look, Malformed, Message, Names, Origin, Reading, Statement, Unreadable
 from .rest_expressions import Expression, Odd
@@ -62,7 +62,7 @@ class _Order:
     source: Said
     names: Names
     event_id: str
-    as_of: datetime | None
+    as_of: datetime | None = None
 
     def event(self, entry: int) -> str:
         """Name what a statement says: the first of an event as the event itself, and one that was kept as it was."""
@@ -113,6 +113,14 @@ def orders_in(orders: Expression, document: object) -> list[Any]:
     return found
 
 
+def unambiguous(answer: bytes) -> Any:
+    """Read an answer or a page. Raises `ValueError` for what is no JSON, or says two things with one key."""
+    document = answers.decoded(answer)
+    if twice := canonical.ambiguous_keys(answer, canonical.spell(document)):
+        raise ValueError(f"{', '.join(sorted(twice))[:200]} stands twice")
+    return document
+
+
 def read(mapping: MappingFile, carriers: Mapping[str, str], message: Message) -> list[Reading]:
     """Read a message. Raises `Malformed` where nothing of it can be read."""
     envelope, document = _opened(mapping, message.body)
@@ -155,13 +163,14 @@ def _opened(mapping: MappingFile, body: bytes) -> tuple[_Envelope, Any]:
 def _read(source: Said, carriers: Mapping[str, str], envelope: _Envelope, body: object, name: str) -> list[Reading]:
     """Read what is said of one order."""
     try:
-        order = _Order(body, envelope, source, _names(source, body), _event(source, body, name), _as_of(source, body))
+        order = _Order(body, envelope, source, _names(source, body), _event(source, body, name))
         if isinstance(source, Webhook) and source.hint:
             named = canonical.fingerprint(canonical.spell([order.event_id, msgspec.to_builtins(order.names)]))
             return [Look(names=order.names, event_id=order.event_id, fingerprint=named, part=order.part(()))]
+        order = replace(order, as_of=_as_of(source, body))
         entries = _list(source.statements, body, "statements")
     except _Bad as bad:
-        return [_unreadable(_Order(body, envelope, source, _names_if_any(source, body), name, None), bad, ())]
+        return [_unreadable(_Order(body, envelope, source, _names_if_any(source, body), name), bad, ())]
     return [*_statements(order, carriers, entries)]
 
 
@@ -345,7 +354,7 @@ def _value(expression: Expression | None, document: object, place: str) -> Any:
     """Give what must be there."""
     assert expression is not None  # noqa: S101 - judged when it was read
     found = _found(expression, document, place)
-    if found is None or found == "":
+    if found is None:
         raise _Bad(place, f"{expression} finds nothing")
     return found
 

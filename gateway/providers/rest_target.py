@@ -133,7 +133,10 @@ word = "_order.status"
         return event | {"lines": lines} | ({"reason": _REASONS[what.reason]} if what.reason else {})
 
     def _signed(self, events: list[dict[str, Any]]) -> Message:
-        body = json.dumps({"events": events}).encode()
+        return self._sent({"events": events})
+
+    def _sent(self, said: dict[str, Any]) -> Message:
+        body = json.dumps(said).encode()
         signature = hmac.digest(_SIGNED_BY.encode(), body, "sha256").hex()
         return Message(body, datetime.now(UTC), headers=CIMultiDict({"X-Signature": f"sha256={signature}"}))
 
@@ -170,9 +173,8 @@ more = "page < pages"
 
     async def _list(self, request: web.Request) -> web.Response:
         since, page = request.query["updated_since"], int(request.query["page"])
-        found = sorted(
-            (each for each in self.shipments if each["updated_at"] >= since), key=lambda each: str(each["updated_at"])
-        )
+        found = [each for each in self.shipments if each["updated_at"] >= since]
+        found.sort(key=lambda each: str(each["updated_at"]))
         shown = found[2 * page - 2 : 2 * page]
         return web.json_response({"shipments": shown, "page": page, "pages": -(-len(found) // 2)})
 
@@ -202,6 +204,43 @@ more = "page < pages"
             else:
                 before["qty"] += line["qty"]
         shown["updated_at"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RestHinting(RestPolled):
+    """Its webhook names an order, and says nothing of it: the shipments of that order are read."""
+
+    settings = RestProvider.settings
+    files: ClassVar = {
+        "acme.toml": f"""{_CALLS}
+time = "updated_at"
+
+[webhook]
+
+[read]
+path = "/orders/{{provider_order}}/shipments"
+orders = "@"
+"""
+    }
+    untouched = frozenset()
+    says_several = False
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        return [*super().routes(), web.get("/orders/{id}/shipments", self._read)]
+
+    async def _read(self, request: web.Request) -> web.Response:
+        number = self.orders[int(request.match_info["id"]) - 17]
+        return web.json_response([each for each in self.shipments if each["order_number"] == number])
+
+    def happen(self, *what: Happening) -> Sequence[Message]:
+        super().happen(*what)
+        return [self._hint(each.order) for each in what]
+
+    def unknown_word(self, order: Order) -> Sequence[Message]:
+        super().unknown_word(order)
+        return [self._hint(order)]
+
+    def _hint(self, order: Order) -> Message:
+        return self._sent({"order_number": order.reference})
 
 
 def _lines(what: Happening) -> list[dict[str, Any]]:

@@ -11,14 +11,14 @@ from gateway.providers.http_target import HttpProvider
 from gateway.providers.port import Adapter
 from gateway.providers.registry import beside
 from gateway.providers.rest import Rest
-from gateway.providers.rest_target import RestPolled, RestProvider
+from gateway.providers.rest_target import RestHinting, RestPolled, RestProvider
 from tests.providers.plugins.zenith import Zenith
 from tests.providers.plugins.zenith_target import ZenithTarget
 from tests.providers.wrong import WRONG
 
 TARGETS: dict[type[Target], type[Adapter]] = {
     beside(each, Target, "_target", "TARGET"): each for each in (*ADAPTERS.values(), Acme, Zenith)
-} | {RestPolled: Rest}
+} | {RestPolled: Rest, RestHinting: Rest}
 """Each simulated provider, and the adapter that is tried on it."""
 ONE_EACH = {"one bad line keeps the rest", "the parts of a message say the same alone"}
 NO_TOKEN = {"a token that expires mid call is renewed"}
@@ -40,6 +40,7 @@ NOT_APPLICABLE = {
     HttpProvider: ONE_EACH | NO_TOKEN,
     FilesProvider: NO_ANSWERS | NO_TOKEN,
     RestProvider: NO_TOKEN | {"a doubled create makes one order"},
+    RestHinting: NO_TOKEN | ONE_EACH | {"a doubled create makes one order"},
     RestPolled: NO_TOKEN | NO_WEBHOOK,
     AcmeTarget: NO_TOKEN,
     ZenithTarget: ONE_EACH

@@ -208,7 +208,9 @@ async def test_an_order_is_read_by_the_provider_s_own_id(answers: tuple[list[str
     assert answers[0][1] == "GET /orders/17"
 
 
-@pytest.mark.parametrize("said", [PAGE, {"orders": None}, {"orders": []}, (404, {}), (503, "")], ids=str)
+@pytest.mark.parametrize(
+    "said", [PAGE, '{"orders": [{"a": 1, "a": 2}]}', {"orders": None}, {"orders": []}, (404, {}), (503, "")], ids=str
+)
 async def test_a_read_that_shows_no_order_is_made_again(answers: tuple[list[str], Made], said: object) -> None:
     listed = {"read": READ["read"] | {"orders": "orders"}}
     with pytest.raises(NotSent):
@@ -219,6 +221,14 @@ async def test_headers_and_bodies_go_with_each_call(answers: tuple[list[str], Ma
     search = {"method": "POST", "path": "/search", "body": "{number: reference}"}
     await answers[1](FOUND, look_up=search).look_up(ORDER)
     assert answers[0] == [f'POST /search {{"number":"{ORDER.reference}"}}']
+
+
+async def test_a_header_carries_what_it_can(answers: tuple[list[str], Made]) -> None:
+    adapter = answers[1]({"id": 17}, create={"headers": {"X-Order": "{order_id}"}})
+    assert (await adapter.create(ORDER, b"{}")).provider_order == "17"
+    with pytest.raises(Refused, match="the header X-Order can't carry what the order has there"):
+        await adapter.create(replace(ORDER, order_id="SO-1\r\nX-Admin: yes"), b"{}")
+    assert len(answers[0]) == 1
 
 
 async def test_a_check_asks_for_what_can_not_be_there(answers: tuple[list[str], Made]) -> None:

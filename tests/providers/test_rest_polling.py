@@ -139,6 +139,7 @@ async def test_a_page_that_repeats_is_no_page(provider: Provider) -> None:
 async def test_a_page_that_is_none_moves_nothing(provider: Provider) -> None:
     for said, told in (
         ("<!doctype html>", "the poll answered 200 and no JSON: that is not the provider's word"),
+        ('{"shipments": [{"a": 1, "a": 2}], "page": 1, "pages": 1}', "the poll answered 200 and no JSON"),
         ("", "the poll answered 200, but shipments finds nothing"),
         ({"shipments": None}, "the poll answered 200, but shipments finds nothing"),
         (page(1) | {"pages": "many"}, "the poll answered 200, but page < pages can't be found: "),
@@ -173,6 +174,15 @@ async def test_a_cursor_that_goes_back_is_given_as_it_is_and_seen_to_be_the_same
         cursors.append((await provider.polled(cursors[-1], answers[number % 2])).cursor)
     assert [json.loads(each)["cursor"] for each in cursors[1:]] == ["b", "a", "b", "a", "b", "a"]
     assert len(set(cursors)) == 3
+
+
+async def test_one_time_that_is_none_holds_up_no_other(provider: Provider) -> None:
+    spoilt = page(20, 30)
+    spoilt["shipments"][0]["updated_at"] = "lunch"
+    found = await provider.polled("", spoilt)
+    assert since(found.cursor) == at(20)
+    readings = provider.adapter.read(found.messages[0])
+    assert [type(each).__name__ for each in readings] == ["Unreadable", "Statement"]
 
 
 async def test_a_time_may_be_written_as_a_number(provider: Provider) -> None:

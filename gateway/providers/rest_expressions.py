@@ -14,7 +14,7 @@ from .rest_document import SAMPLE
 _FUNCTIONS: Final[Mapping[str, Any]] = Functions().FUNCTION_TABLE
 _MAY_BE_ABSENT: Final = ("attributes", "newstore")
 """What an order need not have, so that a sample without it proves nothing."""
-_POLL: Final = {"since": "2026-11-28T12:00:00Z", "page": 1, "cursor": "c"}
+_POLL: Final = {"since": "2026-11-28T12:00:00Z", "page": 1, "offset": 0, "cursor": "c"}
 
 
 class Odd(Exception):

@@ -24,7 +24,7 @@ NAMES: Final = ("request", "reference", "provider_order", "order")
 """By which of them an order is named."""
 OF_AN_ORDER: Final = ("reference", "request_id", "order_id", "location", "provider_order", "idempotency_key")
 """What may stand in braces in the path and headers of a call about an order."""
-OF_A_POLL: Final = ("since", "page", "cursor")
+OF_A_POLL: Final = ("since", "page", "offset", "cursor")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
@@ -231,17 +231,19 @@ class Poll(_Source):
     """How the provider is asked for news, and what a page says. `poll_seconds` of the settings says how often."""
 
     path: PollPath
-    """What comes after `url`, with `{since}`, `{page}` or `{cursor}` in it. A parameter that is empty is left out."""
+    """What comes after `url`, with `{since}`, `{page}`, `{offset}` or `{cursor}` in it. An empty parameter is
+    left out."""
     method: Method = "GET"
     """The method."""
     headers: PlainHeaders = field(default_factory=dict)
     """Headers of this call."""
     body: OfAPoll | None = None
-    """What is sent as JSON, made of `since`, `page` and `cursor`."""
+    """What is sent as JSON, made of `since`, `page`, `offset` and `cursor`."""
     updated: Search | None = None
     """In a page: when its orders were changed, as a list. `{since}` is made of it, by the provider's own clock."""
     more: Search | None = None
-    """In a page: whether another follows. Without this key one does after each `{page}` that is not empty."""
+    """In a page: whether another follows. Without this key one does after each that is not empty, where they
+    are counted."""
     next: Search | None = None
     """In a page: the `{cursor}` of the next one."""
     first_page: Annotated[int, whole(0, 1)] = 1

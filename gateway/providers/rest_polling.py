@@ -25,6 +25,8 @@ class Place:
 
     since: datetime
     page: int = 1
+    offset: int = 0
+    """How many orders the pages before it had."""
     cursor: str = ""
     newest: datetime | None = None
     """What the first page of this round showed."""
@@ -50,6 +52,7 @@ class Place:
         return {
             "since": int(since.timestamp() * as_number) if as_number else iso,
             "page": self.page,
+            "offset": self.offset,
             "cursor": self.cursor,
         }
 
@@ -63,12 +66,15 @@ class Place:
         following = poll.next.of(page) if poll.next else None
         cursor = str(following) if isinstance(following, str | int) and not isinstance(following, bool) else ""
         if orders and _has_more(poll, page, cursor):
+            if poll.next and not cursor:
+                raise Odd(f"{poll.next} finds nothing, and another page is said to follow")
             number = self.page + 1 if poll.needs("page") else self.page
-            return replace(self, page=number, cursor=cursor, newest=newest, seen=seen), True
+            offset = self.offset + len(orders) if poll.needs("offset") else 0
+            return replace(self, page=number, offset=offset, cursor=cursor, newest=newest, seen=seen), True
         since = newest - timedelta(seconds=poll.overlap) if newest else self.since
         # beside a time a cursor leads through the pages of one round; alone it leads on for ever
         kept = "" if poll.needs("since") else cursor or self.cursor
-        return Place(since, poll.first_page, kept), False
+        return Place(since, poll.first_page, cursor=kept), False
 
 
 def _has_more(poll: Poll, page: Any, cursor: str) -> bool:
@@ -78,7 +84,7 @@ def _has_more(poll: Poll, page: Any, cursor: str) -> bool:
         if not isinstance(more, bool):
             raise Odd(f"{poll.more} is neither true nor false")
         return more
-    return bool(cursor) if poll.next else poll.needs("page")
+    return bool(cursor) if poll.next else poll.needs("page") or poll.needs("offset")
 
 
 def _newest(poll: Poll, page: Any) -> datetime | None:

@@ -185,6 +185,22 @@ async def test_one_time_that_is_none_holds_up_no_other(provider: Provider) -> No
     assert [type(each).__name__ for each in readings] == ["Unreadable", "Statement"]
 
 
+async def test_pages_may_be_counted_by_what_was_on_them(provider: Provider) -> None:
+    provider.mapped(path="/shipments?updated_since={since}&from={offset}", more=None)
+    first = await provider.polled("", page(10, 20))
+    second = await provider.polled(first.cursor, page(30))
+    last = await provider.polled(second.cursor, page())
+    await provider.polled(last.cursor, page())
+    assert [each["from"] for each in provider.asked] == ["0", "2", "3", "0"]
+    assert (first.more, second.more, last.more) == (True, True, False)
+
+
+async def test_more_without_a_place_where_it_is_can_not_be_had(provider: Provider) -> None:
+    provider.mapped(**CURSOR)
+    with pytest.raises(NotSent, match="next finds nothing, and another page is said to follow"):
+        await provider.polled("", page(1) | {"next": None, "has_more": True})
+
+
 async def test_a_time_may_be_written_as_a_number(provider: Provider) -> None:
     provider.mapped(since_as="milliseconds")
     found = await provider.polled("", page(10))
@@ -195,4 +211,4 @@ async def test_a_time_may_be_written_as_a_number(provider: Provider) -> None:
 @pytest.mark.parametrize("cursor", ["", "17", "{}", "[]", '{"since": 3}', '{"since": "lunch"}'])
 async def test_a_cursor_that_is_none_of_ours_begins_anew(provider: Provider, cursor: str) -> None:
     place = Place.of(cursor, provider.adapter.mapping.poll, NOON)
-    assert place.asked(provider.adapter.mapping.poll) == {"since": at(-24 * 60), "page": 1, "cursor": ""}
+    assert place.asked(provider.adapter.mapping.poll) == {"since": at(-24 * 60), "page": 1, "offset": 0, "cursor": ""}

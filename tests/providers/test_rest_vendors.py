@@ -62,6 +62,13 @@ carrier = "tracking.carrier"
 tracking_url = "tracking.tracking_url"
 words = { Completed = "shipped", LabeledCreated = "ignored", Processing = "ignored", None = "ignored" }
 """
+_SHIPBOB_CALLS, _, _SHIPBOB_SAYS = SHIPBOB.partition("\n[webhook] ")
+SHIPBOB_POLLED = f"""{_SHIPBOB_CALLS}
+[poll]
+path = "/2026-01/order?LastUpdateStartDate={{since}}&Limit=250&Page={{page}}"
+orders = "@"
+updated = "[].shipments[].last_update_at"
+{_SHIPBOB_SAYS[_SHIPBOB_SAYS.index('reference = "reference_id"') :]}"""
 EXTENSIV = """
 [look_up]
 path = "/orders?rql=referenceNum=={reference}&pgsiz=5"
@@ -124,8 +131,14 @@ orders = "items"
 reference = "externalid"
 provider_order = "id"
 
-[webhook]
-hint = false
+[poll]
+method = "POST"
+path = "/services/rest/query/v1/suiteql?limit=2&offset={offset}"
+headers = { Prefer = "transient" }
+body = "{q: join('', ['SELECT externalid, status, changed FROM transaction WHERE changed > ', since])}"
+orders = "items"
+more = "hasMore"
+updated = "items[].changed"
 reference = "externalid"
 word = "status"
 words = { B = "ignored" }
@@ -183,6 +196,18 @@ def test_a_webhook_of_shipbob_is_a_hint_and_its_order_tells_each_shipment() -> N
     assert (said.word, said.items, said.parcel.tracking_code, said.is_total) == (Word.SHIPPED, {"TEE": 2}, "1Z1", True)
 
 
+async def test_changed_orders_of_shipbob_are_polled(answered: tuple[str, list[Any]]) -> None:
+    url, answers = answered
+    shipment = {"id": 8, "status": "Processing", "last_update_at": "2026-11-28T12:00:00Z"}
+    answers += [[{"id": 4711, "reference_id": ORDER.reference, "shipments": [shipment]}], []]
+    async with aiohttp.ClientSession() as session:
+        shipbob = adapter(SHIPBOB_POLLED, url, session)
+        first = await shipbob.poll("")
+        last = await shipbob.poll(first.cursor)
+    assert (first.more, last.more) == (True, False)
+    assert shipbob.read(first.messages[0]) == []
+
+
 async def test_a_cancellation_of_shipbob_is_none_before_its_body_says_so(answered: tuple[str, list[Any]]) -> None:
     url, answers = answered
     answers += [[{"id": 4711, "reference_id": ORDER.reference}], {"order_id": 4711, "status": "PartialSuccess"}]
@@ -232,3 +257,16 @@ async def test_suiteql_finds_an_order_or_none(answered: tuple[str, list[Any]]) -
         assert taken is not None
         assert taken.provider_order == "90412"
         assert await adapter(NETSUITE, url, session).look_up(ORDER) is None
+
+
+async def test_pages_of_suiteql_follow_each_other(answered: tuple[str, list[Any]]) -> None:
+    url, answers = answered
+    several = sample("netsuite/suiteql.json")["answers"][2]["body"]
+    for row in several["items"]:
+        row |= {"externalid": ORDER.reference, "status": "B", "changed": "2026-11-28T12:00:00Z"}
+    answers += [several, {"items": [], "hasMore": False}]
+    async with aiohttp.ClientSession() as session:
+        netsuite = adapter(NETSUITE, url, session)
+        first = await netsuite.poll("")
+        last = await netsuite.poll(first.cursor)
+    assert (json.loads(first.cursor)["offset"], first.more, last.more) == (2, True, False)

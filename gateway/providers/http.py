@@ -49,9 +49,7 @@ def _json(body: bytes) -> object:
 
 def _id_in(document: object) -> str | None:
     """Find the provider's own id of an order."""
-    found = document.get("id") if isinstance(document, dict) else None
-    is_one = isinstance(found, str | int) and not isinstance(found, bool)
-    return str(found).replace("\0", "\N{REPLACEMENT CHARACTER}")[:500] if is_one else None
+    return answers.id_of(document.get("id")) if isinstance(document, dict) else None
 
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]

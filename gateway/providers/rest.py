@@ -271,11 +271,9 @@ def _in_header(name: str, template: str, told: Mapping[str, Any]) -> str:
 def _id_in(expression: Expression, answer: object) -> str | None:
     """Find the provider's own id of an order."""
     try:
-        found = expression.of(answer)
+        return answers.id_of(expression.of(answer))
     except Odd:
         return None
-    is_one = isinstance(found, str | int) and not isinstance(found, bool) and found != ""
-    return str(found).replace("\0", "\N{REPLACEMENT CHARACTER}")[:500] if is_one else None
 
 
 def _judge_stopped(stopped: Expression, told: object, status: int, answer: bytes) -> None:

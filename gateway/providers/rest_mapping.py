@@ -16,8 +16,9 @@ from gateway.settings.kinds import Around, Flag, InvalidValue, Kind, Source, Tim
 from gateway.settings.references import file
 from gateway.settings.tables import Fault, Readable, Table, read, table_of
 
-from .files_settings import IGNORED, Meaning
+from .files_settings import IGNORED, SPELLED, Meaning
 from .rest_expressions import Expression, OfAnOrder, OfAPoll, Search, expression
+from .rows import plain
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 NAMES: Final = ("request", "reference", "provider_order", "order")
@@ -53,18 +54,9 @@ def _headers(value: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(value)
 
 
-def _spelled(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Spell the provider's words as they are compared."""
-    found: dict[str, object] = {}
-    for said, ours in written.items():
-        if found.setdefault(word_of(said), ours) != ours:
-            raise InvalidValue(f"names {said!r} twice, if blanks and capitals are left out; keep one of the two")
-    return MappingProxyType(found)
-
-
 def word_of(said: object) -> str:
     """Spell a word of the provider's as the tables have it; empty where it said none."""
-    return " ".join(str(said).split()).casefold() if isinstance(said, str | int) else ""
+    return plain(str(said)) if isinstance(said, str | int) else ""
 
 
 OrderPath: TypeAlias = Annotated[str, _text_with(OF_AN_ORDER, is_path=True)]
@@ -72,7 +64,6 @@ PollPath: TypeAlias = Annotated[str, _text_with(OF_A_POLL, is_path=True)]
 _FROZEN: Final = Around(after=_headers)
 OrderHeaders: TypeAlias = Annotated[Mapping[str, Annotated[str, _text_with(OF_AN_ORDER, is_path=False)]], _FROZEN]
 PlainHeaders: TypeAlias = Annotated[Mapping[str, Annotated[str, _text_with((), is_path=False)]], _FROZEN]
-_SAID: Final = Around(after=_spelled)
 
 
 def _itself() -> Expression:
@@ -176,9 +167,9 @@ class Said(Readable):
     """In a statement: who carries it."""
     tracking_url: Search | None = None
     """In a statement: a link to where it is."""
-    words: Annotated[Mapping[str, Meaning], _SAID] = field(default_factory=dict)
+    words: Annotated[Mapping[str, Meaning], SPELLED] = field(default_factory=dict)
     """The provider's words, and ours: accepted, rejected, cancelled, shipped, or ignored."""
-    reasons: Annotated[Mapping[str, RejectionReason], _SAID] = field(default_factory=dict)
+    reasons: Annotated[Mapping[str, RejectionReason], SPELLED] = field(default_factory=dict)
     """Its reasons, and ours: no_inventory, which empties the DC's stock, or cannot_fulfill."""
     whole_orders: tuple[str, ...] = ()
     """Its words that mean all open units of the order, and have no lines."""

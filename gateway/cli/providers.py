@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, TypeVar
@@ -32,6 +33,14 @@ commands = typer.Typer(help="Adapters: list, check, write, try and prove them.",
 T = TypeVar("T")
 commands.command("map")(map_sample)
 _SAID = {Result.PASSED: "pass", Result.FAILED: "FAIL", Result.NOT_APPLICABLE: "n/a"}
+
+
+class Kind(StrEnum):
+    """What a message is."""
+
+    WEBHOOK = "webhook"
+    READ = "read"
+    POLL = "poll"
 
 
 @commands.command("list")
@@ -109,10 +118,11 @@ def new(
 def prove(
     target: Annotated[str, typer.Argument(help="An adapter: its name, or a file as ./acme.py.")],
     case: Annotated[str, typer.Option(help="Only cases with these words.")] = "",
+    provider: Annotated[str, typer.Option(help="Another simulated provider beside it, by its class.")] = "",
     as_json: Json = False,
 ) -> None:
     """Try an adapter on every case that all adapters must pass; fails where it does not."""
-    adapter, there = _found(lambda: pair(target, Path()))
+    adapter, there = _found(lambda: pair(target, Path(), provider or "TARGET"))
     chosen = [each for each in CASES if case in each]
     if not chosen:
         raise fault(f"no case has the words {case!r}; without --case all are tried", 2)
@@ -137,13 +147,19 @@ def try_out(
     messages: Annotated[list[Path] | None, typer.Argument(help="Files with what the provider sends.")] = None,
     order: Annotated[Path | None, typer.Option(help="A fulfillment request as NewStore sends it, as JSON.")] = None,
     path: Annotated[str, typer.Option(help="Where it would call, below its own URL at the gateway.")] = "callbacks",
+    kind: Annotated[
+        Kind | None, typer.Option("--as", help="What the files are, where its adapter reads one unlike another.")
+    ] = None,
     config: Config = HERE,
     as_json: Json = False,
 ) -> None:
     """Show what would be sent for an order, and what is read of a message. Nothing is sent."""
     adapter = _calm_adapter(name, config)
     asked = _order_in(order) if order else sample("b7a0c1de-52f4-4d0e-9a51-0c3f6c1e7d42")
-    found = tried(adapter, asked, {each: _bytes_of(each) for each in messages or ()}, path)
+    bodies = {each: _bytes_of(each) for each in messages or ()}
+    if kind:
+        bodies = {each: adapter.kept(kind.value, body) for each, body in bodies.items()}
+    found = tried(adapter, asked, bodies, path)
     if as_json:
         print_json(asdict(found))
     else:

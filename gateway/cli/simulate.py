@@ -1,4 +1,4 @@
-"""`simulate newstore`, `warehouse` and `file-warehouse`: one end of the road, to try a gateway of your own against."""
+"""`simulate`: one end of the road, a NewStore or a warehouse, to try a gateway of your own against."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.providers import example
 from gateway.settings.kinds import NAME, tenant
 from gateway.settings.tables import place
 from gateway.settings.urls import web_url
@@ -25,6 +26,7 @@ from gateway.simulator.file_warehouse import (
 )
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS
+from gateway.simulator.rest_warehouse import RestWarehouse
 from gateway.simulator.served import Served
 from gateway.simulator.warehouse import Warehouse
 
@@ -229,6 +231,72 @@ def _file_warehouse_toml(simulated: FileWarehouse) -> str:
         f'# and in the [locations.ID] that it serves: provider = "{simulated.name}"',
     ]
     return "\n".join(lines) + "\n"
+
+
+class Mode(StrEnum):
+    """How a warehouse with an API of its own tells what became of an order."""
+
+    PUSH = "push"
+    POLL = "poll"
+
+
+@commands.command()
+def rest_warehouse(
+    host: Host = "127.0.0.1",
+    port: Port = 8094,
+    name: Annotated[str, typer.Option(help="The provider's name in gateway.toml.")] = "rest-warehouse",
+    mode: Annotated[Mode, typer.Option(help=f"{Mode.__doc__} By webhooks, or where it is polled.")] = Mode.PUSH,
+    temperament: Annotated[Mood, typer.Option(help=str(Mood.__doc__))] = Mood.QUICK,
+    api_key: Annotated[str, typer.Option(help=f"What the gateway shows it: {OR_MADE}")] = "",
+    webhook_url: Annotated[str, typer.Option(help="Where it tells what became of an order.")] = "",
+    webhook_secret: Annotated[str, typer.Option(help=f"What it signs that with: {OR_MADE}")] = "",
+    plain_http_host: PlainHttp = None,
+) -> None:
+    """Run a simulated warehouse with a JSON API of its own, which a mapping describes."""
+    url_kind = partial(web_url, plain_http_hosts=plain_http_host or ())
+    shown = key("--api-key", api_key, f"{_named('--name', name)}_API_KEY")
+    signs = key("--webhook-secret", webhook_secret, f"{name}_WEBHOOK_SECRET")
+    simulated = RestWarehouse(
+        name,
+        temperament.value,
+        fit("--webhook-url", url_kind, webhook_url or f"{_GATEWAY}/providers/{name}/callbacks"),
+        api_key=shown.value,
+        webhook_secret=signs.value,
+        mode=mode.value,
+        seed=_seed(),
+    )
+    run(_rest_warehouse(simulated, (host, port), shown, signs))
+
+
+async def _rest_warehouse(simulated: RestWarehouse, at: tuple[str, int], shown: Key, signs: Key) -> None:
+    stop = told_to_stop()
+    mapping = (Path(example.__file__).parent / f"warehouse_{simulated.mode}.toml").read_text(encoding="utf-8")
+    async with _listening(simulated, *at):
+        typer.echo(f"Its orders      {simulated.url}/orders")
+        typer.echo(f"Its record      {simulated.url}/simulator/record")
+        is_pushed = simulated.mode == Mode.PUSH
+        typer.echo(
+            f"It calls back   {simulated.callback.url}" if is_pushed else f"Its shipments   {simulated.url}/shipments"
+        )
+        typer.echo(f"\nFor {simulated.name}.toml, beside gateway.toml:\n\n{mapping}")
+        _print_settings(_rest_warehouse_toml(simulated, shown, signs), (shown, signs) if is_pushed else (shown,))
+        await stop.wait()
+
+
+def _rest_warehouse_toml(simulated: RestWarehouse, shown: Key, signs: Key) -> str:
+    webhooks = f"""\
+webhooks = {{ kind = "hmac", header = "X-Signature", prefix = "sha256=" }}
+webhook_secret = {json.dumps(signs.reference)}
+"""
+    return f"""\
+[{place(("providers", simulated.name))}]
+adapter = "rest"
+url = "{simulated.url}"
+mapping = {json.dumps(f"{simulated.name}.toml")}
+auth = {{ kind = "header", header = "X-Api-Key", secret = {json.dumps(shown.reference)} }}
+{webhooks if simulated.mode == Mode.PUSH else "poll_seconds = 5"}
+# and in the [locations.ID] that it serves: provider = "{simulated.name}"
+"""
 
 
 @asynccontextmanager

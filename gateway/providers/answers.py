@@ -43,6 +43,12 @@ def _refuses(answer: dict[str, Any]) -> bool:
     return is_failed or any(values.get(name) for name in _ERRORS)
 
 
+def id_of(found: object) -> str | None:
+    """Give what names an order, as it can be kept; None for what is no name."""
+    is_one = isinstance(found, str | int) and not isinstance(found, bool)
+    return str(found).replace("\0", "\N{REPLACEMENT CHARACTER}")[:500] if is_one and found != "" else None
+
+
 def object_naming(document: object, names: Collection[str]) -> dict[str, Any] | None:
     """Find the object in an answer that has one of these as a value, in whatever letters; None where none has."""
     wanted = {name.casefold() for name in names if name}

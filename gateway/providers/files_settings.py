@@ -147,7 +147,8 @@ Inside: TypeAlias = Annotated[str, _texts(_inside)]
 OrderColumn: TypeAlias = Annotated[str, _texts(_of_an_order)]
 Heading: TypeAlias = Annotated[str | int, Kind(_heading, {"type": ["string", "integer"]})]
 _FROZEN: Final = Around(after=MappingProxyType)
-_SAID: Final = Around(after=_spelled)
+SPELLED: Final = Around(after=_spelled)
+"""Of a table whose keys are words of the provider's."""
 Meaning: TypeAlias = Annotated[Word | Literal["ignored"], Kind(_meaning, {"enum": [*Word, IGNORED]})]
 
 
@@ -194,11 +195,11 @@ class Form(Readable):
     of `a`."""
     other_columns: tuple[Text, ...] | None = None
     """Which headings may stand beside those. Without it any may: new ones are read over."""
-    words: Annotated[Mapping[str, Meaning], _SAID] = field(default_factory=dict)
+    words: Annotated[Mapping[str, Meaning], SPELLED] = field(default_factory=dict)
     """The provider's words in column `word`: accepted, rejected, cancelled, shipped, or ignored."""
     word: Word | None = None
     """What every row says, where there is no column `word`."""
-    reasons: Annotated[Mapping[str, RejectionReason], _SAID] = field(default_factory=dict)
+    reasons: Annotated[Mapping[str, RejectionReason], SPELLED] = field(default_factory=dict)
     """Its words in column `reason` (or `word`): no_inventory, which empties the DC's stock, or cannot_fulfill."""
     reason: RejectionReason | None = None
     """The reason of every rejection, where no row tells it."""

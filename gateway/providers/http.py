@@ -21,6 +21,7 @@ from gateway.domain.deliveries import Parcel
 from gateway.domain.orders import Order
 
 from . import answers, meaning, parcels, signatures
+from .confirming import confirmed
 from .http_settings import HttpSettings
 from .port import Adapter, Admission, Capabilities, Kind, Malformed, Message, Names, Proof, Statement, Taken
 from .transports.authentication import call
@@ -48,9 +49,7 @@ def _json(body: bytes) -> object:
 
 def _id_in(document: object) -> str | None:
     """Find the provider's own id of an order."""
-    found = document.get("id") if isinstance(document, dict) else None
-    is_one = isinstance(found, str | int) and not isinstance(found, bool)
-    return str(found).replace("\0", "\N{REPLACEMENT CHARACTER}")[:500] if is_one else None
+    return answers.id_of(document.get("id")) if isinstance(document, dict) else None
 
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -231,22 +230,11 @@ class Http(Adapter):
 
     async def _confirmed(self, order: Order, status: int, body: bytes) -> Taken:
         """Find out whether the provider has an order of which it said "already here", or no with a 2xx."""
-        said = "that it has the order" if status == 409 else "no"
-        if not self.can.look_up:
-            if status == 409:
-                return Taken(status, _id_in(_json(body)))
-            raise Disputed(f"answered {status} and says {said}: ask it whether it has the order", status, body)
-        try:
-            found = await self.look_up(order)
-        except Inconclusive as told:
-            raise Disputed(f"answered {status} and says {said}; {told.detail}", status, body) from told
-        except (NotSent, Unknown) as error:
-            raise Unknown(f"answered {status} and says {said}; {error.detail}", status, body) from error
-        if found is not None:
-            return found
+        if self.can.look_up:
+            return await confirmed(self.look_up, order, status, body, exists=status == 409)
         if status == 409:
-            raise Disputed("answered 409, and its look-up does not know the order: ask it", status, body)
-        raise Refused(f"answered {status} and says no: it will not take this order", status, body)
+            return Taken(status, _id_in(_json(body)))
+        raise Disputed(f"answered {status} and says no: ask it whether it has the order", status, body)
 
     async def look_up(self, order: Order) -> Taken | None:
         """Ask by our reference whether the provider has the order: it has where it repeats that, or NewStore's id.

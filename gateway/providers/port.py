@@ -26,6 +26,10 @@ Kind = Literal["id", "link", "word", "plain"]
 """What a readable text of a provider is. Viewers read ids that look like some, known words, and of links the place."""
 
 
+Origin = Literal["webhook", "read", "poll"]
+"""What a message is: a callback, the answer to a read, or a page that was polled."""
+
+
 class Malformed(Exception):
     """A message of which nothing can be read; `path` says where."""
 
@@ -273,7 +277,7 @@ class Adapter:
 
     places: ClassVar[tuple[Place, ...]] = (Place(),)
     """What a provider can call; anything else is 404, and another method 405."""
-    credentials: ClassVar[tuple[str, ...]] = ("Authorization", "webhook-signature")
+    credentials: tuple[str, ...] = ("Authorization", "webhook-signature")
     """The headers with which a callback shows whose it is: wrong ones are guesses, and counted."""
 
     can: Capabilities
@@ -330,6 +334,10 @@ class Adapter:
     def authentic(self, message: Message) -> Proof | None:
         """Tell whether a callback is this provider's."""
         return None
+
+    def kept(self, kind: Origin, body: bytes) -> bytes:
+        """Give what somebody has saved as a message of this kind, where the adapter reads one kind unlike others."""
+        return body
 
     def read(self, message: Message) -> Sequence[Reading]:
         """Read what a message says. Raises `Malformed` where nothing of it can be read."""

@@ -47,6 +47,26 @@ def _providers(table: dict[str, Any], adapters: Mapping[str, type[ProviderSettin
         found = of_adapter(name, each)
         own = {key: each for key, each in found["properties"].items() if key not in common["properties"]}
         yield from _section(f'`adapter = "{name}"`', found["description"], found | {"properties": own}, level="###")
+        for key, file in each.beside.items():
+            yield from _file_beside(key, of_table(file))
+
+
+def _file_beside(key: str, found: dict[str, Any]) -> Iterator[str]:
+    """Describe a file that a key names: its plain keys, then its tables."""
+    plain = {name: each for name, each in found["properties"].items() if "properties" not in each}
+    yield from _section(
+        f"The file that `{key}` names", found["description"], found | {"properties": plain}, level="####"
+    )
+    told: dict[str, dict[str, Any]] = {}
+    for name in (name for name in found["properties"] if name not in plain):
+        each = found["properties"][name]
+        shared = next((known for known in told if told[known].items() <= each["properties"].items()), None)
+        own = {key: part for key, part in each["properties"].items() if shared is None or key not in told[shared]}
+        also = f" It has all keys of `[{shared}]`, too." if shared else ""
+        yield from _section(
+            f"`[{name}]` of that file", each["description"] + also, each | {"properties": own}, level="####"
+        )
+        told[name] = each["properties"]
 
 
 def _tables_in(part: dict[str, Any]) -> dict[str, Any]:

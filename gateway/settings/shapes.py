@@ -243,6 +243,8 @@ class ProviderSettings(Readable):
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
     called_at: ClassVar[str] = "callbacks"
     """Where the provider calls us, below `{public_url}/providers/NAME/`; empty for several places there."""
+    beside: ClassVar[Mapping[str, type[Readable]]] = {}
+    """Keys that name a TOML file, and what that is made of."""
 
     name: str  # judged as a key of the table above
     adapter: Adapter

@@ -73,7 +73,7 @@ async def test_adapters_are_listed_with_what_each_provider_can_do(folder: Path) 
     listed = json.loads(told)
     known = [
         {"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"}
-        for name in ("http", "files", "newstore")
+        for name in ("http", "files", "rest", "newstore")
     ]
     assert (code, listed["adapters"]) == (0, known)
     assert [(each["provider"], each["adapter"]) for each in listed["providers"]] == [

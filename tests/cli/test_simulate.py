@@ -17,6 +17,8 @@ from gateway.domain.orders import Order
 from gateway.providers.files import Files
 from gateway.providers.files_settings import FilesSettings
 from gateway.providers.port import Reading, Statement
+from gateway.providers.rest import Rest
+from gateway.providers.rest_settings import RestSettings
 from gateway.simulator.served import Served
 from tests.cli import typed as a_person
 from tests.loading import settings_in
@@ -174,5 +176,30 @@ async def test_a_simulated_file_warehouse_is_read_by_the_settings_that_it_prints
             said_of_it += [reading for message in page.messages for reading in files.read(message)]
             await files.acknowledge(page)
         assert {each.names.reference for each in said_of_it if isinstance(each, Statement)} == {"NS0123456789ABCD"}
+        simulated.send_signal(signal.SIGTERM)
+        assert simulated.wait(timeout=20) == 0
+
+
+async def test_a_simulated_rest_warehouse_is_read_by_the_mapping_that_it_prints(tmp_path: Path) -> None:
+    with command("simulate", "rest-warehouse", "--port", "0", "--name", "acme", "--mode", "poll") as simulated:
+        said = read_until(simulated, "Ready.")
+        mapping = said.partition("beside gateway.toml:")[2].partition("For gateway.toml:")[0]
+        (tmp_path / "acme.toml").write_text(mapping)
+        (tmp_path / "gateway.toml").write_text(
+            'public_url = "https://gateway.example.com"\n'
+            f'newstore = {{ tenant = "acme", client_id = "gateway", client_secret = "env:SECRET" }}\n{toml_in(said)}'
+        )
+        keys = variables_in(said) | {"SECRET": "s" * 20}
+        provider = settings_in(tmp_path / "gateway.toml", keys).providers["acme"]
+        assert isinstance(provider, RestSettings)
+        async with aiohttp.ClientSession() as session:
+            rest = Rest(provider, session)
+            order = Order(request_id="r-1", reference="NS0123456789ABCD", products=("A", "A"))
+            assert (await rest.create(order, rest.compose(order))).provider_order == "17"
+            words: set[object] = set()
+            while "shipped" not in words:
+                page = await rest.poll("")
+                readings = [each for message in page.messages for each in rest.read(message)]
+                words |= {each.word for each in readings if isinstance(each, Statement)}
         simulated.send_signal(signal.SIGTERM)
         assert simulated.wait(timeout=20) == 0

@@ -24,19 +24,28 @@ from gateway.providers.http_target import HttpProvider
 from gateway.providers.newstore_target import NewstoreProvider
 from gateway.providers.port import Message
 from gateway.providers.registry import Registry
+from gateway.providers.rest_target import RestPolled, RestProvider
 from gateway.settings import load
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
 from tests.providers.plugins import zenith
 from tests.providers.plugins.zenith_target import ZenithTarget
 
 EXAMPLE = Path(acme.__file__)
-ADAPTERS: dict[str, type[Target]] = {
-    "http": HttpProvider,
-    "newstore": NewstoreProvider,
-    str(EXAMPLE): AcmeTarget,
-    zenith.__file__: ZenithTarget,
+PROVIDERS: dict[type[Target], str] = {
+    HttpProvider: "http",
+    NewstoreProvider: "newstore",
+    RestProvider: "rest",
+    RestPolled: "rest",
+    AcmeTarget: str(EXAMPLE),
+    ZenithTarget: zenith.__file__,
 }
-"""As the settings name it -> its provider. The last two are found as any file is."""
+"""Each provider, and its adapter as the settings name it: of this package, or as any file."""
+SPOILT: dict[type[Target], str] = {
+    AcmeTarget: "$.events[1]: Expected `int`, got `str`",
+    RestProvider: "orders[1].lines[0].quantity: qty is no whole number",
+    RestPolled: "orders[1].lines[0].quantity: qty is no whole number",
+}
+"""What is said of a bad line."""
 _TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
@@ -112,18 +121,18 @@ class Site:
                     assert answer.status in {200, 201}, await answer.text()
 
 
-@pytest.fixture(params=ADAPTERS, ids=lambda name: Path(name).stem)
+@pytest.fixture(params=PROVIDERS, ids=lambda target: target.__name__)
 async def site(
     request: pytest.FixtureRequest, database: str, pool: asyncpg.Pool, tmp_path: Path
 ) -> AsyncIterator[Site]:
-    target = ADAPTERS[request.param]()
+    target: Target = request.param()
     target.folder = str(tmp_path)
     await target.start()
     newstore = NewStore(client_secret=KEYS["NEWSTORE_SECRET"])
     try:
         async with newstore.running():
             at = {"newstore": newstore.url, "token": TOKEN_PATH.format(tenant=newstore.tokens.tenant)}
-            text = _TOML.format(**at, adapter=json.dumps(request.param), provider=written(target))
+            text = _TOML.format(**at, adapter=json.dumps(PROVIDERS[request.param]), provider=written(target))
             (tmp_path / "gateway.toml").write_text(text)
             registry = Registry(tmp_path)
             environ = {**KEYS, **target.environ, "DATABASE_URL": database}
@@ -196,15 +205,15 @@ async def test_one_bad_line_of_a_message_keeps_the_rest(site: Site) -> None:
     orders = [await site.sent(f"r-{number}", "A") for number in (1, 2, 3)]
     happening = [says(order, Word.SHIPPED, {"A": 1}, parcel=FIRST, is_spoilt=order is orders[1]) for order in orders]
     url = f"{site.gateway.public_url}/providers/wms/callbacks"
-    (message,) = site.target.happen(*happening)
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(url, data=message.body, headers=message.headers) as told,
-    ):
-        assert told.status == 202
-        assert [each["result"] for each in (await told.json())["results"]] == ["applied", "quarantined", "applied"]
+    for message in site.target.happen(*happening):  # none of a provider that is polled
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=message.body, headers=message.headers) as told,
+        ):
+            assert told.status == 202
+            assert [each["result"] for each in (await told.json())["results"]] == ["applied", "quarantined", "applied"]
     for request_id in ("r-1", "r-3"):
         await site.settled(request_id)
     [kept] = await site.pool.fetch("SELECT request_id, reason, detail FROM quarantine")
     assert (kept["request_id"], kept["reason"]) == ("r-2", "malformed")
-    assert kept["detail"].startswith("$.events[1]: Expected `int`, got `str`")
+    assert kept["detail"].startswith(SPOILT[type(site.target)])

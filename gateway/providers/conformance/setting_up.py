@@ -31,7 +31,12 @@ class Unfit(Exception):
 
 
 def written(target: Target) -> str:
-    """Give the settings that a target has for its adapter, as they stand below `[providers.NAME]`."""
+    """Give the settings that a target has for its adapter, as they stand below `[providers.NAME]`.
+
+    The files that they name are put beside them.
+    """
+    for name, text in target.files.items():
+        (Path(target.folder) / name).write_text(text)
     return target.settings.format(url=target.url or "http://127.0.0.1:9", folder=target.folder)
 
 

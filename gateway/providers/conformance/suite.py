@@ -61,13 +61,14 @@ async def attempt(adapter: type[Adapter], target: type[Target], case: str) -> Ou
     return Outcome(case, Result.PASSED)
 
 
-def pair(name: str, folder: Path) -> tuple[type[Adapter], type[Target]]:
+def pair(name: str, folder: Path, chosen: str = "TARGET") -> tuple[type[Adapter], type[Target]]:
     """Find an adapter by its name, a file from this folder, and the target in the module beside it.
 
-    That one is called as the adapter's, with `_target` behind it. Raises `NoAdapter`.
+    That one is called as the adapter's, with `_target` behind it; of several targets in it one is chosen. Raises
+    `NoAdapter`.
     """
     adapter = Registry(folder).find(name)
-    return adapter, beside(adapter, Target, "_target", "TARGET")
+    return adapter, beside(adapter, Target, "_target", chosen)
 
 
 async def conform(adapter: type[Adapter], target: type[Target], cases: Iterable[str] = CASES) -> list[Outcome]:

@@ -53,6 +53,8 @@ class Target:
     """
     environ: ClassVar[Mapping[str, str]] = {}
     """The secrets that the settings name as `env:NAME`."""
+    files: ClassVar[Mapping[str, str]] = {}
+    """Files that lie beside the settings, and what is in them."""
     switches: ClassVar[frozenset[Switch]] = frozenset()
     """What it can let go wrong. Cases that need more are not applicable, and say so."""
     words: ClassVar[frozenset[Word]] = frozenset(Word)

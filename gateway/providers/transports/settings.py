@@ -1,6 +1,6 @@
 """What the settings say of a provider that is called over HTTP, whatever its adapter is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -29,6 +29,18 @@ _MAY = {
     "oauth2": {"scope", "credentials_in"},
     "hmac": {"prefix", "algorithm", "encoding"},
 }
+
+
+def unfit(written: Table, needs: Mapping[str, set[str]], may: Mapping[str, set[str]]) -> Iterator[Fault]:
+    """Say what a table with a `kind` lacks for that kind, and what it has that says nothing of it."""
+    kind = str(written.get("kind"))
+    if kind not in needs:
+        return
+    for missing in sorted(needs[kind] - written.keys()):
+        yield Fault((missing,), f'is missing; kind = "{kind}" needs it')
+    others = set().union(*needs.values(), *may.values()) - needs[kind] - may[kind]
+    for unused in sorted(others & written.keys()):
+        yield Fault((unused,), f'says nothing where kind = "{kind}"; remove it')
 
 
 @dataclass(frozen=True)
@@ -61,14 +73,7 @@ class AuthenticationSettings(Readable):
     @classmethod
     def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
         yield from super().judge(written, source)
-        kind = written.get("kind")
-        if kind not in _NEEDS:
-            return
-        for missing in sorted(_NEEDS[kind] - written.keys()):
-            yield Fault((missing,), f'is missing; kind = "{kind}" needs it')
-        others = set().union(*_NEEDS.values(), *_MAY.values()) - _NEEDS[kind] - _MAY[kind]
-        for unused in sorted(others & written.keys()):
-            yield Fault((unused,), f'says nothing where kind = "{kind}"; remove it')
+        yield from unfit(written, _NEEDS, _MAY)
 
     def of(self, session: aiohttp.ClientSession, seconds: float) -> Authentication:
         """Make what calls are shown by."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.simulator.file_warehouse import NO_FILE_FAULTS, SOME_FILE_FAULTS, FileWarehouse
+from gateway.simulator.newstore_callback import NewStoreCallback
+from gateway.simulator.rest_warehouse import RestWarehouse
 from gateway.simulator.warehouse import Warehouse
 
 Shipper = Warehouse | FileWarehouse
@@ -56,6 +58,31 @@ SENT = "shipped"
 "NOT ON SHELF" = "no_inventory"
 BROKEN = "cannot_fulfill"
 """
+_NEWSTORE = """\
+adapter = "newstore"
+url = "{url}/orders"
+api_key = "env:{name}_API_KEY"
+client_id = "{name}"
+client_secret = "env:{name}_CLIENT_SECRET"
+"""
+_REST = """\
+adapter = "rest"
+url = "{url}"
+mapping = "{mapping}"
+poll_seconds = 1
+
+[providers.{name}.auth]
+kind = "header"
+header = "X-Api-Key"
+secret = "env:{name}_API_KEY"
+"""
+_WEBHOOKS = """
+[providers.{name}.webhooks]
+kind = "hmac"
+header = "X-Signature"
+prefix = "sha256="
+"""
+_MAPPINGS = Path(__file__).parents[1] / "providers" / "example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +124,41 @@ def files(location: str, folder: Path, seed: int, *, faulty: bool) -> Provider:
     warehouse = FileWarehouse("files", folder, "slow_and_partial", faults, seed=seed)
     text = _FILES.format(name=warehouse.name, folder=json.dumps(str(folder.absolute())))
     return Provider(location, warehouse, _made(f"{location}_API_KEY"), lambda: text)
+
+
+def newstore(location: str, temperament: str, seed: int) -> Provider:
+    """Give a warehouse that is integrated with NewStore, and takes the gateway for it."""
+    name = "integrated"
+    keys = _made(f"{name}_API_KEY", f"{name}_CLIENT_SECRET", f"{location}_API_KEY")
+    warehouse = Warehouse(name, temperament, api_key=keys[f"{name}_API_KEY"], seed=seed)
+
+    def meet(public_url: str) -> None:
+        here = f"{public_url}/providers/{name}"
+        token_url = f"{here}/auth/realms/acme/protocol/openid-connect/token"
+        warehouse.callback = NewStoreCallback(here, token_url, name, keys[f"{name}_CLIENT_SECRET"])
+
+    return Provider(location, warehouse, keys, lambda: _NEWSTORE.format(name=name, url=warehouse.url), meet)
+
+
+def rest(location: str, mode: str, folder: Path, seed: int) -> Provider:
+    """Give a warehouse with an API of its own, which sends webhooks or is polled; the folder gets its mapping."""
+    name = f"rest_{mode}"
+    keys = _made(f"{name}_API_KEY", f"{name}_WEBHOOK_SECRET", f"{location}_API_KEY")
+    ours, signs = keys[f"{name}_API_KEY"], keys[f"{name}_WEBHOOK_SECRET"]
+    warehouse = RestWarehouse(name, "slow_and_partial", api_key=ours, webhook_secret=signs, mode=mode, seed=seed)
+    mapping = f"warehouse_{mode}.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_MAPPINGS / mapping, folder)
+
+    def written() -> str:
+        secret = f'webhook_secret = "env:{name}_WEBHOOK_SECRET"\n' if mode == "push" else ""
+        webhooks = _WEBHOOKS if mode == "push" else ""
+        return secret + (_REST + webhooks).format(name=name, url=warehouse.url, mapping=mapping)
+
+    def meet(public_url: str) -> None:
+        warehouse.callback.url = f"{public_url}/providers/{name}/callbacks"
+
+    return Provider(location, warehouse, keys, written, meet)
 
 
 def _made(*names: str) -> dict[str, str]:

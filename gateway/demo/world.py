@@ -19,6 +19,8 @@ DATABASE = Path("postgres")
 FILES = Path("files")
 _DCS = {"DC01": "quick", "DC02": "slow_and_partial", "DC03": "flaky"}
 _ON_FILES = "DC04"
+_OTHERS = ("DC05", "DC06", "DC07")
+"""Of a demo with all kinds of providers."""
 _GATEWAY_TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
@@ -82,7 +84,7 @@ class World:
     @property
     def warehouses(self) -> dict[str, Warehouse]:
         """Give those that take NewStore's own JSON."""
-        return {location: each for location, each in self.everybody.items() if isinstance(each, Warehouse)}
+        return {location: each for location, each in self.everybody.items() if type(each) is Warehouse}
 
     @property
     def token(self) -> str:
@@ -115,14 +117,20 @@ class World:
 
 
 @asynccontextmanager
-async def simulated(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0) -> AsyncIterator[Simulators]:
-    """Start the simulators and write `gateway.toml` for them."""
+async def simulated(
+    folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0, all_providers: bool = False
+) -> AsyncIterator[Simulators]:
+    """Start the simulators and write `gateway.toml` for them; with `all_providers` there is one for each adapter."""
     keys = {name: secrets.token_urlsafe(24) for name in ("NEWSTORE_SECRET", "DEMO_TOKEN")}
     async with AsyncExitStack() as stack:
         newstore = NewStore(client_secret=keys["NEWSTORE_SECRET"], faults=faults, seed=seed)
         await stack.enter_async_context(newstore.running())
         shippers = [providers.http(location, temperament, seed) for location, temperament in _DCS.items()]
         shippers.append(providers.files(_ON_FILES, folder / FILES / _ON_FILES, seed, faulty=faults is not NO_FAULTS))
+        if all_providers:
+            integrated, pushes, is_polled = _OTHERS
+            shippers.append(providers.newstore(integrated, "slow_and_partial", seed))
+            shippers += [providers.rest(pushes, "push", folder, seed), providers.rest(is_polled, "poll", folder, seed)]
         text = _GATEWAY_TOML.format(newstore=newstore.url, database=DATABASE)
         for each in shippers:
             await stack.enter_async_context(each.warehouse.running())

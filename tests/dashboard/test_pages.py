@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ def person(stage: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setenv("GATEWAY_URL", stage.internal_url)
     monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["otto"])
+    # The script takes the place of the main program, and whatever is forked later would read it anew.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     st.cache_data.clear()
     yield
     from dashboard.person import _connections  # noqa: PLC0415 - it needs streamlit

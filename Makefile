@@ -8,6 +8,9 @@ ARGS   ?=
 DIR    ?= screenshots
 SECRETS ?= .gateway/secrets
 
+# The tests start many processes: without compiled files each would compile all that it reads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint bench bench-dashboard soak screenshots shapes sql settings browser dashboards prometheus secrets constraints clean
 
 demo: $(READY) prometheus

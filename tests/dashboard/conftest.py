@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium")
 _ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--num-raster-threads=1",
+    "--js-flags=--no-opt,--no-maglev,--single-threaded-gc",
 ]  # fmt: skip
+"""No page lives long enough to earn back what it takes to compile its scripts well."""
 _CONTEXT: dict[str, Any] = {"viewport": {"width": 1440, "height": 1000}, "reduced_motion": "reduce"}
 """What moves is painted anew sixty times a second, by no graphics card."""
 

@@ -181,7 +181,7 @@ def _cells(text: str, found: Proposal) -> tuple[list[str], list[list[str]]]:
 
     def rank(tried: tuple[str, int, list[str]]) -> tuple[int, int, int]:
         _, at, cells = tried
-        return len({_ours(cell) for cell in cells} - {""}), len(cells), at if at and any(map(_ours, cells)) else -at
+        return len({ours_of(cell) for cell in cells} - {""}), len(cells), at if at and any(map(ours_of, cells)) else -at
 
     tried = []
     for delimiter in rows.DELIMITERS:
@@ -225,7 +225,7 @@ def _transposed(table: Sequence[Sequence[str]], width: int) -> list[list[str]]:
     return [[row[at].strip() for row in table if len(row) > at and row[at].strip()] for at in range(width)]
 
 
-def _ours(heading: str) -> str:
+def ours_of(heading: str) -> str:
     """Tell what a heading says; empty where it is none that is known."""
     return _KNOWN.get(_bare(heading)) or _KNOWN.get(_bare(heading.rpartition(".")[2]), "")
 
@@ -239,7 +239,7 @@ def _find_columns(found: Proposal, header: Sequence[str], table: Sequence[Sequen
     values = dict(zip(header, _transposed(table, len(header)), strict=False))
     has_address = any(_OF_AN_ADDRESS.fullmatch(_bare(heading)) for heading in header)
     for heading in sorted(filter(None, header), key=lambda each: -len(values[each])):
-        ours = _named_by_values(values[heading]) or _ours(heading)
+        ours = _named_by_values(values[heading]) or ours_of(heading)
         if ours == "word" and has_address and _bare(heading) in {"state", "estado", "stato"}:
             continue
         if ours and ours not in found.columns:

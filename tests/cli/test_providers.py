@@ -280,3 +280,29 @@ async def test_a_sample_that_tells_nothing_is_named(tmp_path: Path, content: byt
     found, told = await typed("providers", "map", str(sample))
     assert found == code
     assert why in told
+
+
+async def test_where_things_stand_in_a_message_is_proposed_from_a_sample(tmp_path: Path) -> None:
+    sample = tmp_path / "shipped.json"
+    sample.write_text('{"order_number": "1", "status": "SHORT", "lines": [{"sku": "A", "qty": 1}]}')
+    code, told = await typed("providers", "map", str(sample))
+    assert code == 0
+    assert told.startswith('[said]\norder = "order_number"  # CHECK: ')
+    assert '"SHORT" = "map me"\n# NOTE: nothing names the event' in told
+    code, told = await typed("providers", "map", str(sample), "--json")
+    assert (code, json.loads(told)["words"]) == (0, ["SHORT"])
+
+
+@pytest.mark.parametrize(("option", "of"), [("read", "[read]"), ("poll", "[poll]"), ("", "[webhook]")])
+async def test_a_saved_answer_or_page_is_read_as_one(tmp_path: Path, option: str, of: str) -> None:
+    (tmp_path / "page.json").write_text("{}")
+    kind = ["--as", option] if option else []
+    code, told = await in_folder(tmp_path, "try", "rest", str(tmp_path / "page.json"), *kind)
+    assert code == 0
+    wanted = "orders: events finds nothing" if of == "[webhook]" else f"is of {of}, which the mapping no longer has"
+    assert wanted in told
+
+
+async def test_an_adapter_is_tried_on_another_of_its_providers(tmp_path: Path) -> None:
+    code, told = await typed("providers", "conform", "rest", "--provider", "RestPolled", "--case", "bad signature")
+    assert (code, "it does not call us" in told) == (0, True)

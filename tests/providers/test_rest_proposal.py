@@ -1,0 +1,77 @@
+import json
+import tomllib
+from typing import Any
+
+import pytest
+
+from gateway.domain.commands import Word
+from gateway.providers.files_mapping import MAP_ME
+from gateway.providers.port import Malformed, Statement
+from gateway.providers.rest_proposal import Proposal, propose
+from tests.providers.rest import PUSH, SHIPPED, read
+
+SHORT = {
+    "event": "e-2",
+    "order_number": "NS1",
+    "status": "SHORT",
+    "reason": "DAMAGED",
+    "lines": [{"sku": "A", "qty": 1}],
+}
+
+
+def proposed(document: object) -> Proposal:
+    return propose(json.dumps(document).encode())
+
+
+def read_as(found: Proposal, document: object, word: str) -> list[Statement]:
+    """Read a message by what was proposed for it, once a person has said what its words mean."""
+    table: dict[str, Any] = tomllib.loads(found.toml.replace(f'"{MAP_ME}"', f'"{word}"'))["said"]
+    if reasons := table.get("reasons"):
+        table["reasons"] = dict.fromkeys(reasons, "no_inventory")
+    return [
+        each for each in read(document, PUSH | {"webhook": {"hint": False, **table}}) if isinstance(each, Statement)
+    ]
+
+
+def test_where_things_stand_in_a_message_is_proposed_and_reads_it() -> None:
+    found = proposed(SHIPPED)
+    assert found.keys == {
+        "event_id": "event", "order": "order_number", "statements": "cartons || [@]", "carrier": "carrier",
+        "tracking_number": "tracking", "word": "_order.status", "lines": "lines", "product": "sku", "quantity": "qty",
+    }  # fmt: skip
+    assert found.words == ["SHIPPED"]
+    first, second = read_as(found, SHIPPED, "shipped")
+    assert (first.word, first.items, second.items) == (Word.SHIPPED, {"TEE": 2}, {"CAP": 1})
+
+
+def test_orders_that_lie_deeper_are_found() -> None:
+    for document, path in (
+        ([SHORT], "@"),
+        ({"events": [SHORT, SHORT]}, "events"),
+        ({"topic": "order", "data": {"order": SHORT}}, None),  # each path leads there
+        ({"meta": {}, "the data": [SHORT]}, '"the data"'),
+    ):
+        found = proposed(document)
+        assert found.keys.get("orders") == path
+        assert (found.words, found.reasons) == (["SHORT"], ["DAMAGED"])
+        assert {each.word for each in read_as(found, document, "rejected")} == {Word.REJECTED}
+
+
+def test_what_is_missing_is_said() -> None:
+    notes = proposed({"order_number": "NS1", "sku": "A"}).notes
+    assert notes == [
+        "nothing says what has happened: name word by hand, or ask for it",
+        "nothing says which units are meant: name lines by hand, or ask for it",
+        "nothing says how many: name quantity by hand, or ask for it",
+        'nothing names the event: ask for an id, or let counts = "totals" be true',
+        "ask for a message of each kind: one shows its own words alone",
+    ]
+    assert proposed({"order_number": "NS1", "status": "a", "state": "b"}).notes[0] == (
+        "state may say word, too: it is taken from status"
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"7", b'{"topic": "stock"}', b"[" * 9_000])
+def test_what_names_no_order_gives_no_proposal(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        propose(body)

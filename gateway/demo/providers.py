@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway.simulator.file_warehouse import NO_FILE_FAULTS, SOME_FILE_FAULTS, FileWarehouse
@@ -96,6 +97,8 @@ class Provider:
     """Its own part of the settings, once it runs."""
     meet: Callable[[str], None] = lambda _: None
     """Tells it the gateway's public URL."""
+    may_repeat: bool = False
+    """An order may be posted to it again: it can't be asked for one, and its contract makes that harmless."""
 
     @property
     def settings(self) -> str:
@@ -137,7 +140,8 @@ def newstore(location: str, temperament: str, seed: int) -> Provider:
         token_url = f"{here}/auth/realms/acme/protocol/openid-connect/token"
         warehouse.callback = NewStoreCallback(here, token_url, name, keys[f"{name}_CLIENT_SECRET"])
 
-    return Provider(location, warehouse, keys, lambda: _NEWSTORE.format(name=name, url=warehouse.url), meet)
+    text = partial(_NEWSTORE.format, name=name)
+    return Provider(location, warehouse, keys, lambda: text(url=warehouse.url), meet, may_repeat=True)
 
 
 def rest(location: str, mode: str, folder: Path, seed: int) -> Provider:

@@ -82,7 +82,8 @@ def test_an_adapter_that_is_installed_is_found_by_its_entry_point(
     monkeypatch.syspath_prepend(tmp_path)
     registry = Registry(tmp_path)
     assert registry.find("acme").__name__ == "Acme"
-    assert list(registry.known()) == [("http", "the gateway"), ("files", "the gateway"), ("acme", "acme-gateway 1.2")]
+    built_in = [(each, "the gateway") for each in ("http", "files", "newstore")]
+    assert list(registry.known()) == [*built_in, ("acme", "acme-gateway 1.2")]
     assert settings_in(settings(tmp_path, "acme"), KEYS).providers["wms"].address == "https://acme.example.com"
 
 
@@ -106,9 +107,9 @@ def test_a_package_that_can_not_be_imported_is_named(tmp_path: Path, monkeypatch
     [
         (
             "htp",
-            r"no adapter is called htp; did you mean http\? choose one of files, http, or name a file, as ./htp.py",
+            r"no adapter is called htp; did you mean http\? choose one of files, http, newstore, or name a file",
         ),
-        ("zenith", "no adapter is called zenith; choose one of files, http, or name a file, as ./zenith.py"),
+        ("zenith", "no adapter is called zenith; choose one of files, http, newstore, or name a file, as ./zenith.py"),
         (
             "./acme_wms.py",
             r"there is no file .*/acme_wms.py; did you mean ./acme-wms.py\? A file is named from the folder",

@@ -82,7 +82,7 @@ def test_an_adapter_that_is_installed_is_found_by_its_entry_point(
     monkeypatch.syspath_prepend(tmp_path)
     registry = Registry(tmp_path)
     assert registry.find("acme").__name__ == "Acme"
-    ours = [(name, "the gateway") for name in ("http", "files", "rest")]
+    ours = [(name, "the gateway") for name in ("http", "files", "rest", "newstore")]
     assert list(registry.known()) == [*ours, ("acme", "acme-gateway 1.2")]
     assert settings_in(settings(tmp_path, "acme"), KEYS).providers["wms"].address == "https://acme.example.com"
 

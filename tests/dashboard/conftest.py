@@ -93,7 +93,7 @@ async def sign_in(browser: "Browser", profiles: dict[str, "BrowserContext"], sit
         await profiles[name].clear_cookies()
         page = await profiles[name].new_page()
         pages.append(page)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"a script ran: {dialog.message}"))
@@ -123,7 +123,7 @@ async def strangers_page(profile: "BrowserContext") -> AsyncIterator["Page"]:
     """A page to somebody who is signed in nowhere."""
     await profile.clear_cookies()
     page = await profile.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     yield page
     await page.close()
 

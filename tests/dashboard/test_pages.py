@@ -45,7 +45,7 @@ async def look(page: str, **query: str) -> "AppTest":
     from streamlit.testing.v1 import AppTest  # noqa: PLC0415 - not everywhere
     from streamlit.util import calc_hash  # noqa: PLC0415
 
-    shown = AppTest.from_file(str(MAIN), default_timeout=20)
+    shown = AppTest.from_file(str(MAIN), default_timeout=60)
     # Its own switch_page knows pages that are files alone.
     shown._page_hash = calc_hash("" if page == "now" else page)  # noqa: SLF001
     for name, value in query.items():

@@ -19,7 +19,7 @@ from gateway.simulator.warehouse import Warehouse
 from gateway.simulator.warehouse_temperament import Temperament
 from tests import forked
 from tests.cli.typed import typed
-from tests.processes import Gateway
+from tests.processes import LONG, Gateway
 
 from .proxies import Backend, Balancer
 
@@ -129,7 +129,7 @@ class Site:
 
     async def said(self, *words: str, dsn: str) -> tuple[int, str]:
         """Run a command of the gateway on this database to its end; gives its exit code and all that it said."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG):
             code, told = await typed(*words, "--config", str(self.config), **self.keys, DATABASE_URL=dsn)
         assert "Traceback" not in told
         return code, told

@@ -25,6 +25,7 @@ from gateway.providers.port import Message
 from gateway.providers.registry import Registry
 from gateway.settings import load
 from gateway.simulator.newstore import TOKEN_PATH, NewStore
+from tests.processes import LONG
 from tests.providers.plugins import zenith
 from tests.providers.plugins.zenith_target import ZenithTarget
 
@@ -68,7 +69,7 @@ class Site:
         """Look again after each commit of the gateway."""
         committed = asyncio.Event()
         self.gateway.writer.on_batch = lambda _size, _seconds: committed.set()
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(LONG):
             while not await reached():
                 await committed.wait()
                 committed.clear()

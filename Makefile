@@ -16,9 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
 
-# Four at once, as most tests wait more than they work; each part has a Postgres of its own. One by one: ARGS="-n 0".
+# Three at once, as most tests wait more than they work; each part has a Postgres of its own. One by one: ARGS="-n 0".
 test: $(READY) browser prometheus
-	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff format --check .

@@ -16,7 +16,7 @@ LONGEST = [
     f"tests/{each}"
     for each in (
         "dashboard/", "test_readme_commands.py", "faults/", "grafana/", "demo/", "cli/", "ledger/", "dispatch/",
-        "test_road.py", "test_postgres.py", "test_first_dc.py", "telemetry/",
+        "test_road", "test_postgres.py", "test_first_dc.py", "telemetry/",
     )
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from gateway.comparison import Comparing
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.domain.commands import Assign, Overdue
+from gateway.domain.commands import Assign, Deadline, Overdue
 from gateway.ledger.database import months
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import claims, holds, overtake, processes
@@ -79,21 +79,27 @@ async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Setti
 
 
 async def find_overdue(pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]) -> None:
-    """Tell the requests that their providers should have accepted by now that they have not."""
-    for provider, adapter in adapters.items():
-        seconds = adapter.provider.accept_within
-        if seconds is None:
-            continue
-        found = await request_reads.overdue(pool, provider, seconds, _MOST_OVERDUE)
-        at = datetime.now(UTC)
-        told = [
-            Overdue(
-                request_id=request_id, at=at, provider=provider, assignment=assignment, seconds=seconds,
-                can_read=adapter.can.read,
-            )
-            for request_id, assignment in found
-        ]  # fmt: skip
-        await asyncio.gather(*map(writer.apply, told))
+    """Tell the requests whose providers have missed a deadline that they have."""
+    for adapter in adapters.values():
+        for deadline, seconds in adapter.provider.deadlines.items():
+            await _find_overdue(pool, writer, adapter, deadline, seconds)
+
+
+async def _find_overdue(
+    pool: asyncpg.Pool, writer: Writer, adapter: Adapter, deadline: Deadline, seconds: float
+) -> None:
+    provider, at = adapter.provider.name, datetime.now(UTC)
+    told = [
+        Overdue(
+            request_id=request_id, at=at, deadline=deadline, provider=provider, assignment=assignment, since=since,
+            seconds=seconds, can_read=adapter.can.read,
+        )
+        for request_id, assignment, since in await _FIND[deadline](pool, provider, seconds, _MOST_OVERDUE)
+    ]  # fmt: skip
+    await asyncio.gather(*map(writer.apply, told))
+
+
+_FIND = {Deadline.ACKNOWLEDGE: request_reads.not_taken, Deadline.ACCEPT: request_reads.not_accepted}
 
 
 def gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:

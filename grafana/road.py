@@ -181,13 +181,14 @@ BACKLOG = Row(
             page=pages.PENDING_LONG,
         ),
         Panel(
-            "Not accepted in time",
-            "Requests that their provider had for longer than its `accept_within`, and accepted nothing of.",
+            "Not taken or accepted in time",
+            "Requests that their provider did not take within its `acknowledge_within`, or of which it accepted "
+            "nothing within its `accept_within`.",
             "short",
             (
                 Query(
-                    f"sum by (location, provider) (increase(gateway_overdue_total{{{_AT}}}[$__rate_interval]))",
-                    "{{location}} {{provider}}",
+                    f"sum by (location, provider, kind) (increase(gateway_overdue_total{{{_AT}}}[$__rate_interval]))",
+                    "{{location}} {{provider}}: {{kind}}",
                 ),
             ),
             "ShipmentsFailed",

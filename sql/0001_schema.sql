@@ -40,8 +40,7 @@ CREATE TABLE requests (
     restored      boolean NOT NULL DEFAULT false, -- its log may lack what was sent: what it owes is looked for first
     compared      bigint NOT NULL DEFAULT 0,  -- the hold after whose release it was; 0 where it never was
     untold        int[] NOT NULL DEFAULT '{}', -- units that NewStore showed beyond the log, until the provider does
-    silence       text NOT NULL DEFAULT ''    -- its provider should have accepted it by now; '' while it is in time
-        CONSTRAINT silence_is_known CHECK (silence IN ('', 'overdue', 'answered')),
+    missed        text NOT NULL DEFAULT '',   -- "acknowledge:answered accept": deadlines that its provider has missed
     CONSTRAINT settled_or_pending_not_both CHECK (pending <> (settled_at IS NOT NULL)),
     CONSTRAINT closed_is_not_pending CHECK (NOT (closed AND pending))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -60,7 +59,9 @@ CREATE INDEX requests_by_location ON requests (location, received_at DESC, id DE
 CREATE INDEX requests_open ON requests (location, provider, received_at) WHERE pending; -- counts come from it alone
 CREATE INDEX requests_taken ON requests (taken_by) WHERE taken_by IS NOT NULL AND (pending OR failure IS NOT NULL);
 CREATE INDEX requests_awaited ON requests (provider, submitted_at)
-    WHERE pending AND submitted_at IS NOT NULL AND accepted_at IS NULL AND silence = '';
+    WHERE pending AND submitted_at IS NOT NULL AND accepted_at IS NULL AND missed NOT LIKE '%accept%';
+CREATE INDEX requests_untaken ON requests (provider, changed_at)
+    WHERE pending AND submitted_at IS NULL AND dead = '' AND missed NOT LIKE '%acknowledge%';
 CREATE INDEX requests_restored ON requests (compared) WHERE restored;
 CREATE INDEX requests_to_compare ON requests (compared, received_at DESC) WHERE restored AND pending;
 

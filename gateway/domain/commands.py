@@ -215,24 +215,33 @@ class Compare:
         return f"gateway:released:{self.hold}"
 
 
+class Deadline(StrEnum):
+    """What a provider has a certain time for."""
+
+    ACKNOWLEDGE = "acknowledge"  # to take the order: `acknowledge_within`
+    ACCEPT = "accept"  # to accept units of an order that it has: `accept_within`
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """Time has passed: this provider has not accepted the request within the `seconds` that its settings give it.
+    """Time has passed: the `seconds` that the settings give this provider for something are over.
 
-    Found once for each assignment. `can_read`: it can be asked how the order stands.
+    They count from `since`. `can_read`: it can be asked how the order stands.
     """
 
     request_id: str
     at: datetime
+    deadline: Deadline
     provider: str
     assignment: int
+    since: datetime
     seconds: float
     can_read: bool
     fingerprint: str = ""
 
     @property
     def cause(self) -> str:
-        return f"gateway:overdue:{self.assignment}"
+        return f"gateway:overdue:{self.deadline}:{self.assignment}:{self.since.isoformat()}"
 
 
 def replayed(said: ProviderSaid, at: datetime, who: str) -> ProviderSaid:

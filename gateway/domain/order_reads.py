@@ -1,11 +1,11 @@
 """A provider hints at news, or is silent for too long: how the order stands is read there, once for many hints."""
 
-from .commands import Overdue
+from .commands import Deadline, Overdue
 from .deliveries import Operation
-from .events.calls import AcceptanceOverdue, OrderReadAsked
+from .events.calls import AcceptanceOverdue, AcknowledgementOverdue, OrderReadAsked
 from .events.event import Fact
 from .events.messages import CallbackRefused
-from .requests import Request, Silence
+from .requests import Request
 
 
 def hinted(request: Request, provider: str) -> list[Fact]:
@@ -26,10 +26,13 @@ def ask(request: Request, provider: str) -> list[Fact]:
 
 
 def overdue(request: Request, told: Overdue) -> list[Fact]:
-    """Its provider is silent for too long, unless that has changed since somebody looked."""
+    """Its provider has missed a deadline, unless that has changed since somebody looked."""
     is_theirs = (request.provider, request.assignment) == (told.provider, told.assignment)
-    is_told = request.silence is not Silence.IN_TIME or request.withdrawn or request.withdrawal
-    if not (is_theirs and request.is_awaited) or is_told:
+    is_told = any(each.deadline is told.deadline for each in request.missed)
+    is_leaving = request.withdrawn or request.withdrawal
+    if not is_theirs or not request.is_due(told.deadline) or is_told or is_leaving:
         return []
+    if told.deadline is Deadline.ACKNOWLEDGE:
+        return [AcknowledgementOverdue(told.provider, told.seconds)]
     reads = ask(request, told.provider) if told.can_read else []
     return [AcceptanceOverdue(told.provider, told.seconds), *reads]

@@ -22,8 +22,10 @@ _FAILED = {
     "and write down how with `gateway note ID`",
     "withdrawn": "the provider stopped, and some units are neither shipped nor rejected: `gateway reject ID` "
     "lets NewStore reroute them, `gateway close ID` ends it",
-    "overdue": "the provider has not accepted the request in time: ask it whether it works on it, then write down its "
-    "answer with `gateway note ID`, or `gateway reroute ID --to PROVIDER`",
+    "overdue_acknowledge": "the provider has not taken the request in time: mend the cause named in its last "
+    "attempt, or `gateway reroute ID --to PROVIDER`",
+    "overdue_accept": "the provider has not accepted the request in time: ask it whether it works on it, then write "
+    "down its answer with `gateway note ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
     "`gateway redrive ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "
@@ -87,6 +89,8 @@ def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[
 def _failed(request: Request, failure: str) -> str:
     if failure == "surplus" and request.restored:
         return _CANT_PLACE
+    if failure == "overdue_acknowledge" and (owed := _owed(request)):
+        return f"the provider has not taken the request in time: {owed[1]}"
     said = f"{_refused(request)}: " if failure == "callback_refused" else ""
     return said + _FAILED[failure]
 

@@ -47,7 +47,7 @@ CHANGING: Final[Mapping[str, str]] = {
     "refused": "jsonb",
     "former": "text[]",
     "untold": "int[]",
-    "silence": "text",
+    "missed": "text",
 }
 """Written whole with each change."""
 

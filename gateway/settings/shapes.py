@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from gateway import tls
-from gateway.domain.commands import OnProviderCancel, SameParcel
+from gateway.domain.commands import Deadline, OnProviderCancel, SameParcel
 from gateway.settings.kinds import (
     Adapter,
     Around,
@@ -238,7 +238,7 @@ class ProviderSettings(Readable):
     """A warehouse system, 3PL or ERP: what the settings say of each. Its adapter adds its own keys."""
 
     written_as: ClassVar[Mapping[str, str]] = {"name": HEADING}
-    live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
+    live: ClassVar = frozenset({"same_parcel", "acknowledge_within", "accept_within", "poll_seconds", "carriers"})
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
 
@@ -254,12 +254,20 @@ class ProviderSettings(Readable):
     """Calls in a second, of all gateways together."""
     same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
     """What more about one parcel and product means: another piece, a repetition, the total so far, or ask a person."""
+    acknowledge_within: Annotated[float, seconds(30 * 86_400.0)] | None = None
+    """Seconds; an order that the provider has not taken for longer, whatever the reason, waits for a person too."""
     accept_within: Annotated[float, seconds(30 * 86_400.0)] | None = None
     """Seconds; an order that the provider has for longer, and of which it accepted nothing, waits for a person."""
     poll_seconds: DaySeconds = 60.0
     """Between two polls, of a provider that is asked for news."""
     carriers: Carriers = field(default_factory=dict)
     """The provider's names of carriers, and NewStore's: `{ "ups ground" = "UPS" }`."""
+
+    @property
+    def deadlines(self) -> Mapping[Deadline, float]:
+        """What it has how many seconds for."""
+        given = {Deadline.ACKNOWLEDGE: self.acknowledge_within, Deadline.ACCEPT: self.accept_within}
+        return {deadline: seconds for deadline, seconds in given.items() if seconds is not None}
 
     @property
     def address(self) -> str:

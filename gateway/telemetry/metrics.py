@@ -142,9 +142,10 @@ CALLBACKS_REFUSED = _counter(
 )
 OVERDUE = _counter(
     "gateway_overdue_total",
-    "Requests that their provider did not accept within `accept_within`",
+    "Requests whose provider missed a deadline: to take them (`acknowledge`), to accept them (`accept`)",
     "location",
     "provider",
+    "kind",
 )
 
 # Ingest and the writer.

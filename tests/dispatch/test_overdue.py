@@ -12,7 +12,7 @@ from gateway.providers.port import Adapter
 from gateway.settings import ProviderSettings
 from gateway.sweeps import find_overdue
 from gateway.telemetry import metrics
-from tests.requests import AT, said
+from tests.requests import AT, receive, said
 
 from .conftest import KINDS, Station
 from .test_order_reads import SHIPPED, kinds, settled, taken, telling, values
@@ -22,11 +22,11 @@ Pool = asyncpg.Pool
 
 @pytest.fixture
 def adapters(station: Station) -> dict[str, Adapter]:
-    """Those of the station, which give their providers an hour to accept."""
+    """Those of the station, which give their providers two hours to take an order, and one to accept it."""
 
     def in_time(provider: ProviderSettings, adapter: Adapter) -> Adapter:
         kind: type[Adapter] = KINDS[provider.adapter]
-        return kind(replace(provider, accept_within=3600.0), adapter.session)
+        return kind(replace(provider, acknowledge_within=7200.0, accept_within=3600.0), adapter.session)
 
     return {name: in_time(each.provider, each) for name, each in station.hearing.adapters.items()}
 
@@ -36,7 +36,13 @@ async def pass_an_hour(pool: Pool) -> None:
 
 
 async def failures(pool: Pool) -> list[str]:
-    return [row["id"] for row in await pool.fetch("SELECT id FROM requests WHERE failure = 'overdue' ORDER BY id")]
+    return [
+        row["id"] for row in await pool.fetch("SELECT id FROM requests WHERE failure = 'overdue_accept' ORDER BY id")
+    ]
+
+
+async def untaken(pool: Pool) -> list[str]:
+    return [row["id"] for row in await pool.fetch("SELECT id FROM requests WHERE failure = 'overdue_acknowledge'")]
 
 
 async def test_what_is_not_accepted_in_time_is_told_once_and_counted(
@@ -48,13 +54,13 @@ async def test_what_is_not_accepted_in_time_is_told_once_and_counted(
     await find_overdue(pool, station.writer, adapters)
     assert await failures(pool) == []
 
-    before = metrics.OVERDUE.labels("DC01", "deaf")._value.get()  # noqa: SLF001
+    before = metrics.OVERDUE.labels("DC01", "deaf", "accept")._value.get()  # noqa: SLF001
     await pass_an_hour(pool)
     for _ in range(2):
         await find_overdue(pool, station.writer, adapters)
     assert await failures(pool) == ["r-1"]
     assert (await kinds(pool)).count("acceptance_overdue") == 1
-    assert metrics.OVERDUE.labels("DC01", "deaf")._value.get() - before == 1  # noqa: SLF001
+    assert metrics.OVERDUE.labels("DC01", "deaf", "accept")._value.get() - before == 1  # noqa: SLF001
     assert await settled(station)  # nobody can be asked
 
 
@@ -95,8 +101,32 @@ async def test_many_are_found_some_at_a_time_and_those_that_are_answered_take_no
     assert await failures(pool) == sorted({"r-1", "r-2", "r-3"} - set(first))
 
 
-async def test_the_sweep_reads_an_index_of_what_is_awaited_alone(pool: Pool) -> None:
+async def test_an_order_that_was_never_taken_is_told_once_and_counted_as_that(
+    station: Station, adapters: dict[str, Adapter], pool: Pool
+) -> None:
+    await station.writer.apply(receive("r-1", provider="deaf"), b"{}")
+    await station.writer.apply(receive("r-2", provider="deaf"), b"{}")
+    await station.writer.apply(said(Word.ACCEPTED, "r-2", provider="deaf"), b"{}")
+    await station.writer.apply(receive("r-3", provider="deaf"), b"{}")
+    await pool.execute("UPDATE requests SET changed_at = statement_timestamp()")  # `AT` was long ago
+    await find_overdue(pool, station.writer, adapters)
+    assert await untaken(pool) == []
+
+    before = metrics.OVERDUE.labels("DC01", "deaf", "acknowledge")._value.get()  # noqa: SLF001
+    await pool.execute("UPDATE requests SET changed_at = changed_at - interval '2 hours' WHERE id < 'r-3'")
+    for _ in range(2):
+        await find_overdue(pool, station.writer, adapters)
+    assert await untaken(pool) == ["r-1"]
+    assert (await kinds(pool)).count("acknowledgement_overdue") == 1
+    assert metrics.OVERDUE.labels("DC01", "deaf", "acknowledge")._value.get() - before == 1  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [(request_reads._NOT_TAKEN, "requests_untaken"), (request_reads._NOT_ACCEPTED, "requests_awaited")],  # noqa: SLF001
+)
+async def test_the_sweep_reads_an_index_of_what_is_awaited_alone(pool: Pool, query: str, index: str) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        plan = await connection.fetch(f"EXPLAIN {request_reads._OVERDUE}", "deaf", 60.0, 200)  # noqa: SLF001
-    assert any("requests_awaited" in row[0] for row in plan)
+        plan = await connection.fetch(f"EXPLAIN {query}", "deaf", 60.0, 200)
+    assert any(index in row[0] for row in plan)

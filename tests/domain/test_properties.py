@@ -17,6 +17,7 @@ from gateway.domain.commands import (
     Assign,
     CallEnded,
     CallTaken,
+    Deadline,
     End,
     Key,
     OnProviderCancel,
@@ -163,9 +164,11 @@ def acts(draw: st.DrawFn, request: Request, number: int) -> Command:
 
 @st.composite
 def times(draw: st.DrawFn, request: Request, number: int) -> Command:
-    """The provider had its time to accept, and maybe an earlier one."""
+    """The provider had its time for something, and maybe an earlier one."""
     provider, assignment = draw(st.sampled_from([(request.provider or "acme", request.assignment), ("acme", 1)]))
-    return overdue(provider, assignment, can_read=draw(st.booleans()), at=AT + timedelta(seconds=number))
+    deadline, can_read = draw(st.sampled_from(Deadline)), draw(st.booleans())
+    at = AT + timedelta(seconds=number)
+    return overdue(provider, assignment, deadline=deadline, can_read=can_read, at=at)
 
 
 def commands(request: Request, story: list[Event], number: int) -> st.SearchStrategy[Command]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from asyncpg import Pool, Record
 
@@ -26,7 +26,7 @@ SELECT
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.silence, r.restored
+    r.refused, r.former, r.untold, r.missed, r.restored
     -- end
 FROM requests r WHERE r.id = ANY($1::text[])
 """
@@ -50,7 +50,7 @@ SELECT p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.silence, r.restored
+    r.refused, r.former, r.untold, r.missed, r.restored
     -- end
 FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
@@ -100,10 +100,19 @@ async def rows_of(connection: Connection, request_ids: Sequence[str]) -> list[Re
     return await connection.fetch(_ROWS, request_ids)
 
 
-_OVERDUE = """
-SELECT id, assignment FROM requests
+# A request has waited since it last changed for somebody to take it, and since it was taken for its acceptance.
+_NOT_TAKEN = """
+SELECT id, assignment, changed_at AS since FROM requests
+WHERE provider = $1 AND pending AND changed_at < statement_timestamp() - make_interval(secs => $2)
+    AND submitted_at IS NULL AND dead = '' AND missed NOT LIKE '%acknowledge%'
+    AND NOT withdrawn AND withdrawal IS NULL AND units !~ '(^| )([src]|o.[1-9])' -- nothing is said of it
+ORDER BY changed_at LIMIT $3
+"""
+_NOT_ACCEPTED = """
+SELECT id, assignment, submitted_at AS since FROM requests
 WHERE provider = $1 AND pending AND submitted_at < statement_timestamp() - make_interval(secs => $2)
-    AND accepted_at IS NULL AND silence = '' AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
+    AND accepted_at IS NULL AND missed NOT LIKE '%accept%'
+    AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
 ORDER BY submitted_at LIMIT $3
 """
 
@@ -212,9 +221,14 @@ async def unroutable(pool: Pool, location: str) -> list[str]:
     return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
 
 
-async def overdue(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int]]:
-    """Find requests, with their assignment, that their provider has for longer and accepted nothing of."""
-    return [tuple(row) for row in await pool.fetch(_OVERDUE, provider, seconds, most)]
+async def not_taken(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int, datetime]]:
+    """Find requests that their provider has not taken for so long: with their assignment, and since when they wait."""
+    return [tuple(row) for row in await pool.fetch(_NOT_TAKEN, provider, seconds, most)]
+
+
+async def not_accepted(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int, datetime]]:
+    """Likewise those that their provider has for so long, and accepted nothing of."""
+    return [tuple(row) for row in await pool.fetch(_NOT_ACCEPTED, provider, seconds, most)]
 
 
 async def location_of(pool: Pool, request_id: str) -> str | None:

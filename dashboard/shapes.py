@@ -61,6 +61,7 @@ class UnitStory(msgspec.Struct, frozen=True, kw_only=True):
     said: str
     confirmed: str
     accepted_at: datetime | None
+    backordered: bool
     reported_by: int | None
 
 
@@ -410,7 +411,11 @@ class LocationStory(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None
     adapter: str | None
     time_zone: str
+    accept_when: str
     on_provider_cancel: str
+    backorder: str
+    backorder_grace: float
+    after_backorder_grace: str
     holds: list[HoldStory]
 
 

@@ -14,6 +14,7 @@ FAILURES = {
     "withdrawn": "the provider stopped, units are left over",
     "overdue_acknowledge": "the provider has not taken it in time",
     "overdue_accept": "the provider has not accepted it in time",
+    "overdue_backorder": "the provider lacks units for too long",
     "dead_create": "the provider did not take it",
     "dead_withdraw": "the provider did not say whether it stopped",
     "dead_read_order": "the order can't be read at the provider",

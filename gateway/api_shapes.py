@@ -242,6 +242,7 @@ class UnitStory(msgspec.Struct, forbid_unknown_fields=True):
     said: str
     confirmed: str
     accepted_at: Moment | None
+    backordered: bool
     reported_by: int | None
 
 
@@ -449,7 +450,11 @@ class LocationStory(msgspec.Struct, forbid_unknown_fields=True):
     provider: str | None
     adapter: str | None
     time_zone: str
+    accept_when: Literal["said", "taken"]
     on_provider_cancel: Literal["quarantine", "reject", "cancel"]
+    backorder: Literal["wait", "reject"]
+    backorder_grace: float
+    after_backorder_grace: Literal["person", "reject"]
     holds: list[HoldStory]
 
 

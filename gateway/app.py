@@ -133,7 +133,9 @@ async def running(
         )
         join = partial(apply_early_callbacks, pool, writer, settings)
         hearing = Hearing(settings, pool, writer, adapters, join)
-        clients = OutboundClients(newstore, adapters, partial(hearing.hear, is_answer=True))
+        clients = OutboundClients(
+            newstore, adapters, partial(hearing.hear, is_answer=True), settings.accepts_when_taken
+        )
         dispatcher = Dispatcher(clients, writer, settings, membership, connect, position=detector.seen.claims)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections

@@ -1,7 +1,8 @@
 """What is looked for again and again, because no event in this process announces it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -39,7 +40,7 @@ async def sweep(
         await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
-        await _quietly(find_overdue, pool, writer, adapters)
+        await _quietly(find_overdue, pool, writer, settings, adapters)
         await _quietly(overtake.overtake_held, pool)
         await _quietly(comparing.run_once)
         await asyncio.sleep(_SWEEP)
@@ -78,28 +79,33 @@ async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Setti
             await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
 
 
-async def find_overdue(pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]) -> None:
+async def find_overdue(pool: asyncpg.Pool, writer: Writer, settings: Settings, adapters: Mapping[str, Adapter]) -> None:
     """Tell the requests whose providers have missed a deadline that they have."""
-    for adapter in adapters.values():
+    for name, adapter in adapters.items():
         for deadline, seconds in adapter.provider.deadlines.items():
-            await _find_overdue(pool, writer, adapter, deadline, seconds)
+            found = await _OF_A_PROVIDER[deadline](pool, name, seconds, _MOST_OVERDUE)
+            await asyncio.gather(*(writer.apply(each) for each in _told(adapters, found, deadline, seconds)))
+    for place in settings.locations.values():
+        grace, then = place.backorder_grace, place.after_backorder_grace
+        found = await request_reads.not_in_stock(pool, place.id, grace, _MOST_OVERDUE)
+        told = _told(adapters, found, Deadline.BACKORDER, grace)
+        await asyncio.gather(*(writer.apply(replace(each, after=then)) for each in told))
 
 
-async def _find_overdue(
-    pool: asyncpg.Pool, writer: Writer, adapter: Adapter, deadline: Deadline, seconds: float
-) -> None:
-    provider, at = adapter.provider.name, datetime.now(UTC)
-    told = [
-        Overdue(
-            request_id=request_id, at=at, deadline=deadline, provider=provider, assignment=assignment, since=since,
-            seconds=seconds, can_read=adapter.can.read,
-        )
-        for request_id, assignment, since in await _FIND[deadline](pool, provider, seconds, _MOST_OVERDUE)
-    ]  # fmt: skip
-    await asyncio.gather(*map(writer.apply, told))
+def _told(
+    adapters: Mapping[str, Adapter], found: Iterable[request_reads.Waits], deadline: Deadline, seconds: float
+) -> Iterator[Overdue]:
+    at = datetime.now(UTC)
+    for request_id, provider, assignment, since in found:
+        if provider in adapters:
+            can = adapters[provider].can
+            yield Overdue(
+                request_id=request_id, at=at, deadline=deadline, provider=provider, assignment=assignment, since=since,
+                seconds=seconds, can_read=can.read, can_withdraw=can.withdraw,
+            )  # fmt: skip
 
 
-_FIND = {Deadline.ACKNOWLEDGE: request_reads.not_taken, Deadline.ACCEPT: request_reads.not_accepted}
+_OF_A_PROVIDER = {Deadline.ACKNOWLEDGE: request_reads.not_taken, Deadline.ACCEPT: request_reads.not_accepted}
 
 
 def gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:

@@ -7,7 +7,7 @@ _OF = 'location=~"$location",provider=~"$provider"'
 _AT = 'location=~"$location"'
 _REJECTED = f"sum by (location) (rate(gateway_rejected_units_total{{{_OF}}}[15m]))"
 _SHIPPED = f"sum by (location) (rate(gateway_shipped_units_total{{{_OF}}}[15m]))"
-_UNITS = ("accepted", "shipped", "rejected", "cancelled", "proved", "refused")
+_UNITS = ("accepted", "backordered", "shipped", "rejected", "cancelled", "proved", "refused")
 
 
 def _clock(share: float) -> str:

@@ -41,6 +41,8 @@ CREATE TABLE requests (
     compared      bigint NOT NULL DEFAULT 0,  -- the hold after whose release it was; 0 where it never was
     untold        int[] NOT NULL DEFAULT '{}', -- units that NewStore showed beyond the log, until the provider does
     missed        text NOT NULL DEFAULT '',   -- "acknowledge:answered accept": deadlines that its provider has missed
+    backordered   int[] NOT NULL DEFAULT '{}', -- open units that its provider lacks, and may get
+    backordered_at timestamptz,               -- NULL while it lacks none
     CONSTRAINT settled_or_pending_not_both CHECK (pending <> (settled_at IS NOT NULL)),
     CONSTRAINT closed_is_not_pending CHECK (NOT (closed AND pending))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -62,6 +64,8 @@ CREATE INDEX requests_awaited ON requests (provider, submitted_at)
     WHERE pending AND submitted_at IS NOT NULL AND accepted_at IS NULL AND missed NOT LIKE '%accept%';
 CREATE INDEX requests_untaken ON requests (provider, changed_at)
     WHERE pending AND submitted_at IS NULL AND dead = '' AND missed NOT LIKE '%acknowledge%';
+CREATE INDEX requests_backordered ON requests (location, backordered_at)
+    WHERE pending AND backordered_at IS NOT NULL AND missed NOT LIKE '%backorder%';
 CREATE INDEX requests_restored ON requests (compared) WHERE restored;
 CREATE INDEX requests_to_compare ON requests (compared, received_at DESC) WHERE restored AND pending;
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.call_errors import Inconclusive, NotThere, NotYet, Refused
@@ -41,16 +41,21 @@ class OutboundClients:
     newstore: Client
     adapters: Mapping[str, Adapter]
     hear: Callable[[str, Message], Awaitable[object]]
+    accepts: Callable[[str], bool] = lambda _: False
+    """Tells whether a location has NewStore told that what its provider has taken is accepted."""
 
 
 async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     """Make one claimed call and say what it settles. Raises a `CallError`, `NotDispatched` or `Undecidable`."""
     try:
-        return await _CALLS[claim.operation](clients, claim, context)
+        command = await _CALLS[claim.operation](clients, claim, context)
     except newstore.Refused as refused:
         if refused.status == 404 and datetime.now(UTC) - context.request.received_at < _YOUNG:
             raise NotYet("404: NewStore does not know the request yet", 404, refused.body) from refused
         raise
+    if isinstance(command, CallTaken):
+        return replace(command, accepts=clients.accepts(context.request.location))
+    return command
 
 
 async def _create(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:

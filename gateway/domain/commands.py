@@ -15,6 +15,7 @@ class Word(StrEnum):
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     SHIPPED = "shipped"
+    BACKORDERED = "backordered"  # it lacks them now, and may get them
 
 
 class RejectionReason(StrEnum):
@@ -39,6 +40,27 @@ class OnProviderCancel(StrEnum):
     QUARANTINE = "quarantine"
     REJECT = "reject"
     CANCEL = "cancel"
+
+
+class AcceptWhen(StrEnum):
+    """When a location tells NewStore that a request is accepted."""
+
+    SAID = "said"  # once the provider says so
+    TAKEN = "taken"  # once it has taken the order
+
+
+class OnBackorder(StrEnum):
+    """What a location does with units that its provider lacks now, and may get."""
+
+    WAIT = "wait"
+    REJECT = "reject"  # once the provider has stopped
+
+
+class AfterGrace(StrEnum):
+    """What follows where a back order has waited for as long as it may."""
+
+    PERSON = "person"
+    REJECT = "reject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +128,7 @@ class ProviderSaid:
     as_of: datetime | None = None
     is_hint: bool = False
     on_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
+    on_backorder: OnBackorder = OnBackorder.WAIT
     replays: str = ""
     replayed_by: str = ""
 
@@ -114,6 +137,7 @@ class ProviderSaid:
 class CallTaken:
     """The destination took an owed write. `found` when a look-up or read-back showed it, not the call's own answer.
 
+    `accepts`: its location tells NewStore of an order that was taken that it is accepted.
     Of a look-up that a person asked for it is the answer; of a withdrawal `proof` says how the provider stopped; of a
     read of the order `answer` is what came, kept with the try.
     """
@@ -125,6 +149,7 @@ class CallTaken:
     attempt: int
     provider_order: str | None = None
     found: bool = False
+    accepts: bool = False
     verifiable: bool = True
     proof: str = ""
     answer: bytes = b""
@@ -220,13 +245,15 @@ class Deadline(StrEnum):
 
     ACKNOWLEDGE = "acknowledge"  # to take the order: `acknowledge_within`
     ACCEPT = "accept"  # to accept units of an order that it has: `accept_within`
+    BACKORDER = "backorder"  # to get the units that it lacks: the location's `backorder_grace`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
     """Time has passed: the `seconds` that the settings give this provider for something are over.
 
-    They count from `since`. `can_read`: it can be asked how the order stands.
+    They count from `since`. `can_read`: it can be asked how the order stands. `after` is what follows a back order; to
+    reject it, the provider is stopped first, if it can be (`can_withdraw`).
     """
 
     request_id: str
@@ -237,6 +264,8 @@ class Overdue:
     since: datetime
     seconds: float
     can_read: bool
+    after: AfterGrace = AfterGrace.PERSON
+    can_withdraw: bool = False
     fingerprint: str = ""
 
     @property

@@ -102,6 +102,10 @@ class Request:
     """Its story may lack what happened after the backup that it comes from."""
     missed: tuple[Missed, ...] = ()
     """The deadlines that this assignment has missed: each is told once."""
+    backordered: tuple[int, ...] = ()
+    """The open units that its provider lacks, and may get."""
+    backordered_at: datetime | None = None
+    """Since when it lacks any."""
     untold: tuple[int, ...] = ()
     """The units that NewStore showed beyond a restored log, and of which the provider has told nothing yet."""
     causes: Mapping[str, str] = field(default_factory=dict)
@@ -180,12 +184,14 @@ class Request:
         if deadline is Deadline.ACKNOWLEDGE:
             is_given_up = any(each.operation is Operation.CREATE for each in self.dead)
             return self.submitted_at is None and not self.is_known_to_provider and not is_given_up
+        if deadline is Deadline.BACKORDER:
+            return bool(self.backordered)
         return self.submitted_at is not None and self.accepted_at is None
 
     @property
     def is_known_to_provider(self) -> bool:
         """Its provider has spoken of it."""
-        return any(unit.accepted or unit.said is not Said.OPEN for unit in self.units)
+        return bool(self.backordered) or any(unit.accepted or unit.said is not Said.OPEN for unit in self.units)
 
     @property
     def is_rejected(self) -> bool:
@@ -228,6 +234,14 @@ class Request:
     def with_conflict(self) -> "Request":
         """Give the request with one contradiction more."""
         return replace(self, conflicts=self.conflicts + 1)
+
+    def in_stock(self, units: Iterable[int]) -> "Request":
+        """Give the request with these units no longer waited for; the next back order begins anew with the last one."""
+        left = tuple(index for index in self.backordered if index not in units)
+        if left:
+            return replace(self, backordered=left)
+        missed = tuple(each for each in self.missed if each.deadline is not Deadline.BACKORDER)
+        return replace(self, backordered=(), backordered_at=None, missed=missed)
 
     def without_dead(self, *operations: Operation) -> "Request":
         """Give the request without the dead deliveries of these kinds."""

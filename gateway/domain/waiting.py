@@ -26,6 +26,8 @@ _FAILED = {
     "attempt, or `gateway reroute ID --to PROVIDER`",
     "overdue_accept": "the provider has not accepted the request in time: ask it whether it works on it, then write "
     "down its answer with `gateway note ID`, or `gateway reroute ID --to PROVIDER`",
+    "overdue_backorder": "the provider lacks units for longer than their back order may wait: ask it when they come, "
+    "then write down its answer with `gateway note ID`, or `gateway reject ID` lets NewStore reroute them",
     "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
     "`gateway redrive ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "
@@ -146,6 +148,9 @@ def _outside(request: Request, provider: str) -> tuple[str, str]:
     said = [unit.said for unit in request.units]
     still_open = said.count(Said.OPEN)
     lost = f"; what it told after the backup is lost, so {provider} has to tell it again" if request.restored else ""
+    if lacking := len(request.backordered):
+        since = f" since {request.backordered_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if request.backordered_at else ""
+        return provider, f"{provider} lacks {lacking} of {len(said)} units{since} and may get them{lost}"
     if still_open == len(said) and not request.is_known_to_provider:
         return provider, f"{provider} has not accepted the request yet{lost}"
     if still_open:

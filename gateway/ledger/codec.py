@@ -65,6 +65,7 @@ _READ_AS: Final[Mapping[str, Callable[[Any], object]]] = {
     "refused": lambda text: msgspec.json.decode(text, type=tuple[Refusal, ...]),
     "former": tuple,
     "untold": tuple,
+    "backordered": tuple,
     "missed": lambda text: tuple(_missed(word) for word in text.split()),
 }
 """The columns that the request has otherwise; of all others it has the value under the same name."""

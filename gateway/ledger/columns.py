@@ -48,6 +48,8 @@ CHANGING: Final[Mapping[str, str]] = {
     "former": "text[]",
     "untold": "int[]",
     "missed": "text",
+    "backordered": "int[]",
+    "backordered_at": "timestamptz",
 }
 """Written whole with each change."""
 

@@ -31,6 +31,7 @@ WORDS = {
     "rejected": Word.REJECTED,
     "cancelled": Word.CANCELLED,
     "shipped": Word.SHIPPED,
+    "backordered": Word.BACKORDERED,
 }
 REASONS = {
     "no_inventory": RejectionReason.NO_INVENTORY,
@@ -115,7 +116,13 @@ class Shipped(_Said, kw_only=True, tag_field="type", tag="shipped"):
     shipment: Shipment
 
 
-Event = Accepted | Rejected | Cancelled | Shipped
+class Backordered(_Said, kw_only=True, tag_field="type", tag="backordered"):
+    """These units are not there, and may come; without `items` all that are open."""
+
+    items: _Lines | UnsetType = UNSET
+
+
+Event = Accepted | Rejected | Cancelled | Shipped | Backordered
 """What a provider can say and is understood; whatever else can be read is kept for a person."""
 _FIELDS = frozenset(_Callback.__struct_fields__)
 _LINE_FIELDS = frozenset(Line.__struct_fields__)
@@ -201,6 +208,10 @@ class Http(Adapter):
         "shipped": {
             "type": "shipped", "event_id": "4", "fulfillment_request_id": "…",
             "items": [{"product_id": "C", "quantity": 2}], "shipment": {"carrier": "UPS", "tracking_number": "1Z…"},
+        },
+        "backordered": {
+            "type": "backordered", "event_id": "5", "fulfillment_request_id": "…",
+            "items": [{"product_id": "D", "quantity": 1}],
         },
     }  # fmt: skip
 

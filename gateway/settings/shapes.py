@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from gateway import tls
-from gateway.domain.commands import Deadline, OnProviderCancel, SameParcel
+from gateway.domain.commands import AcceptWhen, AfterGrace, Deadline, OnBackorder, OnProviderCancel, SameParcel
 from gateway.settings.kinds import (
     Adapter,
     Around,
@@ -305,7 +305,12 @@ class Location(Readable):
     """A distribution centre; without a provider its requests are parked as unroutable."""
 
     written_as: ClassVar = {"id": HEADING}
-    live: ClassVar = frozenset({"provider", "api_keys", "time_zone", "confirm_first", "on_provider_cancel"})
+    live: ClassVar = frozenset(
+        {
+            "provider", "api_keys", "time_zone", "confirm_first", "accept_when", "on_provider_cancel", "backorder",
+            "backorder_grace", "after_backorder_grace",
+        }
+    )  # fmt: skip
 
     id: str  # judged as a key of the table above
     api_keys: OneOrTwoListed[Key]
@@ -316,8 +321,16 @@ class Location(Readable):
     """The time zone of the DC, in which the dashboard shows its times."""
     confirm_first: Annotated[int, whole(0, 1_000)] = 0
     """How many rejections of a new location are held until a person has looked."""
+    accept_when: AcceptWhen = AcceptWhen.SAID
+    """When NewStore is told that a request is accepted: once the provider says so, or has taken the order."""
     on_provider_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
     """What a provider's own "cancelled" means: a person decides, a rejection that NewStore reroutes, or the end."""
+    backorder: OnBackorder = OnBackorder.WAIT
+    """What becomes of units that a provider lacks and may get: they wait, or are rejected once it has stopped."""
+    backorder_grace: Annotated[float, seconds(90 * 86_400.0)] = 3 * 86_400.0
+    """Seconds for which they may wait."""
+    after_backorder_grace: AfterGrace = AfterGrace.PERSON
+    """What then follows: a person decides, or they are rejected once the provider has stopped."""
 
 
 @dataclass(frozen=True)
@@ -372,6 +385,11 @@ class Settings(Readable):
     """A folder outside the database that outlives the process: by it a start notices that the database was restored."""
     plain_http_hosts: InitVar[tuple[Text, ...]] = ()
     """Hosts of a network of your own to call by http://."""
+
+    def accepts_when_taken(self, location: str) -> bool:
+        """Tell whether a location has NewStore told that what its provider has taken is accepted."""
+        found = self.locations.get(location)
+        return found is not None and found.accept_when is AcceptWhen.TAKEN
 
     def take(self, other: "Settings") -> None:
         """Put other settings into force. This is the one place where these change; see `changes.py` for what may."""

@@ -111,6 +111,12 @@ _number("gateway_oldest_quarantined_seconds", "Since the oldest of them came", "
 
 # Units, as they become so.
 ACCEPTED_UNITS = _counter("gateway_accepted_units_total", "Units that a provider accepted", "location", "provider")
+BACKORDERED_UNITS = _counter(
+    "gateway_backordered_units_total",
+    "Units that a provider lacked when it said so, and may get",
+    "location",
+    "provider",
+)
 SHIPPED_UNITS = _counter("gateway_shipped_units_total", "Units that a provider shipped", "location", "provider")
 REJECTED_UNITS = _counter(
     "gateway_rejected_units_total", "Units that a provider or a person rejected", "location", "provider"
@@ -142,7 +148,8 @@ CALLBACKS_REFUSED = _counter(
 )
 OVERDUE = _counter(
     "gateway_overdue_total",
-    "Requests whose provider missed a deadline: to take them (`acknowledge`), to accept them (`accept`)",
+    "Requests whose provider missed a deadline: to take them (`acknowledge`), to accept them (`accept`), to get units "
+    "of them (`backorder`)",
     "location",
     "provider",
     "kind",

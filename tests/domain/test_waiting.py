@@ -96,6 +96,10 @@ def cancelled() -> Request:
         (unverified(), "unverified"),
         (surplus(), "surplus"),
         (after(overdue(deadline=Deadline.ACKNOWLEDGE), start=after(receive())), "overdue_acknowledge"),
+        (
+            after(receive(), said(Word.BACKORDERED), overdue(deadline=Deadline.BACKORDER)),
+            "overdue_backorder",
+        ),
         (after(overdue(), start=taken(after(receive()), Operation.CREATE)), "overdue_accept"),
         (ended(after(receive(), hint(1)), Operation.READ_ORDER, End.EXHAUSTED), "dead_read_order"),
         (ended(after(receive()), Operation.CREATE, End.EXHAUSTED), "dead_create"),

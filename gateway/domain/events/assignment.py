@@ -69,6 +69,8 @@ class ProviderAssigned(Fact):
             withdrawn=False,
             former=former,
             missed=(),
+            backordered=(),
+            backordered_at=None,
         )
 
 

@@ -196,6 +196,15 @@ class AcceptanceOverdue(OverdueFact):
 
 
 @dataclass(frozen=True, slots=True)
+class BackorderOverdue(OverdueFact):
+    """The provider has lacked units for as long as their back order may wait."""
+
+    kind = "backorder_overdue"
+    deadline = Deadline.BACKORDER
+    counted_as = deadline
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReadAsked(Fact):
     """How the order stands is to be read at this provider, which has it or had it: it hinted at news, or is silent."""
 

@@ -59,7 +59,7 @@ SELECT
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.missed, r.restored
+    r.refused, r.former, r.untold, r.missed, r.backordered, r.backordered_at, r.restored
     -- end
 {_CHOSEN} ORDER BY r.received_at DESC, r.id DESC LIMIT $17
 """
@@ -147,9 +147,10 @@ async def story(pool: Pool, request_id: str, providers: Collection[str] | None =
                 "said": unit.said,
                 "confirmed": unit.confirmed,
                 "accepted_at": moments.get(unit.accepted),
+                "backordered": index in request.backordered,
                 "reported_by": unit.reported_by or None,
             }
-            for unit in request.units
+            for index, unit in enumerate(request.units)
         ],
         "parcels": _parcels(request, events),
         "events": [_event(event) for event in events],

@@ -26,7 +26,7 @@ SELECT
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.missed, r.restored
+    r.refused, r.former, r.untold, r.missed, r.backordered, r.backordered_at, r.restored
     -- end
 FROM requests r WHERE r.id = ANY($1::text[])
 """
@@ -50,7 +50,7 @@ SELECT p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.missed, r.restored
+    r.refused, r.former, r.untold, r.missed, r.backordered, r.backordered_at, r.restored
     -- end
 FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
@@ -102,18 +102,25 @@ async def rows_of(connection: Connection, request_ids: Sequence[str]) -> list[Re
 
 # A request has waited since it last changed for somebody to take it, and since it was taken for its acceptance.
 _NOT_TAKEN = """
-SELECT id, assignment, changed_at AS since FROM requests
+SELECT id, provider, assignment, changed_at FROM requests
 WHERE provider = $1 AND pending AND changed_at < statement_timestamp() - make_interval(secs => $2)
     AND submitted_at IS NULL AND dead = '' AND missed NOT LIKE '%acknowledge%'
     AND NOT withdrawn AND withdrawal IS NULL AND units !~ '(^| )([src]|o.[1-9])' -- nothing is said of it
 ORDER BY changed_at LIMIT $3
 """
 _NOT_ACCEPTED = """
-SELECT id, assignment, submitted_at AS since FROM requests
+SELECT id, provider, assignment, submitted_at FROM requests
 WHERE provider = $1 AND pending AND submitted_at < statement_timestamp() - make_interval(secs => $2)
     AND accepted_at IS NULL AND missed NOT LIKE '%accept%'
     AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
 ORDER BY submitted_at LIMIT $3
+"""
+
+_NOT_IN_STOCK = """
+SELECT id, provider, assignment, backordered_at FROM requests
+WHERE location = $1 AND pending AND backordered_at < statement_timestamp() - make_interval(secs => $2)
+    AND missed NOT LIKE '%backorder%' AND NOT withdrawn AND withdrawal IS NULL
+ORDER BY backordered_at LIMIT $3
 """
 
 
@@ -221,14 +228,23 @@ async def unroutable(pool: Pool, location: str) -> list[str]:
     return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
 
 
-async def not_taken(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int, datetime]]:
-    """Find requests that their provider has not taken for so long: with their assignment, and since when they wait."""
+Waits = tuple[str, str, int, datetime]
+"""A request, its provider, its assignment, and since when it waits."""
+
+
+async def not_taken(pool: Pool, provider: str, seconds: float, most: int) -> list[Waits]:
+    """Find requests that their provider has not taken for so long."""
     return [tuple(row) for row in await pool.fetch(_NOT_TAKEN, provider, seconds, most)]
 
 
-async def not_accepted(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int, datetime]]:
+async def not_accepted(pool: Pool, provider: str, seconds: float, most: int) -> list[Waits]:
     """Likewise those that their provider has for so long, and accepted nothing of."""
     return [tuple(row) for row in await pool.fetch(_NOT_ACCEPTED, provider, seconds, most)]
+
+
+async def not_in_stock(pool: Pool, location: str, seconds: float, most: int) -> list[Waits]:
+    """Likewise those of a location of which units have been on back order for so long."""
+    return [tuple(row) for row in await pool.fetch(_NOT_IN_STOCK, location, seconds, most)]
 
 
 async def location_of(pool: Pool, request_id: str) -> str | None:

@@ -19,7 +19,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         units text, changed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz,
         settled_at timestamptz, pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool,
         conflicts int, quarantined int, dead text, closed bool, taken_by text, withdrawal jsonb, withdrawn bool,
-        refused jsonb, former text[], untold int[], missed text
+        refused jsonb, former text[], untold int[], missed text, backordered int[], backordered_at timestamptz
         -- end
     )
 ), inserted AS (
@@ -28,7 +28,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         id, month, location, order_id, service_level, reference, fingerprint, products, received_at, trace, version,
         provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at, pending, failure,
         rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by, withdrawal, withdrawn,
-        refused, former, untold, missed
+        refused, former, untold, missed, backordered, backordered_at
         -- end
     )
     SELECT EXISTS (
@@ -73,7 +73,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz, pending bool, failure text,
         rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int, quarantined int, dead text,
         closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[],
-        missed text
+        missed text, backordered int[], backordered_at timestamptz
         -- end
     )
 ), locked AS ( -- waits for nobody: a row that somebody else has in hand is read again
@@ -94,7 +94,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         rejected = w.rejected, shipped = w.shipped, cancelled = w.cancelled, surplus = w.surplus,
         conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead, closed = w.closed, taken_by = w.taken_by,
         withdrawal = w.withdrawal, withdrawn = w.withdrawn, refused = w.refused, former = w.former, untold = w.untold,
-        missed = w.missed
+        missed = w.missed, backordered = w.backordered, backordered_at = w.backordered_at
         -- end
     FROM updates w JOIN locked l USING (id)
     WHERE r.id = w.id

@@ -74,6 +74,8 @@ def test_only_units_of_which_nothing_is_said_count_as_accepted() -> None:
     request = after(receive(), reject("TEE"))
     there = after(created(request), start=request)
     assert [bool(unit.accepted) for unit in there.units] == [False, True]
+    early = after(receive(), said(Word.ACCEPTED))
+    assert names(early, created(early)) == ["Submitted"]
 
 
 def test_an_order_that_is_to_be_withdrawn_is_not_accepted_by_being_there() -> None:

@@ -71,8 +71,13 @@ SETTINGS = Settings(
     locations={
         "DC01": Location("DC01", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01")), "acme"),
         "DC02": Location("DC02", (Secret("the-key-of-DC01"),)),
-        "DC03": Location("DC03", (Secret("the-key-of-DC01"),), "acme", on_provider_cancel=OnProviderCancel.CANCEL),
-        "DC04": Location("DC04", (Secret("the-key-of-DC01"),), "acme", backorder=OnBackorder.REJECT),
+        "DC03": Location(
+            "DC03",
+            (Secret("the-key-of-DC01"),),
+            "acme",
+            on_provider_cancel=OnProviderCancel.CANCEL,
+            backorder=OnBackorder.REJECT,
+        ),
         "DC04": Location("DC04", (Secret("the-key-of-DC01"),), "sig"),
     },
     body_limit=1_048_576,

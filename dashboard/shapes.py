@@ -99,6 +99,7 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     status: int | None
     detail: str
+    mappings: int | None
     trace_id: str | None
     is_late: bool
 
@@ -289,6 +290,37 @@ class QuarantineResult(msgspec.Struct, frozen=True, kw_only=True):
     result: str
     done: bool
     why: str
+
+
+class MappingStory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider calls something; without an id it is the file that says so."""
+
+    id: int | None
+    provider: str
+    kind: str
+    ours: str
+    theirs: str
+    who: str | None
+    at: datetime | None
+
+
+class UnmappedStory(msgspec.Struct, frozen=True, kw_only=True):
+    """A word that nobody has mapped: NewStore's, or the provider's own; and how many orders and messages wait."""
+
+    provider: str
+    kind: str
+    unmapped: str
+    side: str
+    orders: int
+    messages: int
+
+
+class MappingList(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is mapped, the version of the last change by a person, and what waits, most first."""
+
+    version: int
+    mappings: list[MappingStory]
+    unmapped: list[UnmappedStory]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):

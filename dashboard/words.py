@@ -33,6 +33,7 @@ QUARANTINE = {
     "adapter_broke": "its adapter has a fault",
     "hint_only": "a hint, and its provider can't be asked",
     "unstorable": "no database can hold it",
+    "unmapped": "a word that nobody has mapped",
     "unknown_word": "an unknown word",
     "not_understood": "not all of it was understood",
     "same_parcel": "the same parcel again",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from gateway import mapping_sweep
 from gateway.comparison import Comparing
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.domain.commands import Assign, Deadline, Overdue
@@ -34,12 +35,13 @@ async def sweep(
     adapters: Mapping[str, Adapter],
     join: Callable[[Sequence[str] | None], Awaitable[None]],
 ) -> None:
-    """Look after months, requests without a provider, early messages, silent providers, holds, restored work."""
+    """Look after months, requests without a provider, early messages, mappings, deadlines, holds, restored work."""
     comparing = Comparing(pool, writer, settings)
     while True:
         await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
+        await _quietly(_map, pool, writer, settings, adapters)
         await _quietly(find_overdue, pool, writer, settings, adapters)
         await _quietly(overtake.overtake_held, pool)
         await _quietly(comparing.run_once)
@@ -77,6 +79,12 @@ async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Setti
             continue
         for request_id in await request_reads.unroutable(pool, location.id):
             await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
+
+
+async def _map(pool: asyncpg.Pool, writer: Writer, settings: Settings, adapters: Mapping[str, Adapter]) -> None:
+    await mapping_sweep.refresh(pool, adapters)
+    if await mapping_sweep.let_go_on(pool, writer, settings, adapters):
+        writer.on_ready()
 
 
 async def find_overdue(pool: asyncpg.Pool, writer: Writer, settings: Settings, adapters: Mapping[str, Adapter]) -> None:

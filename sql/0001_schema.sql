@@ -109,6 +109,7 @@ CREATE TABLE attempts (
     detail      text NOT NULL,
     response    text,                         -- hash of the answer in payloads; NULL where it says nothing more
     sent        text,                         -- hash of what it sent in payloads; NULL where an adapter wrote nothing
+    mappings    bigint,                       -- their version when that was written; NULL as above
     is_late     boolean NOT NULL,             -- it came after the claim was lost, and changed nothing
     trace_id    text                          -- NULL unless its span was kept
 ) PARTITION BY RANGE (month);
@@ -147,6 +148,7 @@ CREATE TABLE deliveries (
     blocks       int NOT NULL DEFAULT 0,      -- tries that were turned away while other calls passed
     sure_at      timestamptz,                 -- NULL unless taken over; before then its absence proves nothing
     trace        text,                        -- NULL unless the request is traced
+    unmapped     jsonb,                       -- the words it waits for, [[kind, word], …]; NULL unless it does
     PRIMARY KEY (request_id, operation, seq),
     CONSTRAINT claimed_whole CHECK ((owner IS NULL) = (call_ends_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500,
@@ -155,6 +157,7 @@ CREATE INDEX deliveries_ready ON deliveries (destination, location, urgency, due
 CREATE INDEX deliveries_claimed ON deliveries (destination, owner) WHERE owner IS NOT NULL;
 CREATE INDEX deliveries_behind ON deliveries (destination, location, urgency) WHERE NOT ready; -- another call's turn
 CREATE INDEX deliveries_asked ON deliveries (request_id) WHERE is_read AND seq > 0 AND operation <> 'read_order';
+CREATE INDEX deliveries_unmapped ON deliveries (destination) WHERE unmapped IS NOT NULL;
 
 -- The lanes in which calls wait, found by leaping from one to the next, however long each is.
 CREATE VIEW lanes AS
@@ -204,7 +207,22 @@ CREATE TABLE quarantine (
 );
 CREATE INDEX quarantine_waiting ON quarantine (request_id) WHERE resolved_at IS NULL;
 CREATE INDEX quarantine_named ON quarantine (id) WHERE names IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX quarantine_unmapped ON quarantine (id) WHERE reason = 'unmapped' AND resolved_at IS NULL;
 CREATE INDEX quarantine_unresolved ON quarantine (id) WHERE resolved_at IS NULL;
+
+-- What people said that providers call things, over what the file says: each change is a row, and the last one counts.
+CREATE TABLE mappings (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- the version from then on
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    provider text NOT NULL,
+    kind     text NOT NULL CONSTRAINT kind_is_known CHECK (kind IN ('service_level', 'product', 'carrier')),
+    word     text COLLATE "C" NOT NULL,       -- by which it is found: ours, of a carrier theirs as it is compared
+    ours     text NOT NULL,
+    theirs   text NOT NULL,
+    removed  boolean NOT NULL,                -- the file counts again
+    who      text NOT NULL
+);
+CREATE INDEX mappings_by_word ON mappings (provider, kind, word, id DESC);
 
 -- One row per running process. It is alive while it holds its advisory lock and its heartbeat is young.
 CREATE TABLE processes (

@@ -316,10 +316,10 @@ class Dispatcher:
 
 def _with_what_was_sent(attempt: Attempt, context: DeliveryContext) -> Attempt:
     """Keep what an adapter wrote; of one that passes NewStore's body on, that is kept already."""
-    body = context.sent[-1]
+    body, version = context.sent[-1].body, context.sent[-1].mappings
     if body == context.body:
-        return replace(attempt, sent=context.request.fingerprint)
-    return replace(attempt, sent=sha256(body).hexdigest(), new_body=body)
+        return replace(attempt, sent=context.request.fingerprint, mappings=version)
+    return replace(attempt, sent=sha256(body).hexdigest(), new_body=body, mappings=version)
 
 
 def _answer(command: Command) -> bytes | None:

@@ -42,6 +42,10 @@ class OnProviderCancel(StrEnum):
     CANCEL = "cancel"
 
 
+Words = tuple[tuple[str, str], ...]
+"""Words that are not mapped, each with what kind of word it is."""
+
+
 class AcceptWhen(StrEnum):
     """When a location tells NewStore that a request is accepted."""
 
@@ -105,6 +109,7 @@ class ProviderSaid:
     `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so); where it is
     none, an order of which nothing else is open is stopped there first, if it can be (`can_withdraw`).
     `is_total` tells that the counts are those by now, and not what came to them; `as_of` when that was so.
+    `unmapped` are words of the provider of which nobody has said what they mean; it is then left to a person, too.
     `is_hint`: it says nothing itself, only that the order is to be read.
     `replays` is the cause of the quarantined message that a person applies again by this one.
     """
@@ -122,6 +127,7 @@ class ProviderSaid:
     parcel: Parcel | None = None
     same_parcel: SameParcel = SameParcel.ASK
     problem: str = ""
+    unmapped: Words = ()
     is_proof: bool = True
     can_withdraw: bool = False
     is_total: bool = False

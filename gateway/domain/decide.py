@@ -41,6 +41,7 @@ from .events.provider import (
     UnitsRejected,
     UnitsShipped,
 )
+from .mappings import not_mapped
 from .order_reads import hinted, overdue
 from .outcomes import ended, taken
 from .proof import compare
@@ -112,14 +113,21 @@ def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
     if said.provider != request.provider:
         detail = f"{said.provider} is not the provider of this request: it may ship twice"
         return [CallbackRefused(said.word or said.problem, "other_provider", detail)]
-    if said.word is None:
-        return [CallbackQuarantined("unknown_word", said.problem)]
-    if said.unread:
-        return [CallbackQuarantined("not_understood", said.unread)]
+    if said.word is None or said.unread or said.unmapped:
+        return [_unclear(said)]
     if refusal := _impossible(request, said):
         return [refusal]
     meant = _since(request, said) if said.is_total else _counted(request, said)
     return _beside_shown(request, meant, said.word) if isinstance(meant, ProviderSaid) else [meant]
+
+
+def _unclear(said: ProviderSaid) -> CallbackQuarantined:
+    """Say what of a message nobody can be sure to understand."""
+    if said.word is None:
+        return CallbackQuarantined("unknown_word", said.problem)
+    if said.unread:
+        return CallbackQuarantined("not_understood", said.unread)
+    return CallbackQuarantined("unmapped", not_mapped(said.provider, said.unmapped))
 
 
 def _beside_shown(request: Request, said: ProviderSaid, word: Word) -> list[Fact]:

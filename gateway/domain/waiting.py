@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACKS, REVERSALS, Delivery
+from .mappings import not_mapped
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -122,6 +123,8 @@ def _owed(request: Request) -> tuple[str, str] | None:
     """The gateway has to move, unless all that it has to do is held back."""
     writes = [owed for owed in request.owed if not owed.is_read]
     free = next((owed for owed in writes if not owed.hold), None)
+    if free and free.unmapped:
+        return "operations", not_mapped(free.destination, free.unmapped)
     held = next((f"hold {owed.hold} keeps back its {_word(owed)}" for owed in writes if owed.hold), "")
     if free:
         does = f"the gateway has to {_word(free)} the request at {free.destination}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
-from gateway.domain.commands import Deadline, End, ProviderSaid
+from gateway.domain.commands import Deadline, End, ProviderSaid, Words
 from gateway.domain.deliveries import Delivery, Operation, Parcel
 from gateway.domain.events import FACTS
 from gateway.domain.events.event import Event, Fact
@@ -120,6 +120,10 @@ def decode_request(
     return Request(**state, units=units, owed=tuple(owed), causes=causes or {}, parcels=parcels or {})
 
 
+def decode_words(text: str | None) -> Words:
+    return msgspec.json.decode(text, type=Words) if text else ()
+
+
 def decode_delivery(row: Record) -> Delivery:
     return Delivery(
         row["destination"],
@@ -129,6 +133,7 @@ def decode_delivery(row: Record) -> Delivery:
         in_flight=row["owner"] is not None,
         hold=row.get("hold") or 0,
         not_before=row.get("not_before"),
+        unmapped=decode_words(row.get("unmapped")),
     )
 
 

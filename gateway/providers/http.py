@@ -162,13 +162,13 @@ def _count(items: Iterable[Line]) -> tuple[dict[str, int], dict[str, int]]:
     return counted, uncounted
 
 
-def _parcel(shipment: Shipment, carriers: Mapping[str, str]) -> Parcel:
-    """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
+def _parcel(shipment: Shipment) -> Parcel:
+    """Name a parcel without the blanks around its words."""
     carrier, tracking_number = shipment.carrier.strip(), str(shipment.tracking_number).strip()
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):
         if not word:
             raise Malformed(f"$.shipment.{field}", "is blank: send it, or the shipment once it is known")
-    return parcels.named(carriers, carrier, tracking_number, shipment.tracking_url)
+    return parcels.named(carrier, tracking_number, shipment.tracking_url)
 
 
 def _storable(said: _Callback) -> None:
@@ -340,9 +340,9 @@ class Http(Adapter):
             problem = meaning.unknown("reason", said.reason, REASONS)
         unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
         items, uncounted = _count(said.items or ())
-        parcel = _parcel(said.shipment, self.provider.carriers) if said.shipment else None
+        parcel = _parcel(said.shipment) if said.shipment else None
         name = said.event_id or message.name
-        words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+        words = [parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
         understood = [name, said.fulfillment_request_id, said.type, said.reason, items, uncounted, words]
         return [
             Statement(

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from gateway import tls
 from gateway.domain.commands import AcceptWhen, AfterGrace, Deadline, OnBackorder, OnProviderCancel, SameParcel
+from gateway.domain.mappings import MappedKind
 from gateway.settings.kinds import (
     Adapter,
     Around,
@@ -22,10 +23,12 @@ from gateway.settings.kinds import (
     Network,
     Ratio,
     Share,
+    Skus,
     Source,
     Tenant,
     Text,
     TimeZone,
+    Words,
     is_tenant,
     rate,
     seconds,
@@ -49,6 +52,13 @@ from gateway.settings.secret import Secret
 from gateway.settings.tables import HEADING, NAMED, At, Fault, Readable, Table, place, read, rows_of, table_of
 from gateway.settings.urls import BaseUrl, WebUrl
 
+_AS_IT_IS: Final = "passes NewStore's service levels and products on as they are"
+MAPPED_IN: Final = {
+    MappedKind.SERVICE_LEVEL: "shipping_methods",
+    MappedKind.PRODUCT: "skus",
+    MappedKind.CARRIER: "carriers",
+}
+"""Which table of a provider maps what."""
 Role = Literal["viewer", "operator", "admin"]
 ReadBackAt = Literal["endpoint", "off"]
 
@@ -238,7 +248,20 @@ class ProviderSettings(Readable):
     """A warehouse system, 3PL or ERP: what the settings say of each. Its adapter adds its own keys."""
 
     written_as: ClassVar[Mapping[str, str]] = {"name": HEADING}
-    live: ClassVar = frozenset({"same_parcel", "acknowledge_within", "accept_within", "poll_seconds", "carriers"})
+    live: ClassVar = frozenset(
+        {
+            "same_parcel",
+            "acknowledge_within",
+            "accept_within",
+            "poll_seconds",
+            "shipping_methods",
+            "skus",
+            "carriers",
+            "must_map",
+        }
+    )
+    maps: ClassVar[frozenset[MappedKind]] = frozenset(MappedKind)
+    """What its adapter can have mapped."""
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
 
@@ -260,8 +283,24 @@ class ProviderSettings(Readable):
     """Seconds; an order that the provider has for longer, and of which it accepted nothing, waits for a person."""
     poll_seconds: DaySeconds = 60.0
     """Between two polls, of a provider that is asked for news."""
+    shipping_methods: Words = field(default_factory=dict)
+    """NewStore's service levels, and what the provider calls them: `{ "EXPRESS" = "UPS NEXT DAY" }`."""
+    skus: Skus = field(default_factory=dict)
+    """NewStore's products, and the provider's SKUs: `{ "TEE-BLK-M" = "10045" }`."""
     carriers: Carriers = field(default_factory=dict)
     """The provider's names of carriers, and NewStore's: `{ "ups ground" = "UPS" }`."""
+
+    must_map: tuple[MappedKind, ...] = ()
+    """What waits for a person where nobody has said what it is called: `service_level`, `product`, `carrier`."""
+
+    @classmethod
+    def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
+        yield from super().judge(written, source)
+        for kind, table in MAPPED_IN.items():
+            if kind not in cls.maps and table in written:
+                yield Fault((table,), f"changes nothing: this adapter {_AS_IT_IS}; remove it")
+            if kind not in cls.maps and kind in (written.get("must_map") or ()):
+                yield Fault(("must_map",), f"names {kind}, and this adapter {_AS_IT_IS}; leave it out")
 
     @property
     def deadlines(self) -> Mapping[Deadline, float]:

@@ -109,6 +109,13 @@ _number("gateway_unverified", "Units that NewStore took and never showed within 
 _number("gateway_quarantined", "Messages in quarantine", "source")
 _number("gateway_oldest_quarantined_seconds", "Since the oldest of them came", "source")
 
+_number(
+    "gateway_unmapped_waiting",
+    "Orders and messages that wait until somebody maps a word of theirs",
+    "provider",
+    "what",
+)
+
 # Units, as they become so.
 ACCEPTED_UNITS = _counter("gateway_accepted_units_total", "Units that a provider accepted", "location", "provider")
 BACKORDERED_UNITS = _counter(

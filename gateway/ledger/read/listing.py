@@ -73,7 +73,7 @@ SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
             (CASE WHEN d.urgency = ANY($2) THEN 'rejections' END, d.location))
 ) AS hold, (
     SELECT not_before FROM destinations WHERE name = d.destination AND not_before > clock_timestamp()
-) AS not_before
+) AS not_before, unmapped
 FROM deliveries d WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _EVENTS = """
@@ -81,8 +81,8 @@ SELECT version, kind, at, cause, fingerprint, fact FROM events
 WHERE month = $1 AND request_id = $2 ORDER BY version
 """
 _ATTEMPTS = """
-SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, trace_id, is_late FROM attempts
-WHERE month = $1 AND request_id = $2 ORDER BY at
+SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, mappings, trace_id, is_late
+FROM attempts WHERE month = $1 AND request_id = $2 ORDER BY at
 """
 
 

@@ -32,7 +32,9 @@ FROM requests r WHERE r.id = ANY($1::text[])
 """
 _LOCATION = "SELECT location FROM requests WHERE id = $1"
 _BEGAN = "SELECT coalesce(trace, '') FROM requests WHERE id = $1"
-_DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries WHERE request_id = $1 ORDER BY seq"
+_DELIVERIES = (
+    "SELECT operation, seq, destination, owner, doubt, unmapped FROM deliveries WHERE request_id = $1 ORDER BY seq"
+)
 _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
@@ -79,6 +81,15 @@ FROM unnest($1::text[], $2::date[]) AS asked(id, month)
 JOIN events e ON e.month = asked.month AND e.request_id = asked.id
 WHERE e.kind = ANY($3::text[])
 ORDER BY e.request_id, e.version
+"""
+# Of a call in doubt also those before it count, which it repeats: only what was definitely refused is written anew.
+_SENT = """
+SELECT DISTINCT ON (a.request_id) a.request_id, p.body, a.mappings
+FROM unnest($1::text[], $2::date[], $3::text[], $4::int[]) AS asked(id, month, destination, seq)
+JOIN attempts a ON a.month = asked.month AND a.request_id = asked.id AND a.destination = asked.destination
+    AND a.operation = 'create' AND a.seq >= asked.seq
+JOIN payloads p ON p.month = a.month AND p.request_id = a.request_id AND p.hash = a.sent
+ORDER BY a.request_id, a.at DESC
 """
 _ABOUT_NAMES = (RequestReceived.kind, ProviderAssigned.kind, Submitted.kind)
 _BY_NAME = frozenset({Operation.LOOK_UP, Operation.WITHDRAW, Operation.READ_ORDER})
@@ -165,6 +176,14 @@ async def caused_by(pool: Pool, of: Request, command: ProviderSaid) -> list[Even
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What an adapter wrote, and the version of the mappings by which it did."""
+
+    body: bytes
+    mappings: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryContext:
     """What a call must know of its request: the body only to send it, the reports only to compare them."""
 
@@ -173,8 +192,10 @@ class DeliveryContext:
     reports: Sequence[Event]
     provider_orders: Mapping[str, str] = field(default_factory=dict)
     """By provider its own id of the order, of those that have told one; only for calls after the order was sent."""
-    sent: list[bytes] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     """What a call to a provider sends is left here for its attempt."""
+    sent_before: Sent | None = None
+    """What an earlier try of this call has sent: a repetition sends the same."""
     is_unasked: bool = False  # NewStore is yet to be asked what it shows of it beyond a restored log
 
     @property
@@ -198,16 +219,26 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
             reports.setdefault(row["request_id"], []).append(decode_event(row))
     by_name = {claim.request_id: claim.month for claim in claims if claim.operation in _BY_NAME}
     orders = await _provider_orders(connection, by_name) if by_name else {}
+    creates = [each for each in claims if each.operation is Operation.CREATE and (each.attempt > 1 or each.doubt)]
+    sent_before = await _sent_before(connection, creates) if creates else {}
     return {
         request_id: DeliveryContext(
             decode_request(owing[0], [decode_delivery(row) for row in owing]),
             owing[0]["body"] or b"",
             reports.get(request_id, ()),
             orders.get(request_id, {}),
+            sent_before=sent_before.get(request_id),
             is_unasked=bool(owing[0]["uncompared"]),
         )
         for request_id, owing in rows.items()
     }
+
+
+async def _sent_before(connection: Connection, claims: Sequence[Claim]) -> dict[str, Sent]:
+    """Find what was sent in earlier tries of creates."""
+    asked = [(each.request_id, each.month, each.destination, 0 if each.doubt else each.seq) for each in claims]
+    rows = await connection.fetch(_SENT, *map(list, zip(*asked, strict=True)))
+    return {row["request_id"]: Sent(row["body"], row["mappings"] or 0) for row in rows}
 
 
 async def _provider_orders(connection: Connection, months: Mapping[str, date]) -> dict[str, dict[str, str]]:

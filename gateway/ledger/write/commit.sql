@@ -43,7 +43,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 ), claim_checks AS (
     SELECT * FROM json_to_recordset((SELECT claim_checks FROM input)) AS c(
         request_id text, operation text, seq int, owner text, attempt int, guards bool, doubt bool, reschedules bool,
-        delay float8, counts bool, blocked bool)
+        delay float8, counts bool, blocked bool, unmapped jsonb)
 ), held AS ( -- each row by its key: LATERAL and FOR UPDATE leave the planner no way to read a table whole
     SELECT c.request_id, c.operation, c.seq
     FROM claim_checks c CROSS JOIN LATERAL (
@@ -163,7 +163,8 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 ), rescheduled AS (
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = c.doubt, tries = d.tries + c.counts::int,
-        blocks = d.blocks + c.blocked::int, due_at = clock_timestamp() + make_interval(secs => c.delay)
+        blocks = d.blocks + c.blocked::int, due_at = clock_timestamp() + make_interval(secs => c.delay),
+        unmapped = c.unmapped
     FROM claim_checks c JOIN held h USING (request_id, operation, seq)
     WHERE (d.request_id, d.operation, d.seq) = (c.request_id, c.operation, c.seq) AND c.reschedules
         AND (NOT c.guards OR EXISTS (SELECT FROM written WHERE written.id = c.request_id))
@@ -188,12 +189,12 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 
 ), new_attempts AS (
     INSERT INTO attempts (month, request_id, operation, seq, attempt, destination, at, seconds, outcome, status,
-        detail, response, sent, trace_id, is_late)
+        detail, response, sent, mappings, trace_id, is_late)
     SELECT a.month, a.request_id, a.operation, a.seq, a.attempt, a.destination, a.at, a.seconds, a.outcome, a.status,
-        a.detail, a.response, a.sent, a.trace_id, h.request_id IS NULL
+        a.detail, a.response, a.sent, a.mappings, a.trace_id, h.request_id IS NULL
     FROM json_to_recordset((SELECT attempts FROM input)) AS a(
         month date, request_id text, operation text, seq int, attempt int, destination text, at timestamptz,
-        seconds float8, outcome text, status smallint, detail text, response text, sent text, trace_id text,
+        seconds float8, outcome text, status smallint, detail text, response text, sent text, mappings bigint, trace_id text,
         guards bool)
     LEFT JOIN held h USING (request_id, operation, seq)
     LEFT JOIN written ON written.id = a.request_id

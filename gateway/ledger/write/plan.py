@@ -105,6 +105,7 @@ class Plan:
                 "doubt": bool(reschedule and reschedule.doubt),
                 "counts": bool(reschedule and reschedule.counts),
                 "blocked": bool(reschedule and reschedule.blocked),
+                "unmapped": reschedule.unmapped or None if reschedule else None,
             }
         )
         if entry.attempt is not None:
@@ -125,6 +126,7 @@ class Plan:
                 "detail": attempt.detail,
                 "response": hashed,
                 "sent": attempt.sent,
+                "mappings": attempt.mappings,
                 "trace_id": attempt.trace_id,
                 "guards": guards,
             }

@@ -133,12 +133,15 @@ async def test_after_a_definite_refusal_a_redrive_is_written_with_the_words_of_b
     station.outside.answers["deaf"] = taking(told, 404)  # for good: see `Hinting`
     await station.writer.apply(receive(provider="deaf"), b"{}")
     await attempted(station, "refused")
-    await add(station, MappedKind.PRODUCT, "CAP", "99999")
+    await mappings.remove(pool, 2, who="ada", reason="it was another one")
+    await refresh(pool, station.hearing.adapters)
     redrive = Redrive(request_id="r-1", at=AT, who="ada", action_id="a", reason="they have it now")
     await station.writer.apply(redrive)
+    await attempted(station, "unmapped")  # what was refused is no repetition to fall back on
+    await add(station, MappedKind.PRODUCT, "CAP", "99999")
     await attempted(station, "done")
     assert [each["lines"] for each in told] == [{"10045": 1, "10046": 1}, {"10045": 1, "99999": 1}]
-    assert [row["mappings"] for row in await pool.fetch(OUTCOMES)] == [2, 3]
+    assert [row["mappings"] for row in await pool.fetch(OUTCOMES)] == [2, None, 4]
 
 
 async def test_a_message_with_a_sku_that_nobody_knows_is_applied_once_somebody_says_what_it_is(

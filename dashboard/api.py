@@ -113,6 +113,16 @@ class Api:
         """Replay or discard a quarantined message."""
         return self._tell(f"/v1/quarantine/{quarantine_id}/{way}", {"reason": reason}, shapes.QuarantineResult)
 
+    def mappings(self) -> shapes.MappingList:
+        return self._ask("/v1/mappings", shapes.MappingList)
+
+    def add_mapping(self, order: Mapping[str, str]) -> shapes.MappingStory:
+        """Say what a provider calls something."""
+        return self._tell("/v1/mappings", order, shapes.MappingStory, (201,))
+
+    def remove_mapping(self, mapping_id: int, reason: str) -> shapes.MappingStory:
+        return self._tell(f"/v1/mappings/{mapping_id}/remove", {"reason": reason}, shapes.MappingStory)
+
     def _ask(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:
         return _read(self._send("GET", path, params=query), kind, (200,))
 

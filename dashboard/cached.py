@@ -45,6 +45,10 @@ def quarantine(after: str = "") -> shapes.QuarantinePage:
     return _quarantine(here(), after)
 
 
+def mappings() -> shapes.MappingList:
+    return _mappings(here())
+
+
 def audit(**filters: str) -> shapes.AuditPage:
     return _audit(here(), tuple(sorted(filters.items())))
 
@@ -66,13 +70,18 @@ def zone(location: str) -> str:
 
 def forget() -> None:
     """Ask anew: something was done."""
-    for each in (_summary, _failures, _locations, _destinations, _requests, _request, _quarantine, _audit):
+    for each in (_summary, _failures, _locations, _destinations, _requests, _request, _quarantine, _mappings, _audit):
         each.clear()
 
 
 @st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)
 def _summary(who: Person) -> shapes.Summary:
     return who.api.summary()
+
+
+@st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)
+def _mappings(who: Person) -> shapes.MappingList:
+    return who.api.mappings()
 
 
 @st.cache_data(ttl=_FRESH, show_spinner=False, hash_funcs=_BY_ROLE)

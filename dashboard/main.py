@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import frame, links, person
 from dashboard.escaping import HIDDEN, shown
 from dashboard.settings import settings
-from dashboard.views import audit, failures, now, places, request, shipments
+from dashboard.views import audit, failures, mappings, now, places, request, shipments
 
 # One of Streamlit's names would be fetched from outside, and a file is given to nobody who has not signed in.
 _ICON = f"data:image/png;base64,{b64encode(Path(__file__).with_name('icon.png').read_bytes()).decode()}"
@@ -30,6 +30,7 @@ _VIEWS = {
     "shipments": (shipments.show, "Shipments", ":material/package_2:"),
     "failures": (failures.show, "Failures", ":material/error:"),
     "places": (places.show, "DCs and providers", ":material/warehouse:"),
+    "mappings": (mappings.show, "Mappings", ":material/translate:"),
     "audit": (audit.show, "Audit", ":material/history:"),
     "request": (request.show, "Request", ":material/receipt_long:"),
 }

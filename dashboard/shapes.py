@@ -61,6 +61,7 @@ class UnitStory(msgspec.Struct, frozen=True, kw_only=True):
     said: str
     confirmed: str
     accepted_at: datetime | None
+    backordered: bool
     reported_by: int | None
 
 
@@ -98,6 +99,7 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     status: int | None
     detail: str
+    mappings: int | None
     trace_id: str | None
     is_late: bool
 
@@ -290,6 +292,37 @@ class QuarantineResult(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class MappingStory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider calls something; without an id it is the file that says so."""
+
+    id: int | None
+    provider: str
+    kind: str
+    ours: str
+    theirs: str
+    who: str | None
+    at: datetime | None
+
+
+class UnmappedStory(msgspec.Struct, frozen=True, kw_only=True):
+    """A word that nobody has mapped: NewStore's, or the provider's own; and how many orders and messages wait."""
+
+    provider: str
+    kind: str
+    unmapped: str
+    side: str
+    orders: int
+    messages: int
+
+
+class MappingList(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is mapped, the version of the last change by a person, and what waits, most first."""
+
+    version: int
+    mappings: list[MappingStory]
+    unmapped: list[UnmappedStory]
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Who did what to which subject, why, and what followed."""
 
@@ -410,7 +443,11 @@ class LocationStory(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None
     adapter: str | None
     time_zone: str
+    accept_when: str
     on_provider_cancel: str
+    backorder: str
+    backorder_grace: float
+    after_backorder_grace: str
     holds: list[HoldStory]
 
 

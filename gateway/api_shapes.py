@@ -196,6 +196,46 @@ class HoldRequest(msgspec.Struct, forbid_unknown_fields=True):
     minutes: float | None = None
 
 
+class MappingRequest(Decision):
+    """What a provider calls something: a service_level, product or carrier by NewStore's word and by its own."""
+
+    provider: Annotated[str, msgspec.Meta(max_length=255)]
+    kind: Annotated[str, msgspec.Meta(max_length=64)]
+    ours: Annotated[str, msgspec.Meta(max_length=500)]
+    theirs: Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class MappingStory(msgspec.Struct, forbid_unknown_fields=True):
+    """What a provider calls something; without an id it is the file that says so."""
+
+    id: int | None
+    provider: str
+    kind: str
+    ours: str
+    theirs: str
+    who: str | None
+    at: Moment | None
+
+
+class UnmappedStory(msgspec.Struct, forbid_unknown_fields=True):
+    """A word that nobody has mapped: NewStore's, or the provider's own; and how many orders and messages wait."""
+
+    provider: str
+    kind: str
+    unmapped: str
+    side: Literal["ours", "theirs"]
+    orders: int
+    messages: int
+
+
+class MappingList(msgspec.Struct, forbid_unknown_fields=True):
+    """All that is mapped, the version of the last change by a person, and what waits, most first."""
+
+    version: int
+    mappings: list[MappingStory]
+    unmapped: list[UnmappedStory]
+
+
 class WaitingFor(msgspec.Struct, forbid_unknown_fields=True):
     """Who has to move next, since when, and what comes next."""
 
@@ -242,6 +282,7 @@ class UnitStory(msgspec.Struct, forbid_unknown_fields=True):
     said: str
     confirmed: str
     accepted_at: Moment | None
+    backordered: bool
     reported_by: int | None
 
 
@@ -279,6 +320,7 @@ class AttemptStory(msgspec.Struct, forbid_unknown_fields=True):
     outcome: str
     status: int | None
     detail: str
+    mappings: int | None
     trace_id: str | None
     is_late: bool
 
@@ -449,7 +491,11 @@ class LocationStory(msgspec.Struct, forbid_unknown_fields=True):
     provider: str | None
     adapter: str | None
     time_zone: str
+    accept_when: Literal["said", "taken"]
     on_provider_cancel: Literal["quarantine", "reject", "cancel"]
+    backorder: Literal["wait", "reject"]
+    backorder_grace: float
+    after_backorder_grace: Literal["person", "reject"]
     holds: list[HoldStory]
 
 

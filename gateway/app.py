@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
-from gateway import postgres, sending, sweeps
+from gateway import mapping_sweep, postgres, sending, sweeps
 from gateway.call_errors import CallError
 from gateway.dispatch.calls import OutboundClients
 from gateway.dispatch.dispatcher import Dispatcher
@@ -34,6 +34,7 @@ from gateway.ledger.write.writer import Writer
 from gateway.listeners import internal_app, public_app
 from gateway.newstore.client import Client
 from gateway.operations.reloading import Reloading
+from gateway.providers.mappings import KnownMappings
 from gateway.providers.port import Adapter
 from gateway.providers.registry import Registry
 from gateway.providers.transports.http import session_to
@@ -121,6 +122,7 @@ async def running(
         await stack.enter_async_context(trace.exporting(settings.telemetry))
         pool, connect, detector, membership = await _joined(stack, settings, dsn, paused=paused)
         newstore, adapters, adapter_for = await _callers(stack, settings, registry or Registry())
+        await mapping_sweep.refresh(pool, adapters)
         broke = asyncio.Event()
         _keep_running(stack, detector.keep(), broke)
         _keep_running(stack, membership.run(), broke)
@@ -133,7 +135,9 @@ async def running(
         )
         join = partial(apply_early_callbacks, pool, writer, settings)
         hearing = Hearing(settings, pool, writer, adapters, join)
-        clients = OutboundClients(newstore, adapters, partial(hearing.hear, is_answer=True))
+        clients = OutboundClients(
+            newstore, adapters, partial(hearing.hear, is_answer=True), settings.accepts_when_taken
+        )
         dispatcher = Dispatcher(clients, writer, settings, membership, connect, position=detector.seen.claims)
         writer.on_ready = dispatcher.wake
         writer.on_away = pool.expire_connections
@@ -231,10 +235,12 @@ async def _callers(
     stack: AsyncExitStack, settings: Settings, registry: Registry
 ) -> tuple[Client, dict[str, Adapter], Callable[[ProviderSettings], Adapter]]:
     """Make what calls NewStore, what calls each provider, and how another such is made."""
+    known = KnownMappings()
     sessions = {each.name: await stack.enter_async_context(session_to(each)) for each in settings.providers.values()}
 
     def adapter_for(provider: ProviderSettings) -> Adapter:
         adapter = registry.find(provider.adapter)(provider, sessions[provider.name])
+        adapter.known = known
         if fault := patience(adapter):
             raise SettingsError((fault,))
         return adapter

@@ -4,7 +4,8 @@ CallError
 ├── NotSent          it never left, or was answered with "not now": try again
 │   ├── Throttled    … not before `retry_after` seconds
 │   └── NotYet       … not before what went before it is shown
-│       └── NotThere … or not before somebody else has done it, who may take hours
+│       ├── NotThere … or not before somebody else has done it, who may take hours
+│       └── Unmapped … or not before a person has said what the provider calls something
 ├── Unknown          it may have happened: find out before anything else
 │   └── Redirected   … the answer sends us elsewhere: never followed
 ├── Inconclusive     the answer is none to what was asked: it tells nothing
@@ -59,6 +60,14 @@ class NotYet(NotSent):
 
 class NotThere(NotYet):
     pass
+
+
+class Unmapped(NotYet):
+    """`words` are those that nobody has mapped."""
+
+    def __init__(self, detail: str, words: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(detail)
+        self.words = words
 
 
 class Unknown(CallError):

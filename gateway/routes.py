@@ -21,6 +21,9 @@ from gateway.api_shapes import (
     HoldRequest,
     HoldStory,
     LocationList,
+    MappingList,
+    MappingRequest,
+    MappingStory,
     Me,
     ProblemDocument,
     QuarantinePage,
@@ -46,6 +49,7 @@ from gateway.operations.bodies import reveal, show_bodies
 from gateway.operations.context import CONTEXT
 from gateway.operations.health import readyz, show_metrics
 from gateway.operations.holds import list_holds, place_hold, release_hold
+from gateway.operations.mappings import add_mapping, list_mappings, remove_mapping
 from gateway.operations.overview import (
     list_destinations,
     list_failures,
@@ -155,6 +159,18 @@ INTERNAL = (
     Route(
         "post", "/v1/quarantine/{id}/discard", discard, "operator", "Let a message go",
         {200: QuarantineResult, **_no(*_ACT, 404, 409)}, takes=(Decision,),
+    ),
+    Route(
+        "get", "/v1/mappings", list_mappings, "viewer", "List what providers call things, and what waits for that",
+        {200: MappingList, **_no(401, 503)},
+    ),
+    Route(
+        "post", "/v1/mappings", add_mapping, "operator", "Say what a provider calls something",
+        {201: MappingStory, **_no(*_ACT)}, takes=(MappingRequest,),
+    ),
+    Route(
+        "post", "/v1/mappings/{id}/remove", remove_mapping, "operator", "Take back what a person said of that",
+        {200: MappingStory, **_no(*_ACT, 404)}, takes=(Decision,),
     ),
     Route(
         "get", "/v1/audit", list_audit, "viewer", "Who did what and why, newest first",

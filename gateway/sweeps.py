@@ -1,14 +1,16 @@
 """What is looked for again and again, because no event in this process announces it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import asyncpg
 
+from gateway import mapping_sweep
 from gateway.comparison import Comparing
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.domain.commands import Assign, Overdue
+from gateway.domain.commands import Assign, Deadline, Overdue
 from gateway.ledger.database import months
 from gateway.ledger.database.connections import DATABASE_AWAY
 from gateway.ledger.queue import claims, holds, overtake, processes
@@ -33,13 +35,14 @@ async def sweep(
     adapters: Mapping[str, Adapter],
     join: Callable[[Sequence[str] | None], Awaitable[None]],
 ) -> None:
-    """Look after months, requests without a provider, early messages, silent providers, holds, restored work."""
+    """Look after months, requests without a provider, early messages, mappings, deadlines, holds, restored work."""
     comparing = Comparing(pool, writer, settings)
     while True:
         await _quietly(months.ensure_partitions, pool)
         await _quietly(_assign_unroutable, pool, writer, settings)
         await _quietly(join, None)
-        await _quietly(find_overdue, pool, writer, adapters)
+        await _quietly(_map, pool, writer, settings, adapters)
+        await _quietly(find_overdue, pool, writer, settings, adapters)
         await _quietly(overtake.overtake_held, pool)
         await _quietly(comparing.run_once)
         await asyncio.sleep(_SWEEP)
@@ -78,22 +81,39 @@ async def _assign_unroutable(pool: asyncpg.Pool, writer: Writer, settings: Setti
             await writer.apply(Assign(request_id=request_id, at=datetime.now(UTC), provider=location.provider))
 
 
-async def find_overdue(pool: asyncpg.Pool, writer: Writer, adapters: Mapping[str, Adapter]) -> None:
-    """Tell the requests that their providers should have accepted by now that they have not."""
-    for provider, adapter in adapters.items():
-        seconds = adapter.provider.accept_within
-        if seconds is None:
-            continue
-        found = await request_reads.overdue(pool, provider, seconds, _MOST_OVERDUE)
-        at = datetime.now(UTC)
-        told = [
-            Overdue(
-                request_id=request_id, at=at, provider=provider, assignment=assignment, seconds=seconds,
-                can_read=adapter.can.read,
-            )
-            for request_id, assignment in found
-        ]  # fmt: skip
-        await asyncio.gather(*map(writer.apply, told))
+async def _map(pool: asyncpg.Pool, writer: Writer, settings: Settings, adapters: Mapping[str, Adapter]) -> None:
+    await mapping_sweep.refresh(pool, adapters)
+    if await mapping_sweep.let_go_on(pool, writer, settings, adapters):
+        writer.on_ready()
+
+
+async def find_overdue(pool: asyncpg.Pool, writer: Writer, settings: Settings, adapters: Mapping[str, Adapter]) -> None:
+    """Tell the requests whose providers have missed a deadline that they have."""
+    for name, adapter in adapters.items():
+        for deadline, seconds in adapter.provider.deadlines.items():
+            found = await _OF_A_PROVIDER[deadline](pool, name, seconds, _MOST_OVERDUE)
+            await asyncio.gather(*(writer.apply(each) for each in _told(adapters, found, deadline, seconds)))
+    for place in settings.locations.values():
+        grace, then = place.backorder_grace, place.after_backorder_grace
+        found = await request_reads.not_in_stock(pool, place.id, grace, _MOST_OVERDUE)
+        told = _told(adapters, found, Deadline.BACKORDER, grace)
+        await asyncio.gather(*(writer.apply(replace(each, after=then)) for each in told))
+
+
+def _told(
+    adapters: Mapping[str, Adapter], found: Iterable[request_reads.Waits], deadline: Deadline, seconds: float
+) -> Iterator[Overdue]:
+    at = datetime.now(UTC)
+    for request_id, provider, assignment, since in found:
+        if provider in adapters:
+            can = adapters[provider].can
+            yield Overdue(
+                request_id=request_id, at=at, deadline=deadline, provider=provider, assignment=assignment, since=since,
+                seconds=seconds, can_read=can.read, can_withdraw=can.withdraw,
+            )  # fmt: skip
+
+
+_OF_A_PROVIDER = {Deadline.ACKNOWLEDGE: request_reads.not_taken, Deadline.ACCEPT: request_reads.not_accepted}
 
 
 def gathered(join: Callable[[Sequence[str]], Awaitable[None]]) -> Callable[[list[str]], None]:

@@ -185,6 +185,15 @@ MESSAGES = Row(
             page=pages.QUARANTINE,
         ),
         Panel(
+            "Waiting for a mapping",
+            "Orders and messages that wait until somebody says what a provider calls something.",
+            "short",
+            (Query("max by (provider, what) (gateway_unmapped_waiting) > 0", "{{provider}}: {{what}}"),),
+            "UnmappedWaiting",
+            "stacked",
+            page=pages.MAPPINGS,
+        ),
+        Panel(
             "Oldest in quarantine",
             "Since the oldest message in quarantine came.",
             "s",

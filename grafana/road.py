@@ -7,7 +7,7 @@ _OF = 'location=~"$location",provider=~"$provider"'
 _AT = 'location=~"$location"'
 _REJECTED = f"sum by (location) (rate(gateway_rejected_units_total{{{_OF}}}[15m]))"
 _SHIPPED = f"sum by (location) (rate(gateway_shipped_units_total{{{_OF}}}[15m]))"
-_UNITS = ("accepted", "shipped", "rejected", "cancelled", "proved", "refused")
+_UNITS = ("accepted", "backordered", "shipped", "rejected", "cancelled", "proved", "refused")
 
 
 def _clock(share: float) -> str:
@@ -181,13 +181,14 @@ BACKLOG = Row(
             page=pages.PENDING_LONG,
         ),
         Panel(
-            "Not accepted in time",
-            "Requests that their provider had for longer than its `accept_within`, and accepted nothing of.",
+            "Not taken or accepted in time",
+            "Requests that their provider did not take within its `acknowledge_within`, or of which it accepted "
+            "nothing within its `accept_within`.",
             "short",
             (
                 Query(
-                    f"sum by (location, provider) (increase(gateway_overdue_total{{{_AT}}}[$__rate_interval]))",
-                    "{{location}} {{provider}}",
+                    f"sum by (location, provider, kind) (increase(gateway_overdue_total{{{_AT}}}[$__rate_interval]))",
+                    "{{location}} {{provider}}: {{kind}}",
                 ),
             ),
             "ShipmentsFailed",

@@ -40,8 +40,9 @@ CREATE TABLE requests (
     restored      boolean NOT NULL DEFAULT false, -- its log may lack what was sent: what it owes is looked for first
     compared      bigint NOT NULL DEFAULT 0,  -- the hold after whose release it was; 0 where it never was
     untold        int[] NOT NULL DEFAULT '{}', -- units that NewStore showed beyond the log, until the provider does
-    silence       text NOT NULL DEFAULT ''    -- its provider should have accepted it by now; '' while it is in time
-        CONSTRAINT silence_is_known CHECK (silence IN ('', 'overdue', 'answered')),
+    missed        text NOT NULL DEFAULT '',   -- "acknowledge:answered accept": deadlines that its provider has missed
+    backordered   int[] NOT NULL DEFAULT '{}', -- open units that its provider lacks, and may get
+    backordered_at timestamptz,               -- NULL while it lacks none
     CONSTRAINT settled_or_pending_not_both CHECK (pending <> (settled_at IS NOT NULL)),
     CONSTRAINT closed_is_not_pending CHECK (NOT (closed AND pending))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -60,7 +61,11 @@ CREATE INDEX requests_by_location ON requests (location, received_at DESC, id DE
 CREATE INDEX requests_open ON requests (location, provider, received_at) WHERE pending; -- counts come from it alone
 CREATE INDEX requests_taken ON requests (taken_by) WHERE taken_by IS NOT NULL AND (pending OR failure IS NOT NULL);
 CREATE INDEX requests_awaited ON requests (provider, submitted_at)
-    WHERE pending AND submitted_at IS NOT NULL AND accepted_at IS NULL AND silence = '';
+    WHERE pending AND submitted_at IS NOT NULL AND accepted_at IS NULL AND missed NOT LIKE '%accept%';
+CREATE INDEX requests_untaken ON requests (provider, changed_at)
+    WHERE pending AND submitted_at IS NULL AND dead = '' AND missed NOT LIKE '%acknowledge%';
+CREATE INDEX requests_backordered ON requests (location, backordered_at)
+    WHERE pending AND backordered_at IS NOT NULL AND missed NOT LIKE '%backorder%';
 CREATE INDEX requests_restored ON requests (compared) WHERE restored;
 CREATE INDEX requests_to_compare ON requests (compared, received_at DESC) WHERE restored AND pending;
 
@@ -104,6 +109,7 @@ CREATE TABLE attempts (
     detail      text NOT NULL,
     response    text,                         -- hash of the answer in payloads; NULL where it says nothing more
     sent        text,                         -- hash of what it sent in payloads; NULL where an adapter wrote nothing
+    mappings    bigint,                       -- their version when that was written; NULL as above
     is_late     boolean NOT NULL,             -- it came after the claim was lost, and changed nothing
     trace_id    text                          -- NULL unless its span was kept
 ) PARTITION BY RANGE (month);
@@ -142,6 +148,7 @@ CREATE TABLE deliveries (
     blocks       int NOT NULL DEFAULT 0,      -- tries that were turned away while other calls passed
     sure_at      timestamptz,                 -- of a call without an answer: before then its absence proves nothing
     trace        text,                        -- NULL unless the request is traced
+    unmapped     jsonb,                       -- the words it waits for, [[kind, word], …]; NULL unless it does
     PRIMARY KEY (request_id, operation, seq),
     CONSTRAINT claimed_whole CHECK ((owner IS NULL) = (call_ends_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500,
@@ -150,6 +157,7 @@ CREATE INDEX deliveries_ready ON deliveries (destination, location, urgency, due
 CREATE INDEX deliveries_claimed ON deliveries (destination, owner) WHERE owner IS NOT NULL;
 CREATE INDEX deliveries_behind ON deliveries (destination, location, urgency) WHERE NOT ready; -- another call's turn
 CREATE INDEX deliveries_asked ON deliveries (request_id) WHERE is_read AND seq > 0 AND operation <> 'read_order';
+CREATE INDEX deliveries_unmapped ON deliveries (destination) WHERE unmapped IS NOT NULL;
 
 -- The lanes in which calls wait, found by leaping from one to the next, however long each is.
 CREATE VIEW lanes AS
@@ -199,7 +207,22 @@ CREATE TABLE quarantine (
 );
 CREATE INDEX quarantine_waiting ON quarantine (request_id) WHERE resolved_at IS NULL;
 CREATE INDEX quarantine_named ON quarantine (id) WHERE names IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX quarantine_unmapped ON quarantine (id) WHERE reason = 'unmapped' AND resolved_at IS NULL;
 CREATE INDEX quarantine_unresolved ON quarantine (id) WHERE resolved_at IS NULL;
+
+-- What people said that providers call things, over what the file says: each change is a row, and the last one counts.
+CREATE TABLE mappings (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- the version from then on
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    provider text NOT NULL,
+    kind     text NOT NULL CONSTRAINT kind_is_known CHECK (kind IN ('service_level', 'product', 'carrier')),
+    word     text COLLATE "C" NOT NULL,       -- by which it is found: ours, of a carrier theirs as it is compared
+    ours     text NOT NULL,
+    theirs   text NOT NULL,
+    removed  boolean NOT NULL,                -- the file counts again
+    who      text NOT NULL
+);
+CREATE INDEX mappings_by_word ON mappings (provider, kind, word, id DESC);
 
 -- One row per running process. It is alive while it holds its advisory lock and its heartbeat is young.
 CREATE TABLE processes (

@@ -8,7 +8,7 @@
 -- What was given before and is not below.
 REVOKE ALL ON
     migrations, requests, request_keys, events, attempts, payloads, deliveries, dead_deliveries, quarantine, processes,
-    destinations, polls, holds, recent_outcomes, audit, read_backs, lanes, incarnations, positions, events_default, attempts_default,
+    destinations, polls, holds, recent_outcomes, audit, read_backs, mappings, lanes, incarnations, positions, events_default, attempts_default,
     payloads_default
 FROM :"role";
 
@@ -16,7 +16,7 @@ GRANT USAGE ON SCHEMA :"schema" TO :"role";
 GRANT SELECT ON migrations, lanes TO :"role";
 
 -- Only read and added to: the log, and who did what and why. Partitions are reached by their parents alone.
-GRANT SELECT, INSERT ON events, attempts, payloads, request_keys, audit TO :"role";
+GRANT SELECT, INSERT ON events, attempts, payloads, request_keys, audit, mappings TO :"role";
 GRANT SELECT ON events_default, attempts_default, payloads_default TO :"role";
 
 -- Changed, and never deleted.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from gateway.domain.commands import Overdue, ProviderSaid, Receive, SameParcel, Word
+from gateway.domain.commands import Deadline, Overdue, ProviderSaid, Receive, SameParcel, Word
 from gateway.domain.deliveries import Parcel
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
@@ -42,6 +42,16 @@ def hint(number: int, request_id: str = "r-1", provider: str = "acme") -> Provid
     )
 
 
-def overdue(provider: str = "acme", assignment: int = 1, *, can_read: bool = False, at: datetime = AT) -> Overdue:
-    """Tell that the provider has not accepted the request within the hour."""
-    return Overdue(request_id="r-1", at=at, provider=provider, assignment=assignment, seconds=3600.0, can_read=can_read)
+def overdue(
+    provider: str = "acme",
+    assignment: int = 1,
+    *,
+    deadline: Deadline = Deadline.ACCEPT,
+    can_read: bool = False,
+    at: datetime = AT,
+) -> Overdue:
+    """Tell that the provider has missed a deadline by now: as a rule, to accept the request."""
+    return Overdue(
+        request_id="r-1", at=at, deadline=deadline, provider=provider, assignment=assignment, since=at, seconds=3600.0,
+        can_read=can_read,
+    )  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.domain.commands import OnProviderCancel, SameParcel
+from gateway.domain.commands import OnBackorder, OnProviderCancel, SameParcel
 from gateway.intake.early import apply_early_callbacks
 from gateway.intake.hearing import Hearing
 from gateway.ledger.write.writer import Writer
@@ -71,7 +71,13 @@ SETTINGS = Settings(
     locations={
         "DC01": Location("DC01", (Secret("the-key-of-DC01"), Secret("the-next-key-of-DC01")), "acme"),
         "DC02": Location("DC02", (Secret("the-key-of-DC01"),)),
-        "DC03": Location("DC03", (Secret("the-key-of-DC01"),), "acme", on_provider_cancel=OnProviderCancel.CANCEL),
+        "DC03": Location(
+            "DC03",
+            (Secret("the-key-of-DC01"),),
+            "acme",
+            on_provider_cancel=OnProviderCancel.CANCEL,
+            backorder=OnBackorder.REJECT,
+        ),
         "DC04": Location("DC04", (Secret("the-key-of-DC01"),), "sig"),
     },
     body_limit=1_048_576,

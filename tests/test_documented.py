@@ -34,7 +34,7 @@ def test_the_examples_are_those_of_the_page_for_providers_one_for_each_word() ->
 
 async def test_every_example_is_as_documented_and_is_applied(gateway: Served) -> None:
     for name, example in examples().items():
-        await gateway.receive(order(name, "A", "B", "C", "C"), "DC03")
+        await gateway.receive(order(name, "A", "B", "C", "C", "D"), "DC03")
         said = {**example, "fulfillment_request_id": name}
         assert faults(said, message(CALLBACK)) == []
         assert (await (await gateway.say(said)).json())["result"] == "applied"

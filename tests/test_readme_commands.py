@@ -135,6 +135,13 @@ async def held(site: Site) -> str:
     return str(hold["id"])
 
 
+async def mapped(site: Site) -> str:
+    """A word that somebody has mapped."""
+    word = f"theirs-{next(_NUMBERS)}"
+    words = {"provider": "quick", "kind": "carrier", "ours": "UPS", "theirs": word, "reason": "they told us"}
+    return str((await site.call("POST", "mappings", **words))["id"])
+
+
 async def quarantined(site: Site) -> str:
     """A message that could not be read as it came, and can be by now."""
     body = f'{{"type": "accepted", "event_id": "{next(_NUMBERS)}", "fulfillment_request_id": "{await placed(site)}"}}'
@@ -171,6 +178,8 @@ FILLED: dict[str, tuple[str, Callable[[Site], Awaitable[str]]]] = {
     "close": ("ID", placed),
     "discard": ("ID", rejected),
     "list": ("ID", failed),
+    "mappings list": ("", mapped),
+    "mappings remove": ("NUMBER", mapped),
     "migrate": ("ROLE", role),
     "note": ("ID", placed),
     "quarantine discard": ("NUMBER", quarantined),
@@ -194,7 +203,7 @@ NOTHING = ("No request is like that", "Nothing is")
 async def words_of(line: str, site: Site) -> list[str]:
     """Give the words of a command with its placeholders filled; what it is about is there by then."""
     words = shlex.split(line)[1:]
-    name = " ".join(words[:2]) if words[0] in {"quarantine", "providers"} else words[0]
+    name = " ".join(words[:2]) if words[0] in {"quarantine", "providers", "mappings"} else words[0]
     filled = dict(PLACEHOLDERS)
     if words[0] == "providers":
         filled |= plugged(site)

@@ -878,7 +878,11 @@ def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folde
             "api_keys": 1,
             "time_zone": "UTC",
             "confirm_first": 0,
+            "accept_when": "said",
             "on_provider_cancel": "quarantine",
+            "backorder": "wait",
+            "backorder_grace": 259_200.0,
+            "after_backorder_grace": "person",
         },
         "DC02": {
             "url": "https://gateway.example.com/edge/newstore/DC02/fulfillment_requests",
@@ -886,7 +890,11 @@ def test_the_description_says_which_urls_to_hand_out_and_where_requests_go(folde
             "api_keys": 1,
             "time_zone": "UTC",
             "confirm_first": 0,
+            "accept_when": "said",
             "on_provider_cancel": "quarantine",
+            "backorder": "wait",
+            "backorder_grace": 259_200.0,
+            "after_backorder_grace": "person",
         },
     }
     assert described["providers"]["wms"]["callback_url"] == "https://gateway.example.com/edge/providers/wms/callbacks"

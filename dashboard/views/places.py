@@ -8,7 +8,7 @@ from dashboard import cached, frame, holding, links, tables
 from dashboard.escaping import shown
 from dashboard.person import here
 from dashboard.shapes import DestinationStory, HoldStory, LocationStory
-from dashboard.times import age, clock
+from dashboard.times import age, clock, lasted
 
 
 def show() -> None:
@@ -102,11 +102,20 @@ def _locations() -> None:
                 "failed": sum(count.failed for count in found),
                 "oldest pending": age(min((c.oldest_pending for c in found if c.oldest_pending), default=None)),
                 "its clock": clock(datetime.now(UTC), each.time_zone),
+                "accepted": "once it is taken" if each.accept_when == "taken" else "once the provider says so",
                 "the provider's own “cancelled”": each.on_provider_cancel,
+                "back orders": _back_orders(each),
             }
         )
     tables.show(rows, "DCs")
     links.to("shipments", "All pending shipments", icon=":material/package_2:", status="pending")
+
+
+def _back_orders(place: LocationStory) -> str:
+    if place.backorder == "reject":
+        return "rejected, once the provider has stopped"
+    then = "rejected" if place.after_backorder_grace == "reject" else "a person decides"
+    return f"wait for {lasted(place.backorder_grace)}, then {then}"
 
 
 def _goes(place: LocationStory) -> str:

@@ -106,7 +106,7 @@ def _units(story: RequestStory) -> None:
         {
             "unit": number,
             "product": shown(each.product_id),
-            "the provider said": words.SIGNS.get(each.said, each.said),
+            "the provider said": "back order" if each.backordered else words.SIGNS.get(each.said, each.said),
             "NewStore confirmed": words.SIGNS.get(each.confirmed, each.confirmed),
             "accepted": clock(each.accepted_at, zone),
             "parcel": _parcel(parcels.get(each.reported_by or -1)),

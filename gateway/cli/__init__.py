@@ -11,6 +11,7 @@ from . import (
     demo,
     holds,
     init,
+    mappings,
     providers,
     quarantine,
     requests,
@@ -55,6 +56,7 @@ def _begin(
 
 cli.add_typer(simulate.commands, name="simulate")
 cli.add_typer(quarantine.commands, name="quarantine")
+cli.add_typer(mappings.commands, name="mappings")
 cli.add_typer(settings.commands, name="settings")
 cli.add_typer(tokens.commands, name="token")
 cli.add_typer(providers.commands, name="providers")

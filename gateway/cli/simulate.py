@@ -51,6 +51,7 @@ class Mood(StrEnum):
     """How a warehouse works its orders and answers."""
 
     QUICK = "quick"
+    SHORT_OF_STOCK = "short_of_stock"
     SLOW_AND_PARTIAL = "slow_and_partial"
     FLAKY = "flaky"
 

@@ -54,6 +54,7 @@ TAKEN = "accepted"
 SHORT = "rejected"
 VOID = "cancelled"
 SENT = "shipped"
+AWAITED = "backordered"
 
 [providers.{name}.reasons]
 "NOT ON SHELF" = "no_inventory"

@@ -2,22 +2,23 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.call_errors import Inconclusive, NotThere, NotYet, Refused
+from gateway.call_errors import Inconclusive, NotThere, NotYet, Refused, Unmapped
 from gateway.domain.commands import CallTaken, ReadBack
 from gateway.domain.decide import Command
 from gateway.domain.deliveries import READ_BACK, Operation
 from gateway.domain.events.event import Event
 from gateway.domain.events.provider import RejectionProven, UnitsShipped
+from gateway.domain.mappings import not_mapped
 from gateway.domain.orders import Order
 from gateway.domain.proof import Unclear, missing
 from gateway.domain.references import idempotency_key, provider_reference
 from gateway.domain.reports import parcels, reports
 from gateway.domain.units import Confirmed
 from gateway.ledger.queue.claims import Claim
-from gateway.ledger.read.request_reads import DeliveryContext
+from gateway.ledger.read.request_reads import DeliveryContext, Sent
 from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.newstore import errors as newstore
 from gateway.newstore import webhook
@@ -41,21 +42,26 @@ class OutboundClients:
     newstore: Client
     adapters: Mapping[str, Adapter]
     hear: Callable[[str, Message], Awaitable[object]]
+    accepts: Callable[[str], bool] = lambda _: False
+    """Tells whether a location has NewStore told that what its provider has taken is accepted."""
 
 
 async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     """Make one claimed call and say what it settles. Raises a `CallError`, `NotDispatched` or `Undecidable`."""
     try:
-        return await _CALLS[claim.operation](clients, claim, context)
+        command = await _CALLS[claim.operation](clients, claim, context)
     except newstore.Refused as refused:
         if refused.status == 404 and datetime.now(UTC) - context.request.received_at < _YOUNG:
             raise NotYet("404: NewStore does not know the request yet", 404, refused.body) from refused
         raise
+    if isinstance(command, CallTaken):
+        return replace(command, accepts=clients.accepts(context.request.location))
+    return command
 
 
 async def _create(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     adapter = clients.adapters[claim.destination]
-    order = _order(claim, context)
+    order = _order(adapter, claim, context)
     if claim.doubt and context.is_comparing:
         raise NotYet(_ASKED_FIRST)
     if not adapter.can.create:
@@ -67,14 +73,22 @@ async def _create(clients: OutboundClients, claim: Claim, context: DeliveryConte
             raise Undecidable("the order may be at the provider, which can neither be asked nor told twice")
         _wait_for_a_late_one(claim)
     try:
-        body = adapter.compose(order)
-        context.sent.append(body)
-        taken = await adapter.create(order, body)
+        sent = context.sent_before or _composed(adapter, order)
+        context.sent.append(sent)
+        taken = await adapter.create(order, sent.body)
     except Refused as refused:
         if claim.doubt and not adapter.can.look_up:
             raise Undecidable(f"an earlier try may have been taken, and this one {refused.detail}") from refused
         raise
     return _taken(claim, provider_order=taken.provider_order)
+
+
+def _composed(adapter: Adapter, order: Order) -> Sent:
+    """Write what is sent, once everything in it that must be called as the provider calls it is."""
+    mappings, provider = adapter.mappings, adapter.provider.name
+    if unmapped := mappings.unsent(order):
+        raise Unmapped(not_mapped(provider, unmapped), unmapped)
+    return Sent(adapter.compose(order), mappings.version)
 
 
 async def _await_order(adapter: Adapter, claim: Claim, order: Order) -> Command:
@@ -106,12 +120,14 @@ async def _found(adapter: Adapter, order: Order) -> Taken | None:
 
 
 async def _look_up(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
-    found = await clients.adapters[claim.destination].look_up(_order(claim, context))
+    adapter = clients.adapters[claim.destination]
+    found = await adapter.look_up(_order(adapter, claim, context))
     return _taken(claim, provider_order=found.provider_order if found else None, found=found is not None)
 
 
 async def _withdraw(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
-    proof, request = await clients.adapters[claim.destination].withdraw(_order(claim, context)), context.request
+    adapter, request = clients.adapters[claim.destination], context.request
+    proof = await adapter.withdraw(_order(adapter, claim, context))
     if proof is not None:
         return _taken(claim, proof=f"{claim.destination}: {proof}")
     if request.submitted_at or request.is_known_to_provider or request.restored:
@@ -121,7 +137,8 @@ async def _withdraw(clients: OutboundClients, claim: Claim, context: DeliveryCon
 
 async def _read_order(clients: OutboundClients, claim: Claim, context: DeliveryContext) -> Command:
     """Read how the order stands, and have all that the answer says stored before the read counts as made."""
-    message = await clients.adapters[claim.destination].read_order(_order(claim, context))
+    adapter = clients.adapters[claim.destination]
+    message = await adapter.read_order(_order(adapter, claim, context))
     try:
         await clients.hear(claim.destination, message)
     except LedgerUnavailable:
@@ -129,13 +146,13 @@ async def _read_order(clients: OutboundClients, claim: Claim, context: DeliveryC
     return _taken(claim, answer=message.body)
 
 
-def _order(claim: Claim, context: DeliveryContext) -> Order:
+def _order(adapter: Adapter, claim: Claim, context: DeliveryContext) -> Order:
     """Make the order as this destination has it, which may be one that the request was taken from."""
     request = context.request
     assignment = request.assignment_of(claim.destination)
     reference = provider_reference(request.reference, assignment)
     key = idempotency_key(request.reference, assignment, claim.operation, claim.seq)
-    return Order(
+    order = Order(
         request_id=request.id,
         reference=reference,
         assignment=assignment,
@@ -148,6 +165,7 @@ def _order(claim: Claim, context: DeliveryContext) -> Order:
         body=context.body,
         read_details=webhook.details,
     )
+    return adapter.mappings.of_order(order)
 
 
 async def _acknowledge(clients: OutboundClients, claim: Claim, _: DeliveryContext) -> Command:

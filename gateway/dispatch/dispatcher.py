@@ -283,11 +283,11 @@ class Dispatcher:
         except (CallError, NotDispatched, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
-            status, sent, new_body = getattr(error, "status", None), *_what_was_sent(context)
-            attempt = Attempt(at, seconds, name, status, str(error)[:500], response, sent=sent, new_body=new_body)
+            status, sent = getattr(error, "status", None), _what_was_sent(context)
+            attempt = Attempt(at, seconds, name, status, str(error)[:500], response, **sent)
             return attempt, self._after(error, claim), error
-        seconds, (sent, new_body) = monotonic() - started, _what_was_sent(context)
-        attempt = Attempt(at, seconds, success_of(command), None, "", _answer(command), sent=sent, new_body=new_body)
+        seconds, sent = monotonic() - started, _what_was_sent(context)
+        attempt = Attempt(at, seconds, success_of(command), None, "", _answer(command), **sent)
         return attempt, command, None
 
     async def _within(self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool) -> Command:
@@ -322,12 +322,14 @@ def _note_its_time(limiter: DestinationLimiter, claim: Claim, attempt: Attempt, 
         limiter.took(limiter.may_go_on(late=True) - claim.unsure_for)
 
 
-def _what_was_sent(context: DeliveryContext) -> tuple[str | None, bytes | None]:
+def _what_was_sent(context: DeliveryContext) -> dict[str, Any]:
     """Name what an adapter wrote, and give it; of one that passes NewStore's body on, that is kept already."""
     if not context.sent:
-        return None, None
-    body = context.sent[-1]
-    return (context.request.fingerprint, None) if body == context.body else (sha256(body).hexdigest(), body)
+        return {}
+    body, version = context.sent[-1].body, context.sent[-1].mappings
+    if body == context.body:
+        return {"sent": context.request.fingerprint, "mappings": version}
+    return {"sent": sha256(body).hexdigest(), "new_body": body, "mappings": version}
 
 
 def _answer(command: Command) -> bytes | None:

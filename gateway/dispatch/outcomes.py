@@ -15,6 +15,7 @@ from gateway.call_errors import (
     Refused,
     Throttled,
     Unknown,
+    Unmapped,
 )
 from gateway.domain.commands import CallEnded, CallTaken, End, ReadBack
 from gateway.domain.decide import Command
@@ -70,6 +71,7 @@ OUTCOMES: dict[type[Exception], Outcome] = {
     Throttled: Outcome("wait", counts=False),  # 429, or 503 that says when
     NotYet: Outcome("pending", counts=False),  # an earlier report of the same units is not shown
     NotThere: Outcome("not_there", counts=False),  # somebody else has to tell the provider of it
+    Unmapped: Outcome("unmapped", counts=False, seconds=86_400.0),  # or as soon as somebody has mapped it
     Blocked: Outcome("blocked", counts=False),  # NewStore's 403 without JSON: our address, for five minutes
     NotReached: Outcome("not_reached", counts=False, seconds=1.0),  # a read that went first was in vain
     Disliked: Outcome("firewall", counts=False, seconds=30.0),  # a 403 without JSON, and others pass: once more
@@ -89,7 +91,7 @@ OUTCOMES: dict[type[Exception], Outcome] = {
 }
 """What went wrong -> what that is called and does."""
 
-FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending", "not_there", "not_made"}
+FAILURES = frozenset(each.name for each in OUTCOMES.values()) - {"wait", "pending", "not_there", "not_made", "unmapped"}
 """What a call that went wrong is called; having to come later is no failure, nor is a call that was never made."""
 
 
@@ -142,6 +144,8 @@ def next_look(claim: Claim) -> float:
 
 def _uncounted(error: Exception, claim: Claim, outcome: Outcome, grace: float) -> Reschedule:
     wait, doubt = outcome.seconds, claim.doubt
+    if isinstance(error, Unmapped):
+        return Reschedule(wait, doubt=doubt, counts=False, unmapped=error.words)
     if isinstance(error, Throttled):
         wait = error.retry_after if error.retry_after <= LONGEST_WAIT else 1.0  # a hold keeps it back from then on
         if error.doubt and claim.operation not in HARMLESS | READS:

@@ -15,6 +15,7 @@ class Word(StrEnum):
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     SHIPPED = "shipped"
+    BACKORDERED = "backordered"  # it lacks them now, and may get them
 
 
 class RejectionReason(StrEnum):
@@ -39,6 +40,31 @@ class OnProviderCancel(StrEnum):
     QUARANTINE = "quarantine"
     REJECT = "reject"
     CANCEL = "cancel"
+
+
+Words = tuple[tuple[str, str], ...]
+"""Words that are not mapped, each with what kind of word it is."""
+
+
+class AcceptWhen(StrEnum):
+    """When a location tells NewStore that a request is accepted."""
+
+    SAID = "said"  # once the provider says so
+    TAKEN = "taken"  # once it has taken the order
+
+
+class OnBackorder(StrEnum):
+    """What a location does with units that its provider lacks now, and may get."""
+
+    WAIT = "wait"
+    REJECT = "reject"  # once the provider has stopped
+
+
+class AfterGrace(StrEnum):
+    """What follows where a back order has waited for as long as it may."""
+
+    PERSON = "person"
+    REJECT = "reject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +109,7 @@ class ProviderSaid:
     `is_proof` tells that a rejection by this provider is its promise not to ship (its contract says so); where it is
     none, an order of which nothing else is open is stopped there first, if it can be (`can_withdraw`).
     `is_total` tells that the counts are those by now, and not what came to them; `as_of` when that was so.
+    `unmapped` are words of the provider of which nobody has said what they mean; it is then left to a person, too.
     `is_hint`: it says nothing itself, only that the order is to be read.
     `replays` is the cause of the quarantined message that a person applies again by this one.
     """
@@ -100,12 +127,14 @@ class ProviderSaid:
     parcel: Parcel | None = None
     same_parcel: SameParcel = SameParcel.ASK
     problem: str = ""
+    unmapped: Words = ()
     is_proof: bool = True
     can_withdraw: bool = False
     is_total: bool = False
     as_of: datetime | None = None
     is_hint: bool = False
     on_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
+    on_backorder: OnBackorder = OnBackorder.WAIT
     replays: str = ""
     replayed_by: str = ""
 
@@ -114,6 +143,7 @@ class ProviderSaid:
 class CallTaken:
     """The destination took an owed write. `found` when a look-up or read-back showed it, not the call's own answer.
 
+    `accepts`: its location tells NewStore of an order that was taken that it is accepted.
     Of a look-up that a person asked for it is the answer; of a withdrawal `proof` says how the provider stopped; of a
     read of the order `answer` is what came, kept with the try.
     """
@@ -125,6 +155,7 @@ class CallTaken:
     attempt: int
     provider_order: str | None = None
     found: bool = False
+    accepts: bool = False
     verifiable: bool = True
     proof: str = ""
     answer: bytes = b""
@@ -215,24 +246,37 @@ class Compare:
         return f"gateway:released:{self.hold}"
 
 
+class Deadline(StrEnum):
+    """What a provider has a certain time for."""
+
+    ACKNOWLEDGE = "acknowledge"  # to take the order: `acknowledge_within`
+    ACCEPT = "accept"  # to accept units of an order that it has: `accept_within`
+    BACKORDER = "backorder"  # to get the units that it lacks: the location's `backorder_grace`
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """Time has passed: this provider has not accepted the request within the `seconds` that its settings give it.
+    """Time has passed: the `seconds` that the settings give this provider for something are over.
 
-    Found once for each assignment. `can_read`: it can be asked how the order stands.
+    They count from `since`. `can_read`: it can be asked how the order stands. `after` is what follows a back order; to
+    reject it, the provider is stopped first, if it can be (`can_withdraw`).
     """
 
     request_id: str
     at: datetime
+    deadline: Deadline
     provider: str
     assignment: int
+    since: datetime
     seconds: float
     can_read: bool
+    after: AfterGrace = AfterGrace.PERSON
+    can_withdraw: bool = False
     fingerprint: str = ""
 
     @property
     def cause(self) -> str:
-        return f"gateway:overdue:{self.assignment}"
+        return f"gateway:overdue:{self.deadline}:{self.assignment}:{self.since.isoformat()}"
 
 
 def replayed(said: ProviderSaid, at: datetime, who: str) -> ProviderSaid:

@@ -12,6 +12,7 @@ from .commands import (
     CallEnded,
     CallTaken,
     Compare,
+    OnBackorder,
     OnProviderCancel,
     Overdue,
     ProviderSaid,
@@ -21,7 +22,7 @@ from .commands import (
     SameParcel,
     Word,
 )
-from .events.assignment import ProviderAssigned, RequestReceived, WithdrawalAsked
+from .events.assignment import ProviderAssigned, RequestReceived
 from .events.event import Fact
 from .events.messages import (
     CallbackQuarantined,
@@ -32,7 +33,15 @@ from .events.messages import (
     ConflictingLocation,
     QuarantineLeft,
 )
-from .events.provider import RejectionProven, UnitsAccepted, UnitsCancelled, UnitsRejected, UnitsShipped
+from .events.provider import (
+    RejectionProven,
+    UnitsAccepted,
+    UnitsBackordered,
+    UnitsCancelled,
+    UnitsRejected,
+    UnitsShipped,
+)
+from .mappings import not_mapped
 from .order_reads import hinted, overdue
 from .outcomes import ended, taken
 from .proof import compare
@@ -40,7 +49,7 @@ from .references import reference
 from .requests import Request
 from .retold import SAYS_THE_SAME, shown_before, told_of
 from .units import Said
-from .withdrawal import leave
+from .withdrawal import leave, reject_unpromised
 
 Command = Receive | Assign | ProviderSaid | CallTaken | CallEnded | ReadBack | Compare | Overdue | Act
 """All that can happen to a request: what is told of it, and what people command."""
@@ -104,14 +113,21 @@ def _heard(request: Request, said: ProviderSaid) -> list[Fact]:
     if said.provider != request.provider:
         detail = f"{said.provider} is not the provider of this request: it may ship twice"
         return [CallbackRefused(said.word or said.problem, "other_provider", detail)]
-    if said.word is None:
-        return [CallbackQuarantined("unknown_word", said.problem)]
-    if said.unread:
-        return [CallbackQuarantined("not_understood", said.unread)]
+    if said.word is None or said.unread or said.unmapped:
+        return [_unclear(said)]
     if refusal := _impossible(request, said):
         return [refusal]
     meant = _since(request, said) if said.is_total else _counted(request, said)
     return _beside_shown(request, meant, said.word) if isinstance(meant, ProviderSaid) else [meant]
+
+
+def _unclear(said: ProviderSaid) -> CallbackQuarantined:
+    """Say what of a message nobody can be sure to understand."""
+    if said.word is None:
+        return CallbackQuarantined("unknown_word", said.problem)
+    if said.unread:
+        return CallbackQuarantined("not_understood", said.unread)
+    return CallbackQuarantined("unmapped", not_mapped(said.provider, said.unmapped))
 
 
 def _beside_shown(request: Request, said: ProviderSaid, word: Word) -> list[Fact]:
@@ -169,7 +185,7 @@ def _since(request: Request, said: ProviderSaid) -> ProviderSaid | Fact:
     told = _told(request, said)
     named = _named_units(said)
     fallen = [product for product, count in named.items() if count < told[product]]
-    if fallen and (said.word is Word.ACCEPTED or (said.as_of and said.as_of < request.changed_at)):
+    if fallen and (said.word in _NOT_FINAL or (said.as_of and said.as_of < request.changed_at)):
         return CallbackWithoutEffect(said.word or "", detail="less than is known: it tells of an earlier time")
     if fallen:
         counts = ", ".join(f"{named[each]} of {_cut(each)!r} (before: {told[each]})" for each in fallen)
@@ -186,6 +202,8 @@ def _told(request: Request, said: ProviderSaid) -> Counter[str]:
         return told_of(request, said.parcel) if said.parcel else Counter()
     if said.word is Word.ACCEPTED:
         return Counter(unit.product for unit in request.units if unit.accepted)
+    if said.word is Word.BACKORDERED:
+        return Counter(request.units[index].product for index in request.backordered)
     never = SAYS_THE_SAME[Said.REJECTED]
     told = (index for index, unit in enumerate(request.units) if unit.said in never and index not in request.untold)
     return Counter(request.units[index].product for index in told)
@@ -241,7 +259,19 @@ def _accept(request: Request, said: ProviderSaid) -> list[Fact]:
     if free := _pick(request, said, prefer_accepted=False):
         return [UnitsAccepted(free)]  # of others that it names more may have been said since: it comes late
     # What was accepted before may be said again: a provider repeats itself, and a shipment implies acceptance.
-    known = Counter(unit.product for unit in request.units if unit.accepted)
+    return _said_before(request, said, Counter(unit.product for unit in request.units if unit.accepted))
+
+
+def _backordered(request: Request, said: ProviderSaid) -> list[Fact]:
+    if said.on_backorder is OnBackorder.REJECT:
+        return _reject(request, replace(said, is_proof=False), RejectionReason.NO_INVENTORY)
+    if free := _pick(request, said, prefer_accepted=False):
+        return [UnitsBackordered(free)]
+    return _said_before(request, said, Counter(request.units[index].product for index in request.backordered))
+
+
+def _said_before(request: Request, said: ProviderSaid, known: Counter[str]) -> list[Fact]:
+    """Judge a message that is about no unit any more: it repeats what is known, or names units that are not open."""
     for product, missing in _shortage(request, said, ()).items():
         if known[product] < missing:
             return [_not_open(said, product)]
@@ -274,13 +304,10 @@ def _reject(request: Request, said: ProviderSaid, reason: RejectionReason) -> li
     units = _pick(request, said, prefer_accepted=False)
     if fact := _not_applicable(request, said, units, Said.REJECTED):
         return [fact]
-    rejected = UnitsRejected(units, reason)
-    if said.is_proof or request.withdrawn:
-        proof = "provider_said" if said.is_proof else "the order was withdrawn"
-        return [rejected, RejectionProven(units, reason, proof)]
-    if said.can_withdraw and units == request.open_units and request.withdrawal is None:
-        return [rejected, WithdrawalAsked(None, reason, "gateway", "its rejection is no promise not to ship")]
-    return [rejected]
+    if said.is_proof:
+        return [UnitsRejected(units, reason), RejectionProven(units, reason, "provider_said")]
+    why = "its rejection is no promise not to ship"
+    return reject_unpromised(request, units, reason, why, can_withdraw=said.can_withdraw)
 
 
 def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:
@@ -302,9 +329,13 @@ def _cancelled(request: Request, said: ProviderSaid) -> list[Fact]:
 
 
 def _candidates(request: Request, said: ProviderSaid) -> list[int]:
-    """The units that a message may be about: open ones, of an acceptance those that were not accepted before."""
-    is_acceptance = said.word is Word.ACCEPTED
-    return [index for index in request.open_units if not (is_acceptance and request.units[index].accepted)]
+    """The units that a message may be about: open ones, and of those the ones of which it says something new."""
+    units, lacking = request.open_units, request.backordered
+    if said.word is Word.ACCEPTED:
+        return [index for index in units if not request.units[index].accepted or index in lacking]
+    if said.word is Word.BACKORDERED and said.on_backorder is OnBackorder.WAIT:
+        return [index for index in units if index not in lacking]
+    return list(units)
 
 
 def _pick(request: Request, said: ProviderSaid, *, prefer_accepted: bool) -> tuple[int, ...]:
@@ -376,7 +407,9 @@ _SAY: dict[Word, Callable[[Request, ProviderSaid], list[Fact]]] = {
     Word.REJECTED: _rejected,
     Word.CANCELLED: _cancelled,
     Word.SHIPPED: _ship,
+    Word.BACKORDERED: _backordered,
 }
+_NOT_FINAL = frozenset({Word.ACCEPTED, Word.BACKORDERED})
 _DECIDE: dict[type[Any], Callable[[Request, Any], list[Fact]]] = {
     Assign: _assign,
     ProviderSaid: _provider_said,

@@ -71,6 +71,7 @@ class Delivery:
     in_flight: bool = field(default=False, compare=False)
     hold: int = field(default=0, compare=False)  # the number of what keeps it back; 0 where nothing does
     not_before: datetime | None = field(default=None, compare=False)  # until then its destination asked to wait
+    unmapped: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # it waits for these words to be mapped
 
     @property
     def is_read(self) -> bool:

@@ -7,7 +7,7 @@ from .events.assignment import RequestReceived
 from .events.event import Event, Fact
 from .events.messages import CallbackRefused
 from .requests import Request
-from .units import Confirmed
+from .units import Confirmed, Said
 
 
 def evolve(request_id: str, request: Request | None, event: Event) -> Request:
@@ -21,6 +21,8 @@ def evolve(request_id: str, request: Request | None, event: Event) -> Request:
     if request.refused:
         request = _with_another_word(request, event)
     changed = fact.apply(request, event)
+    if changed.backordered:
+        changed = changed.in_stock([i for i in changed.backordered if changed.units[i].said is not Said.OPEN])
     return replace(
         changed,
         version=event.version,

@@ -1,7 +1,7 @@
 """What a provider is asked to fulfill, in nobody's JSON."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 
@@ -32,6 +32,7 @@ class OrderLine:
     product: str
     units: tuple[int, ...]  # which of the request's, counted from 0
     attributes: tuple[tuple[str, str], ...] = ()  # name and value, as (("engraving", "AR"),)
+    sku: str = ""  # what the provider calls it
 
     @property
     def count(self) -> int:
@@ -59,6 +60,7 @@ class Order:
 
     `reference` is ours: at most 20 upper-case letters, digits and a hyphen, another one for each assignment. The
     idempotency key is the same in each repetition of one call. `body` is NewStore's own JSON, for those who pass it on.
+    What the provider calls service levels and products is in `shipping_methods` and `skus`.
     """
 
     request_id: str
@@ -68,6 +70,8 @@ class Order:
     location: str = ""
     order_id: str = ""  # NewStore's, which several requests may share
     service_level: str = ""
+    shipping_methods: Mapping[str, str] = field(default_factory=dict)
+    skus: Mapping[str, str] = field(default_factory=dict)
     products: tuple[str, ...] = ()  # one entry for each unit
     provider_order: str = ""  # the provider's own id, once it has told one
     body: bytes = b""
@@ -77,6 +81,11 @@ class Order:
     def details(self) -> Details:
         """Read the body only for those who need it."""
         return self.read_details(self.body)
+
+    @property
+    def shipping_method(self) -> str:
+        """What the provider calls the service level."""
+        return self.shipping_methods.get(self.service_level, self.service_level)
 
     @property
     def ship_to(self) -> Address:
@@ -94,4 +103,7 @@ class Order:
         for index, product in enumerate(self.products):
             asked = attributes[index] if index < len(attributes) else ()
             found.setdefault((product, asked), []).append(index)
-        return tuple(OrderLine(product, tuple(units), asked) for (product, asked), units in found.items())
+        return tuple(
+            OrderLine(product, tuple(units), asked, self.skus.get(product, product))
+            for (product, asked), units in found.items()
+        )

@@ -7,6 +7,7 @@ from .deliveries import READ_BACK, READ_BACKS, Operation
 from .events.assignment import WithdrawalRefused
 from .events.calls import Acknowledged, DeliveryDied, OrderRead, Rechecked, Reported, ReportRefused, Submitted
 from .events.event import Fact
+from .events.provider import UnitsAccepted
 from .requests import Request
 from .withdrawal import leave
 
@@ -29,14 +30,23 @@ def ended(request: Request, call: CallEnded) -> list[Fact]:
     return [DeliveryDied(call.operation, call.seq, call.end, call.detail)]
 
 
-def _created(_: Request, call: CallTaken) -> list[Fact]:
-    return [Submitted(call.seq, call.provider_order, call.found)]
+def _created(request: Request, call: CallTaken) -> list[Fact]:
+    return [Submitted(call.seq, call.provider_order, call.found), *_accepted(request, call)]
+
+
+def _accepted(request: Request, call: CallTaken) -> list[Fact]:
+    """Where the location has it so, what was taken counts as accepted."""
+    units = tuple(
+        index for index in request.open_units if not request.units[index].accepted and index not in request.backordered
+    )
+    return [UnitsAccepted(units)] if call.accepts and units and request.withdrawal is None else []
 
 
 def _looked_up(request: Request, call: CallTaken) -> list[Fact]:
     dead = [each.seq for each in request.dead if each.operation is Operation.CREATE]
     found: list[Fact] = [Submitted(seq, call.provider_order, found=True) for seq in dead] if call.found else []
-    return [*found, Rechecked(call.operation, call.seq, "found" if call.found else "absent")]
+    accepted = _accepted(request, call) if found else []
+    return [*found, *accepted, Rechecked(call.operation, call.seq, "found" if call.found else "absent")]
 
 
 def _withdrawn(request: Request, call: CallTaken) -> list[Fact]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from .commands import End, RejectionReason
+from .commands import Deadline, End, RejectionReason
 from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACKS, Delivery, Operation, Parcel
 from .units import Confirmed, Said, Unit, confirm
 
@@ -17,14 +17,6 @@ class Status(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     PARTIALLY_COMPLETED = "partially_completed"
     COMPLETED = "completed"
-
-
-class Silence(StrEnum):
-    """How it is with a provider that has a certain time to accept."""
-
-    IN_TIME = ""
-    OVERDUE = "overdue"
-    ANSWERED = "answered"  # a person has found out why, and said so
 
 
 # status -> statuses allowed next; a step may be skipped, none is taken back but by a person's discard.
@@ -43,6 +35,14 @@ class Dead:
     operation: Operation
     seq: int
     end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A deadline that its provider has missed; `answered`: a person has found out why, and said so."""
+
+    deadline: Deadline
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,12 @@ class Request:
     """The providers that it was taken from."""
     restored: bool = field(default=False, compare=False)
     """Its story may lack what happened after the backup that it comes from."""
-    silence: Silence = Silence.IN_TIME
+    missed: tuple[Missed, ...] = ()
+    """The deadlines that this assignment has missed: each is told once."""
+    backordered: tuple[int, ...] = ()
+    """The open units that its provider lacks, and may get."""
+    backordered_at: datetime | None = None
+    """Since when it lacks any."""
     untold: tuple[int, ...] = ()
     """The units that NewStore showed beyond a restored log, and of which the provider has told nothing yet."""
     causes: Mapping[str, str] = field(default_factory=dict)
@@ -144,8 +149,11 @@ class Request:
             return f"dead_{self.dead[0].operation}"
         if self.withdrawn and self.open_units:
             return "withdrawn"
-        is_overdue = self.silence is Silence.OVERDUE and self.is_awaited
-        return self._contradicted() or ("overdue" if is_overdue else None)
+        return self._contradicted() or self._overdue()
+
+    def _overdue(self) -> str | None:
+        late = (each.deadline for each in self.missed if not each.answered and self.is_due(each.deadline))
+        return next((f"overdue_{deadline}" for deadline in late), None)
 
     @property
     def open_units(self) -> tuple[int, ...]:
@@ -169,15 +177,21 @@ class Request:
         """NewStore is being asked what it shows of this, beside the regular read-backs."""
         return any(owed.operation in READ_BACKS and owed.seq for owed in self.owed)
 
-    @property
-    def is_awaited(self) -> bool:
-        """Its provider has it, has units left to speak of, and has accepted none."""
-        return self.is_pending and self.submitted_at is not None and self.accepted_at is None and bool(self.open_units)
+    def is_due(self, deadline: Deadline) -> bool:
+        """Tell whether its provider has yet to do this."""
+        if not self.is_pending or not self.open_units or self.provider is None:
+            return False
+        if deadline is Deadline.ACKNOWLEDGE:
+            is_given_up = any(each.operation is Operation.CREATE for each in self.dead)
+            return self.submitted_at is None and not self.is_known_to_provider and not is_given_up
+        if deadline is Deadline.BACKORDER:
+            return bool(self.backordered)
+        return self.submitted_at is not None and self.accepted_at is None
 
     @property
     def is_known_to_provider(self) -> bool:
         """Its provider has spoken of it."""
-        return any(unit.accepted or unit.said is not Said.OPEN for unit in self.units)
+        return bool(self.backordered) or any(unit.accepted or unit.said is not Said.OPEN for unit in self.units)
 
     @property
     def is_rejected(self) -> bool:
@@ -220,6 +234,14 @@ class Request:
     def with_conflict(self) -> "Request":
         """Give the request with one contradiction more."""
         return replace(self, conflicts=self.conflicts + 1)
+
+    def in_stock(self, units: Iterable[int]) -> "Request":
+        """Give the request with these units no longer waited for; the next back order begins anew with the last one."""
+        left = tuple(index for index in self.backordered if index not in units)
+        if left:
+            return replace(self, backordered=left)
+        missed = tuple(each for each in self.missed if each.deadline is not Deadline.BACKORDER)
+        return replace(self, backordered=(), backordered_at=None, missed=missed)
 
     def without_dead(self, *operations: Operation) -> "Request":
         """Give the request without the dead deliveries of these kinds."""

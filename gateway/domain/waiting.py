@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .deliveries import AT_PROVIDER, NEWSTORE, READ_BACKS, REVERSALS, Delivery
+from .mappings import not_mapped
 from .requests import Request
 from .units import Confirmed, Said
 
@@ -22,8 +23,12 @@ _FAILED = {
     "and write down how with `gateway note ID`",
     "withdrawn": "the provider stopped, and some units are neither shipped nor rejected: `gateway reject ID` "
     "lets NewStore reroute them, `gateway close ID` ends it",
-    "overdue": "the provider has not accepted the request in time: ask it whether it works on it, then write down its "
-    "answer with `gateway note ID`, or `gateway reroute ID --to PROVIDER`",
+    "overdue_acknowledge": "the provider has not taken the request in time: mend the cause named in its last "
+    "attempt, or `gateway reroute ID --to PROVIDER`",
+    "overdue_accept": "the provider has not accepted the request in time: ask it whether it works on it, then write "
+    "down its answer with `gateway note ID`, or `gateway reroute ID --to PROVIDER`",
+    "overdue_backorder": "the provider lacks units for longer than their back order may wait: ask it when they come, "
+    "then write down its answer with `gateway note ID`, or `gateway reject ID` lets NewStore reroute them",
     "dead_create": "the provider may not have the request: mend the cause named in its last attempt, then "
     "`gateway redrive ID`, or `gateway reroute ID --to PROVIDER`",
     "dead_withdraw": "the provider did not say whether it stopped: `gateway redrive ID` asks again, or ask it yourself "
@@ -87,6 +92,8 @@ def _who_and_what(request: Request, providers: Collection[str] | None) -> tuple[
 def _failed(request: Request, failure: str) -> str:
     if failure == "surplus" and request.restored:
         return _CANT_PLACE
+    if failure == "overdue_acknowledge" and (owed := _owed(request)):
+        return f"the provider has not taken the request in time: {owed[1]}"
     said = f"{_refused(request)}: " if failure == "callback_refused" else ""
     return said + _FAILED[failure]
 
@@ -116,6 +123,8 @@ def _owed(request: Request) -> tuple[str, str] | None:
     """The gateway has to move, unless all that it has to do is held back."""
     writes = [owed for owed in request.owed if not owed.is_read]
     free = next((owed for owed in writes if not owed.hold), None)
+    if free and free.unmapped:
+        return "operations", not_mapped(free.destination, free.unmapped)
     held = next((f"hold {owed.hold} keeps back its {_word(owed)}" for owed in writes if owed.hold), "")
     if free:
         does = f"the gateway has to {_word(free)} the request at {free.destination}"
@@ -142,6 +151,9 @@ def _outside(request: Request, provider: str) -> tuple[str, str]:
     said = [unit.said for unit in request.units]
     still_open = said.count(Said.OPEN)
     lost = f"; what it told after the backup is lost, so {provider} has to tell it again" if request.restored else ""
+    if lacking := len(request.backordered):
+        since = f" since {request.backordered_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if request.backordered_at else ""
+        return provider, f"{provider} lacks {lacking} of {len(said)} units{since} and may get them{lost}"
     if still_open == len(said) and not request.is_known_to_provider:
         return provider, f"{provider} has not accepted the request yet{lost}"
     if still_open:

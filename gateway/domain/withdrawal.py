@@ -1,8 +1,8 @@
 """Stop before you reject: a request leaves its provider only once that provider can't ship it any more."""
 
-from .commands import End
+from .commands import End, RejectionReason
 from .deliveries import Operation
-from .events.assignment import OrderWithdrawn, ProviderAssigned
+from .events.assignment import OrderWithdrawn, ProviderAssigned, WithdrawalAsked
 from .events.event import Fact
 from .events.provider import RejectionProven, UnitsRejected
 from .requests import Request, Withdrawal
@@ -19,6 +19,21 @@ def never_reached(request: Request) -> bool:
         or any(owed.operation is Operation.CREATE and owed.is_unsent for owed in request.owed)
         or any(dead.operation is Operation.CREATE and dead.end in _NEVER_TAKEN for dead in request.dead)
     )
+
+
+def reject_unpromised(
+    request: Request, units: tuple[int, ...], reason: RejectionReason, why: str, *, can_withdraw: bool
+) -> list[Fact]:
+    """Reject units that the provider may yet ship: NewStore hears of it once the order is stopped there.
+
+    Where something else of the order is open, or it can't be stopped from here, a person has to find out.
+    """
+    rejected = UnitsRejected(units, reason)
+    if request.withdrawn:
+        return [rejected, RejectionProven(units, reason, "the order was withdrawn")]
+    if can_withdraw and units == request.open_units and request.withdrawal is None:
+        return [rejected, WithdrawalAsked(None, reason, "gateway", why)]
+    return [rejected]
 
 
 def leave(request: Request, seq: int, proof: str) -> list[Fact]:

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
-from gateway.domain.commands import End, ProviderSaid
+from gateway.domain.commands import Deadline, End, ProviderSaid, Words
 from gateway.domain.deliveries import Delivery, Operation, Parcel
 from gateway.domain.events import FACTS
 from gateway.domain.events.event import Event, Fact
 from gateway.domain.events.people import Declined
-from gateway.domain.requests import Dead, Refusal, Request, Silence, Withdrawal
+from gateway.domain.requests import Dead, Missed, Refusal, Request, Withdrawal
 from gateway.domain.units import Said, from_text, to_text
 
 from .columns import CHANGING, ONCE, READ
@@ -47,6 +47,7 @@ def outcome(events: Sequence[Event]) -> str:
     return f"declined: {declined[0]}" if declined else ", ".join(event.fact.kind for event in events)
 
 
+_ANSWERED: Final = ":answered"
 _WRITTEN_AS: Final[Mapping[str, Callable[[Request], object]]] = {
     "month": month_of,
     "products": lambda request: [unit.product for unit in request.units],
@@ -56,6 +57,7 @@ _WRITTEN_AS: Final[Mapping[str, Callable[[Request], object]]] = {
     "shipped": lambda request: request.has_settled(Said.SHIPPED),
     "cancelled": lambda request: request.has_settled(Said.CANCELLED),
     "dead": lambda request: " ".join(f"{dead.operation}@{dead.seq}:{dead.end}" for dead in request.dead),
+    "missed": lambda request: " ".join(f"{each.deadline}{_ANSWERED * each.answered}" for each in request.missed),
 }
 _READ_AS: Final[Mapping[str, Callable[[Any], object]]] = {
     "dead": lambda text: tuple(_dead(word) for word in text.split()),
@@ -63,7 +65,8 @@ _READ_AS: Final[Mapping[str, Callable[[Any], object]]] = {
     "refused": lambda text: msgspec.json.decode(text, type=tuple[Refusal, ...]),
     "former": tuple,
     "untold": tuple,
-    "silence": Silence,
+    "backordered": tuple,
+    "missed": lambda text: tuple(_missed(word) for word in text.split()),
 }
 """The columns that the request has otherwise; of all others it has the value under the same name."""
 
@@ -117,6 +120,10 @@ def decode_request(
     return Request(**state, units=units, owed=tuple(owed), causes=causes or {}, parcels=parcels or {})
 
 
+def decode_words(text: str | None) -> Words:
+    return msgspec.json.decode(text, type=Words) if text else ()
+
+
 def decode_delivery(row: Record) -> Delivery:
     return Delivery(
         row["destination"],
@@ -126,7 +133,12 @@ def decode_delivery(row: Record) -> Delivery:
         in_flight=row["owner"] is not None,
         hold=row.get("hold") or 0,
         not_before=row.get("not_before"),
+        unmapped=decode_words(row.get("unmapped")),
     )
+
+
+def _missed(word: str) -> Missed:
+    return Missed(Deadline(word.removesuffix(_ANSWERED)), word.endswith(_ANSWERED))
 
 
 def _dead(word: str) -> Dead:

@@ -47,7 +47,9 @@ CHANGING: Final[Mapping[str, str]] = {
     "refused": "jsonb",
     "former": "text[]",
     "untold": "int[]",
-    "silence": "text",
+    "missed": "text",
+    "backordered": "int[]",
+    "backordered_at": "timestamptz",
 }
 """Written whole with each change."""
 

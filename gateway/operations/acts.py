@@ -165,8 +165,8 @@ def _checked(context: OperationsContext, name: str, asked: Asked, told: str | No
 
 
 def _carriers(context: OperationsContext, before: Request) -> Mapping[str, str]:
-    provider = context.settings.providers.get(before.provider or "")
-    return provider.carriers if provider else {}
+    adapter = context.adapters.get(before.provider or "")
+    return adapter.mappings.carriers if adapter else {}
 
 
 def _can_look_up(context: OperationsContext, before: Request) -> bool:

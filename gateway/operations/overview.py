@@ -58,7 +58,11 @@ async def list_locations(request: web.Request) -> web.Response:
             "provider": each.provider,
             "adapter": providers[each.provider].adapter if each.provider else None,
             "time_zone": each.time_zone,
+            "accept_when": each.accept_when,
             "on_provider_cancel": each.on_provider_cancel,
+            "backorder": each.backorder,
+            "backorder_grace": each.backorder_grace,
+            "after_backorder_grace": each.after_backorder_grace,
             "holds": [hold for hold in active if _touches(hold, each.id, each.provider)],
         }
         for each in context.settings.locations.values()

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,21 +10,19 @@ from aiohttp import web
 
 from gateway.api_shapes import QuarantineResult, Replay
 from gateway.domain.acts.messages import Discard
-from gateway.domain.commands import ProviderSaid, Receive, replayed
+from gateway.domain.commands import ProviderSaid, Receive
 from gateway.domain.events.event import Event
 from gateway.domain.events.messages import QuarantineLeft
 from gateway.domain.requests import Request
 from gateway.ledger import audit, codec, quarantine
-from gateway.ledger.read import naming, request_reads
+from gateway.ledger.read import request_reads
 from gateway.ledger.read.bodies import Body
 from gateway.ledger.write.queued import CommitResult
 from gateway.newstore import webhook
-from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
-from gateway.providers.statements import command as command_of
-from gateway.providers.statements import hint, readings_of
+from gateway.providers.port import Malformed
 from gateway.telemetry import trace
 from gateway.web.answers import Problem, json_answer
-from gateway.web.location_rules import with_location_rule
+from gateway.web.reading_again import OUTSIDE, SeveralRequests, read_again
 from gateway.web.receipts import callback_receipt, receipt, repeated_receipt
 
 from .access import OPERATOR
@@ -40,8 +37,6 @@ _WITHOUT_EFFECT = {
     "conflicting_body": "it left quarantine: the request came before with another body, and tells both",
     "conflicting_location": "it left quarantine: the request came before for another DC, and tells both",
 }
-_OUTSIDE = frozenset({"unknown_request", "ambiguous_request"})
-"""Why a message waits that is a part of no request's story yet."""
 _SHOWN = ("id", "source", "event_id", "request_id", "reason", "detail", "at", "resolved_at")
 
 
@@ -105,7 +100,7 @@ async def discard(request: web.Request) -> web.Response:
     said: ProviderSaid | None = kept["command"]
     told = {"who": who, "action": "discard", "reason": reason, "outcome": "discarded"}
     with trace.act("discard", source=kept["source"]) as span:
-        if said is not None and kept["reason"] not in _OUTSIDE:
+        if said is not None and kept["reason"] not in OUTSIDE:
             applied = await context.writer.apply(
                 Discard(
                     request_id=said.request_id,
@@ -150,46 +145,11 @@ async def _read(
         return _receive(context, source.removeprefix("newstore:"), kept["body"], now)
     if source not in context.adapters:
         raise Problem(409, f"the settings name no provider {source}; add it again, or discard the message")
-    name, first = str(kept["event_id"]).removeprefix(f"{source}:"), kept["command"]
-    is_named = name != kept["fingerprint"]  # by its sender, or by its place in what was sent
-    message = Message(kept["body"], now, name if is_named else "")
-    adapter = context.adapters[source]
-    reading = _understood(adapter, readings_of(adapter, message))
-    about = request_id or await _about(context, source, reading)
-    said = (
-        hint(adapter, message, reading, about)
-        if isinstance(reading, Look)
-        else command_of(adapter, message, reading, about)
-    )
-    said = await with_location_rule(context.pool, context.settings, said)
-    if first is None:
-        return replace(said, cause=f"{source}:{name}") if is_named else said
-    said = replace(said, cause=first.cause)
-    return said if kept["reason"] in _OUTSIDE else replayed(said, now, who)
-
-
-def _understood(adapter: Adapter, readings: Sequence[Reading]) -> Statement | Look:
-    """Give the one thing that a kept message says. Raises `Malformed` where that still can't be read."""
-    match readings:
-        case [Statement() as said]:
-            return said
-        case [Look() as look] if adapter.can.read:
-            return look
-        case [Look()]:
-            raise Malformed("$", "it only hints that an order has changed, and this provider can't be asked")
-        case [Unreadable() as still, *_]:
-            raise Malformed(still.place, still.what)
-    raise Malformed("$", "says something else than it did")
-
-
-async def _about(context: OperationsContext, source: str, said: Statement | Look) -> str:
-    """Find whom it is about."""
-    if said.names == Names(request=said.names.request):
-        return said.names.request
-    [ids] = await naming.named(context.pool, source, [said.names])
-    if len(ids) > 1:
-        raise Problem(409, f"it may be about {', '.join(ids[:3])}; say which as `request`")
-    return ids[0] if ids else ""
+    try:
+        adapter = context.adapters[source]
+        return await read_again(context.pool, context.settings, adapter, kept, who=who, request_id=request_id)
+    except SeveralRequests as several:
+        raise Problem(409, f"it may be about {', '.join(several.ids[:3])}; say which as `request`") from several
 
 
 async def _became(

@@ -81,6 +81,7 @@ OTHERS: Mapping[str, Reading] = {
     "problem": sentence,
     "said": sentence,
     "unread": sentence,
+    "unmapped": identifier,
     "word": sentence,
 }
 """What is shown of the fields in which others may write what they like."""

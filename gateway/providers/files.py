@@ -239,11 +239,11 @@ def _field(said: str, order: Order, line: OrderLine, number: int) -> str:
         "reference": order.reference,
         "order": order.order_id,
         "location": order.location,
-        "service_level": order.service_level,
+        "service_level": order.shipping_method,
         "carrier": order.details.carrier,
         "attributes": "; ".join(f"{name}={value}" for name, value in line.attributes),
         "line": str(number),
-        "product": line.product,
+        "product": line.sku,
         "quantity": str(line.count),
     }
     return fields[said]

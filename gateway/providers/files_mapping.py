@@ -400,7 +400,7 @@ def _toml(found: Proposal) -> str:
     if found.others:
         lines.append(f"# read over: {', '.join(json.dumps(each, ensure_ascii=False) for each in found.others)}")
     if found.words or "word" in has:
-        lines += ["", "[providers.NAME.words]  # accepted, rejected, cancelled, shipped, or ignored"]
+        lines += ["", "[providers.NAME.words]  # accepted, rejected, cancelled, shipped, backordered, or ignored"]
         lines += _counted(found.words)
     if found.reasons:
         lines += ["", "[providers.NAME.reasons]  # no_inventory (empties the DC's stock) or cannot_fulfill"]

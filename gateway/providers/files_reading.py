@@ -5,7 +5,6 @@ shipment. The file and its first such row name the statement, as `SHIP_7.csv#17`
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -79,7 +78,7 @@ def read(settings: FilesSettings, name: str, body: bytes) -> list[Reading]:
         raise Malformed("name", f"fits none of {kinds}: add what files of this name are to [providers.NAME.forms]")
     if settings.file_names == "reused" and not is_part:
         file = f"{file}@{sha256(body).hexdigest()[:12]}"
-    return _read(_table(form, body, first), form, settings.carriers, file)
+    return _read(_table(form, body, first), form, file)
 
 
 def _table(form: Form, body: bytes, first: int) -> Table:
@@ -97,12 +96,12 @@ def _table(form: Form, body: bytes, first: int) -> Table:
     return table
 
 
-def _read(table: Table, form: Form, carriers: Mapping[str, str], file: str) -> list[Reading]:
+def _read(table: Table, form: Form, file: str) -> list[Reading]:
     found: dict[tuple[object, ...], _Said | Unreadable] = {}
     for row in table.rows:
         names = Names() if row.problem else _names(row)
         try:
-            said = _understood(row, names, form, carriers)
+            said = _understood(row, names, form)
         except _Bad as bad:
             found[row.number,] = Unreadable(
                 place=f"row {row.number}",
@@ -127,7 +126,7 @@ def _statement(said: _Said, table: Table, form: Form, file: str) -> Statement:
     if said.twice and form.counts == "totals":
         unread = f"several rows give a total of {said.twice[0][:200]!r}: which of them is true?"
     parcel = said.parcel
-    words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+    words = [parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
     names = [said.names.request, said.names.reference, said.names.provider_order, said.names.order]
     dated = said.as_of and said.as_of.isoformat()
     understood: object = [names, said.word, said.reason, said.items, words, dated]
@@ -150,7 +149,7 @@ def _statement(said: _Said, table: Table, form: Form, file: str) -> Statement:
     )
 
 
-def _understood(row: Row, names: Names, form: Form, carriers: Mapping[str, str]) -> _Said | None:
+def _understood(row: Row, names: Names, form: Form) -> _Said | None:
     """Read one row; None for one that says nothing to us. Raises `_Bad`."""
     if row.problem:
         raise _Bad(row.problem)
@@ -169,7 +168,7 @@ def _understood(row: Row, names: Names, form: Form, carriers: Mapping[str, str])
     if word is Word.REJECTED:
         said.reason, said.problem = _reason(row, form, word_said)
     if word is Word.SHIPPED:
-        said.parcel = _parcel(row, form, carriers)
+        said.parcel = _parcel(row, form)
     return said
 
 
@@ -214,16 +213,15 @@ def _reason(row: Row, form: Form, word_said: str) -> tuple[RejectionReason | Non
     return reason, "" if reason else meaning.unknown("reason", said or None, form.reasons)
 
 
-def _parcel(row: Row, form: Form, carriers: Mapping[str, str]) -> Parcel:
-    """Name the parcel of a row, and its carrier as NewStore calls it."""
+def _parcel(row: Row, form: Form) -> Parcel:
+    """Name the parcel of a row."""
     code = _id(row, form, "tracking_number")
     if _SEVERAL.search(code):
         raise _Bad(f"{form.columns['tracking_number']} names several parcels: send a row for what is in each")
     carrier = _id(row, form, "carrier") if "carrier" in form.columns else form.carrier
     link = row.cells.get("tracking_url", "")
-    told = carriers.get(normal(carrier), carrier)
     fits = 0 < len(link) <= _LONGEST_LINK
-    return Parcel(told, code, link if fits else None, None if told == carrier else carrier)
+    return Parcel(carrier, code, link if fits else None)
 
 
 def _id(row: Row, form: Form, column: Column, longest: int = _LONGEST) -> str:

@@ -196,7 +196,7 @@ class Form(Readable):
     other_columns: tuple[Text, ...] | None = None
     """Which headings may stand beside those. Without it any may: new ones are read over."""
     words: Annotated[Mapping[str, Meaning], SPELLED] = field(default_factory=dict)
-    """The provider's words in column `word`: accepted, rejected, cancelled, shipped, or ignored."""
+    """The provider's words in column `word`: accepted, rejected, cancelled, shipped, backordered, or ignored."""
     word: Word | None = None
     """What every row says, where there is no column `word`."""
     reasons: Annotated[Mapping[str, RejectionReason], SPELLED] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
+from gateway.domain.commands import Word
 from gateway.domain.orders import Order
 
 from .conformance import Happening, Target
@@ -13,7 +14,7 @@ from .port import Message
 
 _COLUMNS = ("Order No", "SKU", "Qty", "Status", "Reason", "Tracking", "Carrier")
 
-_WORDS = {"accepted": "TAKEN", "rejected": "SHORT", "cancelled": "VOID", "shipped": "SENT"}
+_WORDS = {"accepted": "TAKEN", "rejected": "SHORT", "cancelled": "VOID", "shipped": "SENT", "backordered": "AWAITED"}
 _REASONS = {"no_inventory": "OUT", "cannot_fulfill": "BROKEN"}
 
 
@@ -29,9 +30,10 @@ withdraw = true
 final_rejections = true
 columns = {{ reference = "Order No", product = "SKU", quantity = "Qty", word = "Status", reason = "Reason", \
 tracking_number = "Tracking", carrier = "Carrier" }}
-words = {{ TAKEN = "accepted", SHORT = "rejected", VOID = "cancelled", SENT = "shipped" }}
+words = {{ TAKEN = "accepted", SHORT = "rejected", VOID = "cancelled", SENT = "shipped", AWAITED = "backordered" }}
 reasons = {{ OUT = "no_inventory", BROKEN = "cannot_fulfill" }}
 """
+    words = frozenset(Word)
     says_several = True
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ WORDS = {
     "rejected": Word.REJECTED,
     "cancelled": Word.CANCELLED,
     "shipped": Word.SHIPPED,
+    "backordered": Word.BACKORDERED,
 }
 REASONS = {
     "no_inventory": RejectionReason.NO_INVENTORY,
@@ -114,7 +115,13 @@ class Shipped(_Said, kw_only=True, tag_field="type", tag="shipped"):
     shipment: Shipment
 
 
-Event = Accepted | Rejected | Cancelled | Shipped
+class Backordered(_Said, kw_only=True, tag_field="type", tag="backordered"):
+    """These units are not there, and may come; without `items` all that are open."""
+
+    items: _Lines | UnsetType = UNSET
+
+
+Event = Accepted | Rejected | Cancelled | Shipped | Backordered
 """What a provider can say and is understood; whatever else can be read is kept for a person."""
 _FIELDS = frozenset(_Callback.__struct_fields__)
 _LINE_FIELDS = frozenset(Line.__struct_fields__)
@@ -154,13 +161,13 @@ def _count(items: Iterable[Line]) -> tuple[dict[str, int], dict[str, int]]:
     return counted, uncounted
 
 
-def _parcel(shipment: Shipment, carriers: Mapping[str, str]) -> Parcel:
-    """Name a parcel without the blanks around its words, and its carrier as NewStore calls it."""
+def _parcel(shipment: Shipment) -> Parcel:
+    """Name a parcel without the blanks around its words."""
     carrier, tracking_number = shipment.carrier.strip(), str(shipment.tracking_number).strip()
     for field, word in (("carrier", carrier), ("tracking_number", tracking_number)):
         if not word:
             raise Malformed(f"$.shipment.{field}", "is blank: send it, or the shipment once it is known")
-    return parcels.named(carriers, carrier, tracking_number, shipment.tracking_url)
+    return parcels.named(carrier, tracking_number, shipment.tracking_url)
 
 
 def _storable(said: _Callback) -> None:
@@ -200,6 +207,10 @@ class Http(Adapter):
         "shipped": {
             "type": "shipped", "event_id": "4", "fulfillment_request_id": "…",
             "items": [{"product_id": "C", "quantity": 2}], "shipment": {"carrier": "UPS", "tracking_number": "1Z…"},
+        },
+        "backordered": {
+            "type": "backordered", "event_id": "5", "fulfillment_request_id": "…",
+            "items": [{"product_id": "D", "quantity": 1}],
         },
     }  # fmt: skip
 
@@ -317,9 +328,9 @@ class Http(Adapter):
             problem = meaning.unknown("reason", said.reason, REASONS)
         unread = meaning.unread(document, word, _FIELDS, _LINE_FIELDS)
         items, uncounted = _count(said.items or ())
-        parcel = _parcel(said.shipment, self.provider.carriers) if said.shipment else None
+        parcel = _parcel(said.shipment) if said.shipment else None
         name = said.event_id or message.name
-        words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+        words = [parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
         understood = [name, said.fulfillment_request_id, said.type, said.reason, items, uncounted, words]
         return [
             Statement(

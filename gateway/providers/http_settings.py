@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gateway.domain.mappings import MappedKind
 from gateway.settings import ProviderSettings
 from gateway.settings.kinds import Flag
 from gateway.settings.references import Key, OneOrTwo, SigningKey
@@ -22,6 +23,7 @@ class HttpSettings(CalledOverHttp):
     }
     either: ClassVar = (("callback_key",), ("callback_secret",))
     live: ClassVar = CalledOverHttp.live | {"callback_keys", "callback_secrets", "look_up", "withdraw"}
+    maps: ClassVar = frozenset({MappedKind.CARRIER})
     shown_to_us: ClassVar = ("callback_key", "callback_secret")
 
     url: BaseUrl

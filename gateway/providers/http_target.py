@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.domain.commands import Word
 from gateway.domain.orders import Order
 
 from .conformance import Happening, HttpTarget, Switch
@@ -22,6 +23,7 @@ class HttpProvider(HttpTarget):
 
     settings = 'url = "{url}/orders"\napi_key = "env:API_KEY"\ncallback_key = "env:KEY"\nwithdraw = true\ntimeout = 0.4'
     environ: ClassVar = {"API_KEY": "the-key-of-the-gateway", "KEY": _KEY}
+    words = frozenset(Word)
     switches = HttpTarget.switches | {Switch.REFUSE, Switch.ANOTHER}
 
     def __init__(self) -> None:
@@ -68,7 +70,7 @@ class HttpProvider(HttpTarget):
         return [self._said(each.order, _written(each)) for each in what]
 
     def unknown_word(self, order: Order) -> Sequence[Message]:
-        return [self._said(order, {"type": "backordered", "items": [{"product_id": "TEE", "quantity": 1}]})]
+        return [self._said(order, {"type": "palletized", "items": [{"product_id": "TEE", "quantity": 1}]})]
 
     def pick(self, order: Order) -> None:
         self.picked.add(order.reference)

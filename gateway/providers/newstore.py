@@ -190,7 +190,7 @@ class Newstore(Adapter):
     def read(self, message: Message) -> list[Statement]:
         """Read a call. Raises `Malformed` with the JSON path of what is wrong."""
         repeats = self.provider.same_call == "repetition"
-        return newstore_reading.read(message, self.provider.carriers, repeats=repeats)
+        return newstore_reading.read(message, repeats=repeats)
 
     def answer(self, message: Message, heard: Sequence[Heard]) -> Reply:
         """Answer 201, or with one of NewStore's codes."""

@@ -58,11 +58,11 @@ class _Said(NamedTuple):
     unread: str = ""
 
 
-def read(message: Message, carriers: Mapping[str, str], *, repeats: bool) -> list[Statement]:
+def read(message: Message, *, repeats: bool) -> list[Statement]:
     """Read a call; `repeats`: one that says the same again is the same. Raises `Malformed`."""
     call = called(message)
     document, spelled = _decoded(call.word, message.body)
-    said = list(_READ[call.word](document, carriers))
+    said = list(_READ[call.word](document))
     when = "" if repeats else f"@{message.at.isoformat()}"
     key = call.key or canonical.fingerprint(spelled)[:12] + when
     return [
@@ -108,11 +108,11 @@ def _decoded(word: str, body: bytes) -> tuple[dict[str, Any], bytes]:
     return document, spelled
 
 
-def _acknowledgement(document: dict[str, Any], _: Mapping[str, str]) -> Iterator[_Said]:
+def _acknowledgement(document: dict[str, Any]) -> Iterator[_Said]:
     yield _Said(("acknowledgement", document), unread=meaning.unread(document, Word.ACCEPTED, (), ()))
 
 
-def _rejection(document: dict[str, Any], _: Mapping[str, str]) -> Iterator[_Said]:
+def _rejection(document: dict[str, Any]) -> Iterator[_Said]:
     """All that is open: the missing products for lack of stock, and the rest because the order can't be fulfilled.
 
     So the stock of what is there is not set to zero.
@@ -135,7 +135,7 @@ def _rejection(document: dict[str, Any], _: Mapping[str, str]) -> Iterator[_Said
     yield _Said(("rejection", {"rejection_reason": str(rest)}), reason=rest, unread=unread)
 
 
-def _reject_items(document: dict[str, Any], _: Mapping[str, str]) -> Iterator[_Said]:
+def _reject_items(document: dict[str, Any]) -> Iterator[_Said]:
     read_of_one = ("reason", "product_ids")
     told = msgspec.convert(document, type=RejectItems).missing_items
     for number, (one, missing) in enumerate(zip(document["missing_items"], told, strict=True)):
@@ -144,13 +144,13 @@ def _reject_items(document: dict[str, Any], _: Mapping[str, str]) -> Iterator[_S
         yield _Said(alone, _count(missing.product_ids), missing.reason, unread=unread)
 
 
-def _canceled_items(document: dict[str, Any], _: Mapping[str, str]) -> Iterator[_Said]:
+def _canceled_items(document: dict[str, Any]) -> Iterator[_Said]:
     told = msgspec.convert(document, type=CanceledItems)
     unread = meaning.counted_twice("$", document, ("product_ids",))
     yield _Said(("canceled_items", document), _count(told.product_ids), unread=unread)
 
 
-def _shipment(document: dict[str, Any], carriers: Mapping[str, str]) -> Iterator[_Said]:
+def _shipment(document: dict[str, Any]) -> Iterator[_Said]:
     told = msgspec.convert(document, type=ShipItems).line_items
     for number, (one, line) in enumerate(zip(document["line_items"], told, strict=True)):
         place, shipment = f"$.line_items[{number}]", line.shipment
@@ -159,7 +159,7 @@ def _shipment(document: dict[str, Any], carriers: Mapping[str, str]) -> Iterator
         yield _Said(
             ("shipment", {"line_items": [one]}),
             _count(line.product_ids),
-            parcel=parcels.named(carriers, shipment.carrier, shipment.tracking_code, shipment.tracking_url),
+            parcel=parcels.named(shipment.carrier, shipment.tracking_code, shipment.tracking_url),
             unread=meaning.counted_twice(place, one, ("product_ids", "shipment")),
         )
 
@@ -168,7 +168,7 @@ def _count(products: Sequence[str]) -> dict[str, int]:
     return dict(Counter(products))
 
 
-_READ: Mapping[str, Callable[[dict[str, Any], Mapping[str, str]], Iterator[_Said]]] = {
+_READ: Mapping[str, Callable[[dict[str, Any]], Iterator[_Said]]] = {
     "acknowledgement": _acknowledgement,
     "rejection": _rejection,
     "reject_items": _reject_items,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from gateway.domain.mappings import MappedKind
 from gateway.settings import ProviderSettings
 from gateway.settings.kinds import Text
 from gateway.settings.references import Key, OneOrTwo
@@ -18,6 +19,7 @@ class NewstoreSettings(CalledOverHttp):
     written_as: ClassVar = {**ProviderSettings.written_as, "client_secrets": "client_secret"}
     live: ClassVar = CalledOverHttp.live | {"client_id", "client_secrets", "same_call"}
     shown_to_us: ClassVar = ("client_secret",)
+    maps: ClassVar = frozenset({MappedKind.CARRIER})
     called_at: ClassVar = ""
 
     url: BaseUrl

@@ -19,8 +19,11 @@ from gateway.api_shapes import CallbackReceipt
 from gateway.call_errors import Refused
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel
+from gateway.domain.mappings import Mappings
 from gateway.domain.orders import Order
 from gateway.settings import ProviderSettings
+
+from .mappings import KnownMappings
 
 Kind = Literal["id", "link", "word", "plain"]
 """What a readable text of a provider is. Viewers read ids that look like some, known words, and of links the place."""
@@ -281,11 +284,19 @@ class Adapter:
     """The headers with which a callback shows whose it is: wrong ones are guesses, and counted."""
 
     can: Capabilities
+    known: KnownMappings
+    """What people have said that providers call things: all adapters of a process share one."""
 
     def __init__(self, provider: ProviderSettings, session: aiohttp.ClientSession) -> None:
         """`session` goes only where a provider may be, and times out by itself where the adapter sets nothing."""
         self.provider = provider
         self.session = session
+        self.known = KnownMappings()
+
+    @property
+    def mappings(self) -> Mappings:
+        """What this provider calls things."""
+        return self.known.of(self.provider)
 
     # Calls out. Each raises a `CallError`.
 

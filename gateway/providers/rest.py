@@ -227,7 +227,7 @@ class Rest(Adapter):
 
     def read(self, message: Message) -> Sequence[Reading]:
         """Read a webhook, an answer or a page. Raises `Malformed` where nothing of it can be read."""
-        return rest_reading.read(self.mapping, self.provider.carriers, message)
+        return rest_reading.read(self.mapping, message)
 
 
 def _body(about: OrderCall, order: Order) -> bytes | None:

@@ -18,12 +18,12 @@ def document(order: Order) -> dict[str, Any]:
         "order_id": order.order_id,
         "location": order.location,
         "service_level": order.service_level,
-        "shipping_method": order.service_level,
+        "shipping_method": order.shipping_method,
         "carrier": order.details.carrier,
         "ship_to": _address(order.ship_to),
         "bill_to": _address(order.bill_to),
         "lines": [
-            {"product": line.product, "sku": line.product, "count": line.count, "attributes": dict(line.attributes)}
+            {"product": line.product, "sku": line.sku, "count": line.count, "attributes": dict(line.attributes)}
             for line in order.lines
         ],
         "attributes": dict(order.details.attributes),

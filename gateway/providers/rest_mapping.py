@@ -168,7 +168,7 @@ class Said(Readable):
     tracking_url: Search | None = None
     """In a statement: a link to where it is."""
     words: Annotated[Mapping[str, Meaning], SPELLED] = field(default_factory=dict)
-    """The provider's words, and ours: accepted, rejected, cancelled, shipped, or ignored."""
+    """The provider's words, and ours: accepted, rejected, cancelled, shipped, backordered, or ignored."""
     reasons: Annotated[Mapping[str, RejectionReason], SPELLED] = field(default_factory=dict)
     """Its reasons, and ours: no_inventory, which empties the DC's stock, or cannot_fulfill."""
     whole_orders: tuple[str, ...] = ()

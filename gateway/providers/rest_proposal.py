@@ -26,7 +26,7 @@ _CHECK: Final = {
     "order": "  # CHECK: NewStore's number of the order? If it is ours write reference, if its own provider_order"
 }
 _MEANT: Final = {
-    "words": "accepted, rejected, cancelled, shipped, or ignored",
+    "words": "accepted, rejected, cancelled, shipped, backordered, or ignored",
     "reasons": "no_inventory (empties the DC's stock) or cannot_fulfill",
 }
 

@@ -121,7 +121,7 @@ def unambiguous(answer: bytes) -> Any:
     return document
 
 
-def read(mapping: MappingFile, carriers: Mapping[str, str], message: Message) -> list[Reading]:
+def read(mapping: MappingFile, message: Message) -> list[Reading]:
     """Read a message. Raises `Malformed` where nothing of it can be read."""
     envelope, document = _opened(mapping, message.body)
     source: Said | None = getattr(mapping, envelope.of)
@@ -135,7 +135,7 @@ def read(mapping: MappingFile, carriers: Mapping[str, str], message: Message) ->
     for number, body in enumerate(orders):
         name = f"{message.name}#{number + 1}." if number and message.name else message.name
         place = envelope.place or ("$" if len(orders) == 1 else f"orders[{number}]")
-        found += _read(source, carriers, replace(envelope, place=place), body, name)
+        found += _read(source, replace(envelope, place=place), body, name)
     return found if len(found) > 1 else [replace(each, part=None) for each in found]
 
 
@@ -160,7 +160,7 @@ def _opened(mapping: MappingFile, body: bytes) -> tuple[_Envelope, Any]:
     return _Envelope("poll" if mapping.poll is not None else "read"), document
 
 
-def _read(source: Said, carriers: Mapping[str, str], envelope: _Envelope, body: object, name: str) -> list[Reading]:
+def _read(source: Said, envelope: _Envelope, body: object, name: str) -> list[Reading]:
     """Read what is said of one order."""
     try:
         order = _Order(body, envelope, source, _names(source, body), _event(source, body, name))
@@ -171,16 +171,16 @@ def _read(source: Said, carriers: Mapping[str, str], envelope: _Envelope, body: 
         entries = _list(source.statements, body, "statements")
     except _Bad as bad:
         return [_unreadable(_Order(body, envelope, source, _names_if_any(source, body), name), bad, ())]
-    return [*_statements(order, carriers, entries)]
+    return [*_statements(order, entries)]
 
 
-def _statements(order: _Order, carriers: Mapping[str, str], entries: list[object]) -> Iterator[Reading]:
+def _statements(order: _Order, entries: list[object]) -> Iterator[Reading]:
     found: dict[object, _Told | Unreadable] = {}
     for number, entry in enumerate(entries):
         if order.envelope.only and number not in order.envelope.only:
             continue
         try:
-            told = _understood(order, carriers, entry, number)
+            told = _understood(order, entry, number)
         except _Bad as bad:
             place = _Bad(f"statements[{number}].{bad.place}" if len(entries) > 1 else bad.place, str(bad))
             found[number] = _unreadable(order, place, (number,))
@@ -205,7 +205,7 @@ def _twice(order: _Order, told: _Told, never: Counter[str]) -> str:
 
 def _statement(order: _Order, told: _Told, unread: str) -> Statement:
     parcel, source = told.parcel, order.source
-    words = [parcel.carrier_said or parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
+    words = [parcel.carrier, parcel.tracking_code, parcel.tracking_url] if parcel else None
     dated = order.as_of and order.as_of.isoformat()
     names = [order.names.request, order.names.reference, order.names.provider_order, order.names.order]
     understood: object = [names, told.word, told.reason, told.items, words, dated]
@@ -239,7 +239,7 @@ def _unreadable(order: _Order, bad: _Bad, entries: tuple[int, ...]) -> Unreadabl
     )
 
 
-def _understood(order: _Order, carriers: Mapping[str, str], entry: object, number: int) -> _Told | None:
+def _understood(order: _Order, entry: object, number: int) -> _Told | None:
     """Read one statement; None for one that says nothing to us. Raises `_Bad`."""
     source = order.source
     if not isinstance(entry, dict):
@@ -261,7 +261,7 @@ def _understood(order: _Order, carriers: Mapping[str, str], entry: object, numbe
         told.reason = source.reasons.get(word_of(reason))
         told.problem = "" if told.reason else meaning.unknown("reason", _shown(reason), source.reasons)
     if word is Word.SHIPPED:
-        told.parcel = _parcel(source, carriers, entry)
+        told.parcel = _parcel(source, entry)
     return told
 
 
@@ -293,11 +293,11 @@ def _count(source: Said, line: object, place: str) -> int:
     return said
 
 
-def _parcel(source: Said, carriers: Mapping[str, str], entry: object) -> Parcel:
+def _parcel(source: Said, entry: object) -> Parcel:
     carrier = _text(source.carrier, entry, "carrier")
     code = _text(source.tracking_number, entry, "tracking_number")
     link = _found(source.tracking_url, entry, "tracking_url") if source.tracking_url else None
-    return parcels.named(carriers, carrier, code, link if isinstance(link, str) and _is_storable(link) else None)
+    return parcels.named(carrier, code, link if isinstance(link, str) and _is_storable(link) else None)
 
 
 def _names(source: Said, body: object) -> Names:

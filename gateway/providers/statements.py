@@ -28,9 +28,9 @@ def readings_of(adapter: Adapter, message: Message) -> Sequence[Reading]:
 
 
 def command(adapter: Adapter, message: Message, said: Statement, request_id: str) -> ProviderSaid:
-    """Make the command of a statement about a request; an empty id is one that is yet to be found."""
+    """Make the command of a statement about a request, in our words; an empty id is one that is yet to be found."""
     provider = adapter.provider
-    return ProviderSaid(
+    told = ProviderSaid(
         request_id=request_id,
         at=message.at,
         provider=provider.name,
@@ -49,6 +49,7 @@ def command(adapter: Adapter, message: Message, said: Statement, request_id: str
         is_total=said.is_total,
         as_of=said.as_of,
     )
+    return adapter.mappings.of_message(told)
 
 
 def hint(adapter: Adapter, message: Message, look: Look, request_id: str) -> ProviderSaid:

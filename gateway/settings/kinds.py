@@ -164,6 +164,24 @@ def _carriers(value: object, _: Source) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
+def _words(value: object, _: Source) -> Mapping[str, str]:
+    """What the provider calls our words."""
+    if not isinstance(value, dict):
+        raise InvalidValue('must be a table; write { "EXPRESS" = "UPS NEXT DAY" }, our word first')
+    if "" in value:
+        raise InvalidValue("maps a word that is empty; write our word before the =")
+    return MappingProxyType({ours: text(theirs) for ours, theirs in value.items()})
+
+
+def _skus(value: object, source: Source) -> Mapping[str, str]:
+    """Likewise of products: a SKU that stands for two could not be read back."""
+    found = _words(value, source)
+    for sku in found.values():
+        if (products := [each for each, called in found.items() if called == sku])[1:]:
+            raise InvalidValue(f"gives {' and '.join(products[:3])} one SKU; give each product its own")
+    return found
+
+
 def _name(value: str, _: Source) -> str:
     if not NAME.fullmatch(value):
         raise InvalidValue("is not a name; use 1 to 64 letters, digits, dots, dashes or underscores")
@@ -221,6 +239,12 @@ Ratio: TypeAlias = Annotated[float, _RATIO]
 Network: TypeAlias = Annotated[IPv4Network | IPv6Network, Kind(_network, {"title": "address or network", **_TEXT})]
 Carriers: TypeAlias = Annotated[
     Mapping[str, str], Kind(_carriers, {"type": "object", "additionalProperties": {"type": "string"}})
+]
+Words: TypeAlias = Annotated[
+    Mapping[str, str], Kind(_words, {"type": "object", "additionalProperties": {"type": "string"}})
+]
+Skus: TypeAlias = Annotated[
+    Mapping[str, str], Kind(_skus, {"type": "object", "additionalProperties": {"type": "string"}})
 ]
 Name: TypeAlias = Annotated[str, Kind(_name, {"type": "string", "pattern": f"^{NAME.pattern}$"})]
 Adapter: TypeAlias = Annotated[str, Kind(_adapter, {"type": "string"})]

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from gateway import tls
-from gateway.domain.commands import OnProviderCancel, SameParcel
+from gateway.domain.commands import AcceptWhen, AfterGrace, Deadline, OnBackorder, OnProviderCancel, SameParcel
+from gateway.domain.mappings import MappedKind
 from gateway.settings.kinds import (
     Adapter,
     Around,
@@ -22,10 +23,12 @@ from gateway.settings.kinds import (
     Network,
     Ratio,
     Share,
+    Skus,
     Source,
     Tenant,
     Text,
     TimeZone,
+    Words,
     is_tenant,
     rate,
     seconds,
@@ -49,6 +52,13 @@ from gateway.settings.secret import Secret
 from gateway.settings.tables import HEADING, NAMED, At, Fault, Readable, Table, place, read, rows_of, table_of
 from gateway.settings.urls import BaseUrl, WebUrl
 
+_AS_IT_IS: Final = "passes NewStore's service levels and products on as they are"
+MAPPED_IN: Final = {
+    MappedKind.SERVICE_LEVEL: "shipping_methods",
+    MappedKind.PRODUCT: "skus",
+    MappedKind.CARRIER: "carriers",
+}
+"""Which table of a provider maps what."""
 Role = Literal["viewer", "operator", "admin"]
 ReadBackAt = Literal["endpoint", "off"]
 
@@ -238,7 +248,20 @@ class ProviderSettings(Readable):
     """A warehouse system, 3PL or ERP: what the settings say of each. Its adapter adds its own keys."""
 
     written_as: ClassVar[Mapping[str, str]] = {"name": HEADING}
-    live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
+    live: ClassVar = frozenset(
+        {
+            "same_parcel",
+            "acknowledge_within",
+            "accept_within",
+            "poll_seconds",
+            "shipping_methods",
+            "skus",
+            "carriers",
+            "must_map",
+        }
+    )
+    maps: ClassVar[frozenset[MappedKind]] = frozenset(MappedKind)
+    """What its adapter can have mapped."""
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
     called_at: ClassVar[str] = "callbacks"
@@ -258,12 +281,36 @@ class ProviderSettings(Readable):
     """Calls in a second, of all gateways together."""
     same_parcel: SameParcel = SameParcel.ANOTHER_PIECE
     """What more about one parcel and product means: another piece, a repetition, the total so far, or ask a person."""
+    acknowledge_within: Annotated[float, seconds(30 * 86_400.0)] | None = None
+    """Seconds; an order that the provider has not taken for longer, whatever the reason, waits for a person too."""
     accept_within: Annotated[float, seconds(30 * 86_400.0)] | None = None
     """Seconds; an order that the provider has for longer, and of which it accepted nothing, waits for a person."""
     poll_seconds: DaySeconds = 60.0
     """Between two polls, of a provider that is asked for news."""
+    shipping_methods: Words = field(default_factory=dict)
+    """NewStore's service levels, and what the provider calls them: `{ "EXPRESS" = "UPS NEXT DAY" }`."""
+    skus: Skus = field(default_factory=dict)
+    """NewStore's products, and the provider's SKUs: `{ "TEE-BLK-M" = "10045" }`."""
     carriers: Carriers = field(default_factory=dict)
     """The provider's names of carriers, and NewStore's: `{ "ups ground" = "UPS" }`."""
+
+    must_map: tuple[MappedKind, ...] = ()
+    """What waits for a person where nobody has said what it is called: `service_level`, `product`, `carrier`."""
+
+    @classmethod
+    def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
+        yield from super().judge(written, source)
+        for kind, table in MAPPED_IN.items():
+            if kind not in cls.maps and table in written:
+                yield Fault((table,), f"changes nothing: this adapter {_AS_IT_IS}; remove it")
+            if kind not in cls.maps and kind in (written.get("must_map") or ()):
+                yield Fault(("must_map",), f"names {kind}, and this adapter {_AS_IT_IS}; leave it out")
+
+    @property
+    def deadlines(self) -> Mapping[Deadline, float]:
+        """What it has how many seconds for."""
+        given = {Deadline.ACKNOWLEDGE: self.acknowledge_within, Deadline.ACCEPT: self.accept_within}
+        return {deadline: seconds for deadline, seconds in given.items() if seconds is not None}
 
     @property
     def address(self) -> str:
@@ -306,7 +353,12 @@ class Location(Readable):
     """A distribution centre; without a provider its requests are parked as unroutable."""
 
     written_as: ClassVar = {"id": HEADING}
-    live: ClassVar = frozenset({"provider", "api_keys", "time_zone", "confirm_first", "on_provider_cancel"})
+    live: ClassVar = frozenset(
+        {
+            "provider", "api_keys", "time_zone", "confirm_first", "accept_when", "on_provider_cancel", "backorder",
+            "backorder_grace", "after_backorder_grace",
+        }
+    )  # fmt: skip
 
     id: str  # judged as a key of the table above
     api_keys: OneOrTwoListed[Key]
@@ -317,8 +369,16 @@ class Location(Readable):
     """The time zone of the DC, in which the dashboard shows its times."""
     confirm_first: Annotated[int, whole(0, 1_000)] = 0
     """How many rejections of a new location are held until a person has looked."""
+    accept_when: AcceptWhen = AcceptWhen.SAID
+    """When NewStore is told that a request is accepted: once the provider says so, or has taken the order."""
     on_provider_cancel: OnProviderCancel = OnProviderCancel.QUARANTINE
     """What a provider's own "cancelled" means: a person decides, a rejection that NewStore reroutes, or the end."""
+    backorder: OnBackorder = OnBackorder.WAIT
+    """What becomes of units that a provider lacks and may get: they wait, or are rejected once it has stopped."""
+    backorder_grace: Annotated[float, seconds(90 * 86_400.0)] = 3 * 86_400.0
+    """Seconds for which they may wait."""
+    after_backorder_grace: AfterGrace = AfterGrace.PERSON
+    """What then follows: a person decides, or they are rejected once the provider has stopped."""
 
 
 @dataclass(frozen=True)
@@ -373,6 +433,11 @@ class Settings(Readable):
     """A folder outside the database that outlives the process: by it a start notices that the database was restored."""
     plain_http_hosts: InitVar[tuple[Text, ...]] = ()
     """Hosts of a network of your own to call by http://."""
+
+    def accepts_when_taken(self, location: str) -> bool:
+        """Tell whether a location has NewStore told that what its provider has taken is accepted."""
+        found = self.locations.get(location)
+        return found is not None and found.accept_when is AcceptWhen.TAKEN
 
     def take(self, other: "Settings") -> None:
         """Put other settings into force. This is the one place where these change; see `changes.py` for what may."""

@@ -15,10 +15,10 @@ from pathlib import Path
 from gateway.simulator.memory import KEEP, forget_oldest
 from gateway.simulator.served import JSON, Served, now
 from gateway.simulator.warehouse import Order
-from gateway.simulator.warehouse_temperament import TEMPERAMENTS, Step, Temperament, Unit, plan
+from gateway.simulator.warehouse_temperament import NOT_FINAL, TEMPERAMENTS, Step, Temperament, Unit, plan
 
 COLUMNS = ("Order No", "SKU", "Qty", "Status", "Reason", "Tracking No", "Carrier", "Time")
-WORDS = {"accepted": "TAKEN", "rejected": "SHORT", "cancelled": "VOID", "shipped": "SENT"}
+WORDS = {"accepted": "TAKEN", "rejected": "SHORT", "cancelled": "VOID", "shipped": "SENT", "backordered": "AWAITED"}
 REASONS = {"no_inventory": "NOT ON SHELF", "cannot_fulfill": "BROKEN"}
 Row = tuple[str, ...]
 
@@ -148,7 +148,7 @@ class FileWarehouse(Served):
         for step in order.steps[len(order.said) :]:
             await asyncio.sleep(self._random.uniform(*self.temperament.pause))
             rows = _rows(order, step)
-            for unit in step.units if step.becomes != "accepted" else ():
+            for unit in step.units if step.becomes not in NOT_FINAL else ():
                 unit.status = step.becomes
                 unit.parcel = step.shipment["tracking_number"] if step.shipment else None
             order.said.append({"type": step.becomes, "occurred_at": now(), "rows": len(rows)})

@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway.simulator.memory import KEEP, forget_oldest
 from gateway.simulator.served import JSON, Served, now
 from gateway.simulator.warehouse_callback import Callback, Tells
-from gateway.simulator.warehouse_temperament import TEMPERAMENTS, Step, Temperament, Unit, plan, statuses
+from gateway.simulator.warehouse_temperament import NOT_FINAL, TEMPERAMENTS, Step, Temperament, Unit, plan, statuses
 
 
 @dataclass(slots=True)
@@ -225,7 +225,7 @@ class Warehouse(Served):
         earlier = next((event for event in order.said if event["event_id"] == event_id), None)
         if earlier:
             return earlier
-        for unit in step.units if step.becomes != "accepted" else ():
+        for unit in step.units if step.becomes not in NOT_FINAL else ():
             unit.status = step.becomes
             unit.parcel = step.shipment["tracking_number"] if step.shipment else None
         counted = Counter(unit.product_id for unit in step.units)

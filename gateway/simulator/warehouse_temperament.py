@@ -11,8 +11,9 @@ REASONS = ("no_inventory", "cannot_fulfill")
 
 @dataclass(frozen=True, slots=True)
 class Temperament:
-    """Shares run from 0 to 1: of units for `rejects` and `cancels`, of orders for `says_backwards`, of calls else.
+    """Shares run from 0 to 1: of units for `rejects`, `cancels` and `lacks`, of orders for `says_backwards`.
 
+    All others are of calls. What it lacks it tells as a back order, and ships it later.
     `faults_in_a_row` bounds the calls of one order that go wrong, so that none waits for hours by bad luck alone.
     """
 
@@ -20,6 +21,7 @@ class Temperament:
     parcels: int = 1
     rejects: float = 0.0
     cancels: float = 0.0
+    lacks: float = 0.0
     says_twice: float = 0.0
     says_backwards: float = 0.0
     too_many_requests: float = 0.0
@@ -33,6 +35,7 @@ class Temperament:
 
 TEMPERAMENTS = {
     "quick": Temperament(),
+    "short_of_stock": Temperament(pause=(0.1, 0.5), lacks=0.3),
     "slow_and_partial": Temperament(pause=(0.1, 0.5), parcels=3, rejects=0.2),
     "flaky": Temperament(
         pause=(0.005, 0.05),
@@ -48,6 +51,10 @@ TEMPERAMENTS = {
         faults_in_a_row=2,
     ),
 }
+
+
+NOT_FINAL = frozenset({"accepted", "backordered"})
+"""What is said of units that are still open then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +77,7 @@ class Step:
 
 
 def plan(units: list[Unit], carrier: str, temperament: Temperament, source: random.Random) -> list[Step]:
-    """Every unit ends in exactly one step besides the acceptance, so nothing is shipped or rejected twice."""
+    """Every unit ends in exactly one step besides those of `NOT_FINAL`, so nothing is shipped or rejected twice."""
     parcels: dict[str, list[Unit]] = {}
     rejected: dict[str, list[Unit]] = {}
     cancelled: list[Unit] = []
@@ -86,6 +93,9 @@ def plan(units: list[Unit], carrier: str, temperament: Temperament, source: rand
     steps = [Step("rejected", tuple(some), reason=reason) for reason, some in rejected.items()]
     steps += [Step("cancelled", tuple(cancelled))] if cancelled else []
     steps += [Step("shipped", tuple(some), shipment=_shipment(carrier, label)) for label, some in parcels.items()]
+    ships = [unit for some in parcels.values() for unit in some]
+    if lacking := tuple(unit for unit in ships if temperament.lacks and source.random() < temperament.lacks):
+        steps.insert(0, Step("backordered", lacking))
     if len(parcels) + bool(cancelled):
         steps.insert(0, Step("accepted", tuple(units)))
     return _told(steps, temperament, source)

@@ -109,8 +109,21 @@ _number("gateway_unverified", "Units that NewStore took and never showed within 
 _number("gateway_quarantined", "Messages in quarantine", "source")
 _number("gateway_oldest_quarantined_seconds", "Since the oldest of them came", "source")
 
+_number(
+    "gateway_unmapped_waiting",
+    "Orders and messages that wait until somebody maps a word of theirs",
+    "provider",
+    "what",
+)
+
 # Units, as they become so.
 ACCEPTED_UNITS = _counter("gateway_accepted_units_total", "Units that a provider accepted", "location", "provider")
+BACKORDERED_UNITS = _counter(
+    "gateway_backordered_units_total",
+    "Units that a provider lacked when it said so, and may get",
+    "location",
+    "provider",
+)
 SHIPPED_UNITS = _counter("gateway_shipped_units_total", "Units that a provider shipped", "location", "provider")
 REJECTED_UNITS = _counter(
     "gateway_rejected_units_total", "Units that a provider or a person rejected", "location", "provider"
@@ -142,9 +155,11 @@ CALLBACKS_REFUSED = _counter(
 )
 OVERDUE = _counter(
     "gateway_overdue_total",
-    "Requests that their provider did not accept within `accept_within`",
+    "Requests whose provider missed a deadline: to take them (`acknowledge`), to accept them (`accept`), to get units "
+    "of them (`backorder`)",
     "location",
     "provider",
+    "kind",
 )
 
 # Ingest and the writer.

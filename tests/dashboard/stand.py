@@ -39,13 +39,17 @@ otlp_endpoint = "http://127.0.0.1:9"
 sample_ratio = 1.0
 """
 
+_CARRIERS = 'carriers = { UPS = "UPS" }\nmust_map = ["carrier"]\n'
+
 
 @asynccontextmanager
 async def world(folder: Path, dsn: str, admin: str = "ada") -> AsyncIterator[World]:
     """Run a gateway between the simulators; with a viewer, an operator, an admin, and traces to nowhere."""
     more = _MORE.replace('"ada"', json.dumps(admin))
     async with simulated(folder, faults=NO_FAULTS) as simulators:
-        simulators.config.write_text(simulators.config.read_text().replace("[providers.", f"{more}\n[providers.", 1))
+        settings = simulators.config.read_text().replace("[providers.", f"{more}\n[providers.", 1)
+        settings = settings.replace("[providers.quick]\n", f"[providers.quick]\n{_CARRIERS}")
+        simulators.config.write_text(settings)
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
         async with gateway(simulators.config, {**simulators.keys, **keys, "DATABASE_URL": dsn}) as urls:
             yield World(simulators, *urls)

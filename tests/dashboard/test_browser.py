@@ -68,6 +68,24 @@ async def test_a_failed_shipment_appears_is_understood_redriven_and_gone(sign_in
     assert "otto,redrive,r-road,stock was counted anew" in text
 
 
+async def test_a_word_that_waits_to_be_mapped_is_and_the_message_goes_on(sign_in: NewPage, stage: World) -> None:
+    await stage.newstore.place(stand.order("r-silent-map", "TEE"), "DC01")
+    parcel = {"carrier": "dpd classic", "tracking_number": "1Z-map"}
+    shipped = {"type": "shipped", "items": [{"product_id": "TEE", "quantity": 1}], "shipment": parcel}
+    said = await stand.say(stage, fulfillment_request_id="r-silent-map", event_id="e-map", **shipped)
+    assert said == 202
+    page = await sign_in("otto", "mappings")
+    await page.get_by_role("heading", name="What waits").wait_for()
+    await page.get_by_role("button", name="Add a mapping").click()
+    assert await dialog(page).get_by_label("The provider's word").input_value() == "dpd classic"
+    await dialog(page).get_by_label("NewStore's word").fill("DPD")
+    await confirm(page, "they told us", "Add")
+    await page.get_by_text("Nothing waits for a mapping.").wait_for()
+    await stand.until(
+        stage, lambda rows: any(row["id"] == "r-silent-map" and row["status"] == "completed" for row in rows)
+    )
+
+
 async def test_a_refused_shipment_is_told_with_the_carrier_that_a_person_writes(sign_in: NewPage, stage: World) -> None:
     await stand.refused(stage, "r-carrier")
     page = await sign_in("otto", "request?id=r-carrier")

@@ -23,7 +23,8 @@ STORED = {
     "reported", "report_refused", "units_proved", "units_refused", "units_unverified", "units_unverifiable",
     "surplus_shown", "shown_beyond_log", "delivery_died", "redriven", "recheck_asked", "rechecked", "closed",
     "noted", "taken_over", "withdrawal_asked", "order_withdrawn", "withdrawal_refused", "quarantine_left",
-    "declined", "order_read_asked", "order_read", "acceptance_overdue",
+    "declined", "order_read_asked", "order_read", "acknowledgement_overdue",
+    "acceptance_overdue", "backorder_overdue", "units_backordered",
 }  # fmt: skip
 """The ledgers of our users are full of these words."""
 

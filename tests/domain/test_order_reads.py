@@ -6,11 +6,11 @@ from gateway.domain.acts.again import Redrive
 from gateway.domain.acts.ending import Close
 from gateway.domain.acts.leaving import Reroute
 from gateway.domain.acts.story import Note
-from gateway.domain.commands import End, Word
+from gateway.domain.commands import Deadline, End, Overdue, Word
 from gateway.domain.deliveries import Operation
 from gateway.domain.events.calls import OrderRead, OrderReadAsked
 from gateway.domain.events.messages import CallbackRefused
-from gateway.domain.requests import Request, Silence
+from gateway.domain.requests import Missed, Request
 from gateway.domain.waiting import waiting_for
 from tests.requests import AT, hint, overdue, receive, said
 
@@ -110,7 +110,7 @@ def submitted() -> Request:
 
 def test_what_is_not_accepted_in_time_waits_for_a_person_and_is_told_once() -> None:
     late = after(overdue(), start=submitted())
-    assert (late.failure, late.version) == ("overdue", 3)
+    assert (late.failure, late.version) == ("overdue_accept", 3)
     assert events(late, overdue()) == []
     assert reads(late) == []
 
@@ -119,14 +119,14 @@ def test_a_provider_that_can_be_asked_is_and_once_where_a_read_waits_already() -
     late = after(overdue(can_read=True), start=submitted())
     assert reads(late) == [("acme", 4)]
     hinted = after(overdue(can_read=True), start=after(hint(1), start=submitted()))
-    assert (reads(hinted), hinted.failure) == ([("acme", 3)], "overdue")
+    assert (reads(hinted), hinted.failure) == ([("acme", 3)], "overdue_accept")
 
 
 def test_whatever_the_provider_says_of_units_ends_that_it_is_overdue() -> None:
     late = after(overdue(), start=submitted())
     assert after(said(Word.ACCEPTED), start=late).failure is None
     assert after(ship(), start=late).failure is None
-    assert after(reject("TEE"), start=late).failure == "overdue"  # of the other unit it is silent still
+    assert after(reject("TEE"), start=late).failure == "overdue_accept"  # of the other unit it is silent still
     assert after(reject("TEE", "CAP"), start=late).failure is None
 
 
@@ -134,16 +134,16 @@ def test_a_note_answers_that_a_provider_is_silent_and_it_is_not_told_again() -> 
     noted = after(Note(request_id="r-1", at=AT, who="ada", action_id="a", reason="busy"), overdue(), start=submitted())
     late = after(overdue(), start=submitted())
     answered = after(Note(request_id="r-1", at=AT, who="ada", action_id="a", reason="they are busy"), start=late)
-    assert (noted.failure, answered.failure) == ("overdue", None)
+    assert (noted.failure, answered.failure) == ("overdue_accept", None)
     assert after(overdue(), start=answered).failure is None
 
 
 def test_the_next_provider_has_its_own_time() -> None:
     late = after(overdue(), REROUTE, start=submitted())
-    assert (late.failure, late.silence) == (None, Silence.IN_TIME)
+    assert (late.failure, late.missed) == (None, ())
     assert events(late, overdue("beta", 2)) == []  # it does not have it yet
     again = after(overdue("beta", 2), start=taken(late, Operation.CREATE))
-    assert again.failure == "overdue"
+    assert again.failure == "overdue_accept"
     assert events(again, overdue("acme", 1)) == []
 
 
@@ -153,3 +153,37 @@ def test_what_was_accepted_or_withdrawn_or_settled_meanwhile_is_not_overdue() ->
     asked = after(replace(REROUTE, provider_stopped="", can_withdraw=True), start=submitted())
     for request in (accepted, closed, asked, after(receive())):
         assert events(request, overdue()) == []
+
+
+def not_taken() -> Overdue:
+    return overdue(deadline=Deadline.ACKNOWLEDGE)
+
+
+def test_an_order_that_is_not_taken_in_time_waits_for_a_person_until_it_is_and_its_acceptance_has_its_own_time() -> (
+    None
+):
+    late = after(not_taken(), start=after(receive()))
+    assert (late.failure, late.missed) == ("overdue_acknowledge", (Missed(Deadline.ACKNOWLEDGE),))
+    assert events(late, not_taken()) == []
+    there = taken(late, Operation.CREATE)
+    assert there.failure is None
+    assert after(overdue(), start=there).failure == "overdue_accept"
+
+
+def test_an_order_that_is_not_taken_says_what_keeps_it_back() -> None:
+    late = after(not_taken(), start=after(receive()))
+    held = replace(late, owed=tuple(replace(each, hold=7) for each in late.owed))
+    waits, kept = waiting_for(late), waiting_for(held)
+    assert waits is not None
+    assert (waits.who, waits.next) == (
+        "operations", "the provider has not taken the request in time: the gateway has to create the request at acme"
+    )  # fmt: skip
+    assert kept is not None
+    assert "hold 7 keeps back its create at acme" in kept.next
+
+
+def test_what_is_taken_or_spoken_of_or_given_up_is_not_too_late_to_be_taken() -> None:
+    spoken = after(receive(), said(Word.ACCEPTED))
+    given_up = ended(after(receive()), Operation.CREATE, End.EXHAUSTED)
+    for request in (submitted(), spoken, given_up):
+        assert events(request, not_taken()) == []

@@ -14,11 +14,14 @@ from gateway.domain.acts.leaving import RejectByHand, Reroute
 from gateway.domain.acts.messages import Discard
 from gateway.domain.acts.story import Note, Take
 from gateway.domain.commands import (
+    AfterGrace,
     Assign,
     CallEnded,
     CallTaken,
+    Deadline,
     End,
     Key,
+    OnBackorder,
     OnProviderCancel,
     ProviderSaid,
     ReadBack,
@@ -66,6 +69,7 @@ def messages(draw: st.DrawFn, number: int) -> ProviderSaid:
         is_proof=draw(st.booleans()),
         is_hint=draw(st.sampled_from([False, False, False, True])),
         on_cancel=draw(st.sampled_from(OnProviderCancel)),
+        on_backorder=draw(st.sampled_from(OnBackorder)),
     )
 
 
@@ -100,6 +104,7 @@ def settlements(draw: st.DrawFn, request: Request, story: list[Event], number: i
             seq=owed.seq,
             attempt=number,
             found=draw(st.booleans()),
+            accepts=draw(st.booleans()),
             verifiable=draw(st.booleans()),
             proof="204",
         )
@@ -163,9 +168,14 @@ def acts(draw: st.DrawFn, request: Request, number: int) -> Command:
 
 @st.composite
 def times(draw: st.DrawFn, request: Request, number: int) -> Command:
-    """The provider had its time to accept, and maybe an earlier one."""
+    """The provider had its time for something, and maybe an earlier one."""
     provider, assignment = draw(st.sampled_from([(request.provider or "acme", request.assignment), ("acme", 1)]))
-    return overdue(provider, assignment, can_read=draw(st.booleans()), at=AT + timedelta(seconds=number))
+    deadline, can_read = draw(st.sampled_from(Deadline)), draw(st.booleans())
+    at = AT + timedelta(seconds=number)
+    told = overdue(provider, assignment, deadline=deadline, can_read=can_read, at=at)
+    if deadline is not Deadline.BACKORDER:
+        return told
+    return replace(told, after=draw(st.sampled_from(AfterGrace)), can_withdraw=draw(st.booleans()))
 
 
 def commands(request: Request, story: list[Event], number: int) -> st.SearchStrategy[Command]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.commands import End, OnProviderCancel, Word
+from gateway.domain.commands import Deadline, End, OnProviderCancel, Word
 from gateway.domain.deliveries import NEWSTORE, Operation
 from gateway.domain.requests import Request, Status
 from gateway.domain.waiting import waiting_for
@@ -95,7 +95,12 @@ def cancelled() -> Request:
         (refused(), "refused"),
         (unverified(), "unverified"),
         (surplus(), "surplus"),
-        (after(overdue(), start=taken(after(receive()), Operation.CREATE)), "overdue"),
+        (after(overdue(deadline=Deadline.ACKNOWLEDGE), start=after(receive())), "overdue_acknowledge"),
+        (
+            after(receive(), said(Word.BACKORDERED), overdue(deadline=Deadline.BACKORDER)),
+            "overdue_backorder",
+        ),
+        (after(overdue(), start=taken(after(receive()), Operation.CREATE)), "overdue_accept"),
         (ended(after(receive(), hint(1)), Operation.READ_ORDER, End.EXHAUSTED), "dead_read_order"),
         (ended(after(receive()), Operation.CREATE, End.EXHAUSTED), "dead_create"),
         (ended(after(receive(), said(Word.ACCEPTED)), Operation.ACKNOWLEDGE, End.EXHAUSTED), "dead_acknowledge"),

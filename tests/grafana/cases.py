@@ -101,6 +101,12 @@ CASES: dict[str, Case] = {
         ({"source": "newstore:DC01"},),
         ({'gateway_oldest_quarantined_seconds{source="newstore:DC01"}': "0+60x55 0+60x20"},),
     ),
+    "UnmappedWaiting": Case(
+        {'gateway_unmapped_waiting{provider="acme",what="orders"}': "0 3+0x10"},
+        "8m",
+        ({"provider": "acme", "what": "orders"},),
+        ({'gateway_unmapped_waiting{provider="acme",what="orders"}': "0 3+0x4 0+0x10"},),
+    ),
     "ConflictingMessages": Case(
         _UP | {'gateway_conflicts_total{location="DC01",kind="body",job="gateway",instance="a"}': "_x20 1+0x20"},
         "25m",

@@ -35,13 +35,16 @@ MAY_BE_EMPTY = {
     "road: Last hour beside the same hour of last week: {{location}} last week": "there was no last week",
     "gateway: Room left on the disk: {{instance}}": "the database is not the gateway's own",
     "road: Units, by what became of them: cancelled": "the demo's warehouses cancel nothing",
+    "operations: Waiting for a mapping: {{provider}}: {{what}}": "nothing of the demo is to be mapped",
+    "road: Units, by what became of them: backordered": "the demo's warehouses lack nothing",
     "destinations: Operations that end in: {{operation}}": "its NewStore drops nothing",
-    "road: Not accepted in time: {{location}} {{provider}}": "its providers have all of the time",
+    "road: Not taken or accepted in time: {{location}} {{provider}}: {{kind}}": "its providers have all of the time",
 }
 """Expressions that this traffic need not fill, and why."""
 UNSEEN = {
     "gateway_free_disk_bytes": "its Postgres is none of the gateway's own",
     "gateway_cancelled_units_total": "the demo's warehouses cancel nothing",
+    "gateway_backordered_units_total": "the demo's warehouses lack nothing",
     "gateway_newstore_sunset_timestamp_seconds": "its NewStore drops nothing",
     "gateway_overdue_total": "its providers have all of the time",
 }

@@ -44,6 +44,7 @@ def test_commands_that_need_a_reason_are_given_one() -> None:
         "audit",
         "quarantine list",
         "quarantine show",
+        "mappings list",
         "check-config",
         "serve",
         "migrate",
@@ -52,7 +53,7 @@ def test_commands_that_need_a_reason_are_given_one() -> None:
     free = {"note", "take"}
     for _, said in COMMANDS:
         words = said.split()[1:]
-        name = " ".join(words[:2]) if words[0] == "quarantine" else words[0]
+        name = " ".join(words[:2]) if words[0] in {"quarantine", "mappings"} else words[0]
         assert ("--reason" in said) == (name not in silent | free), said
 
 

@@ -174,6 +174,14 @@ async def test_a_cancellation_means_what_the_location_says(
     assert await told(gateway, event("cancelled", "e1")) == answer
 
 
+@pytest.mark.parametrize(("location", "said"), [("DC01", "open"), ("DC03", "rejected")])
+async def test_a_back_order_means_what_the_location_says(gateway: Served, location: str, said: str) -> None:
+    await gateway.receive(order(), location)
+    assert await told(gateway, event("backordered", "e1")) == (200, "applied", "")
+    units = (await (await gateway.ask("/v1/requests/r-1")).json())["units"]
+    assert {(unit["said"], unit["backordered"]) for unit in units} == {(said, said == "open")}
+
+
 async def test_an_early_cancellation_means_what_the_location_says(gateway: Served) -> None:
     await gateway.say(event("cancelled", "e1"))
     await gateway.receive(order(), "DC03")

@@ -53,7 +53,7 @@ TOLD_AS_THEY_ARE = {
     # words of ours and of people, and what the settings name
     "who", "reason", "remark", "text", "action", "subject", "outcome", "why", "name", "about", "sender", "source",
     "kind", "operation", "destination", "provider", "location", "adapter", "can", "to", "taken_by",
-    "replayed_by", "waits_for",
+    "replayed_by", "waits_for", "ours", "theirs",
     "failure", "confirmed", "time_zone", "trace_id", "reference", "fingerprint", "next_page", "shut",
     # how acts are offered
     "label", "help", "question", "hint", "value", "means", "consequence", "many", "among", "content", "default_reason",
@@ -260,7 +260,7 @@ async def test_a_viewer_reads_what_the_job_needs(gateway: Served) -> None:
     assert (refused["reason"], refused["detail"]) == ("unknown_product", "••• is not in the request")
     assert story["waiting_for"]["next"].startswith("acme said rejected, which was refused: ••• is not in the request: ")
     details = {each["detail"] for each in (await (await gateway.ask("/v1/quarantine")).json())["quarantine"]}
-    assert "type ••• is unknown: send one of accepted, rejected, cancelled, shipped" in details
+    assert "type ••• is unknown: send one of accepted, rejected, cancelled, shipped, backordered" in details
 
 
 async def test_a_viewer_reads_ids_and_links_that_ask_for_nothing(gateway: Served) -> None:

@@ -108,9 +108,9 @@ def test_a_request_is_named_by_whichever_column_there_is() -> None:
     ]
 
 
-def test_the_providers_carrier_is_told_as_newstore_calls_it() -> None:
+def test_a_carrier_is_read_as_the_provider_calls_it() -> None:
     [said] = statements(f"{HEADER}\nNS1,A,1,1Z1,U P S ground\n", carriers={"upsground": "UPS"})
-    assert said.parcel == Parcel("UPS", "1Z1", None, "U P S ground")
+    assert said.parcel == Parcel("U P S ground", "1Z1")
 
 
 def test_a_carrier_may_be_the_same_for_all_and_a_link_too_long_is_left_out() -> None:

@@ -143,4 +143,4 @@ def test_the_settings_on_the_page_are_read(tmp_path: Path) -> None:
     read = load(tmp_path / "gateway.toml", {"SECRET": "s" * 20}, adapters={"files": FilesSettings})
     told = read.providers["acme-3pl"]
     assert isinstance(told, FilesSettings)
-    assert told.words == {"sent": "shipped", "short": "rejected", "in transit": "ignored"}
+    assert told.words == {"sent": "shipped", "short": "rejected", "awaited": "backordered", "in transit": "ignored"}

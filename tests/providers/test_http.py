@@ -317,10 +317,10 @@ def test_a_rejection_without_a_reason_is_told_which_there_are() -> None:
 
 
 def test_an_unknown_word_is_never_mapped() -> None:
-    told = read(b'{"event_id":"e-1","type":"backordered","fulfillment_request_id":"r-1"}')
+    told = read(b'{"event_id":"e-1","type":"palletized","fulfillment_request_id":"r-1"}')
     assert (told.word, told.problem) == (
         None,
-        "type 'backordered' is unknown: send one of accepted, rejected, cancelled, shipped",
+        "type 'palletized' is unknown: send one of accepted, rejected, cancelled, shipped, backordered",
     )
 
 

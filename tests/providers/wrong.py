@@ -145,9 +145,7 @@ class AlwaysOutOfStock(Retold):
 
 class KnowsItsOwnCarriers(Retold):
     def retold(self, message: Message, said: Statement) -> Statement:
-        return replace(
-            said, parcel=said.parcel and Parcel(said.parcel.carrier_said or "UPS", said.parcel.tracking_code)
-        )
+        return replace(said, parcel=said.parcel and Parcel("Own Wheels", said.parcel.tracking_code))
 
 
 class ReadsOneLine(Retold):

@@ -364,3 +364,10 @@ async def test_the_record_tells_orders_calls_and_callbacks(bench: Bench) -> None
     assert record["calls"] == {"take": 1}
     assert [attempt["answer"] for attempt in record["callbacks"]] == [202, 202]
     assert record["doubled"] == []
+
+
+async def test_what_a_warehouse_lacks_it_tells_before_it_ships_it() -> None:
+    async with standing(Temperament(pause=FAST, lacks=1.0)) as bench:
+        await bench.send(body_of("A"))
+        await bench.done()
+        assert [event["type"] for event in bench.gateway.events] == ["accepted", "backordered", "shipped"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.commands import RejectionReason
 from gateway.domain.deliveries import AT_PROVIDER, Delivery, Operation
-from gateway.domain.requests import Request, Silence, Withdrawal
+from gateway.domain.requests import Request, Withdrawal
 from gateway.domain.units import Unit
 
 from .event import Event, Fact, Party
@@ -68,7 +68,9 @@ class ProviderAssigned(Fact):
             submitted_at=None,
             withdrawn=False,
             former=former,
-            silence=Silence.IN_TIME,
+            missed=(),
+            backordered=(),
+            backordered_at=None,
         )
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from gateway.domain.commands import End
+from gateway.domain.commands import Deadline, End
 from gateway.domain.deliveries import READ_BACK, READ_BACKS, Delivery, Operation, Parcel
-from gateway.domain.requests import Dead, Request, Silence
+from gateway.domain.requests import Dead, Request
 from gateway.domain.units import Confirmed, Unit, confirm
 
-from .event import Event, Fact, Party, UnitsFact
+from .event import Event, Fact, OverdueFact, Party, UnitsFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +178,30 @@ class Rechecked(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptanceOverdue(Fact):
-    """The provider has taken the order and accepted nothing of it within the seconds that it has for that."""
+class AcknowledgementOverdue(OverdueFact):
+    """The provider has not taken the order."""
+
+    kind = "acknowledgement_overdue"
+    deadline = Deadline.ACKNOWLEDGE
+    counted_as = deadline
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceOverdue(OverdueFact):
+    """The provider has taken the order, and accepted nothing of it."""
 
     kind = "acceptance_overdue"
-    hands_to = Party.OPERATIONS
-    counts = "overdue"
+    deadline = Deadline.ACCEPT
+    counted_as = deadline
 
-    provider: str
-    seconds: float
 
-    def apply(self, request: Request, _: Event) -> Request:
-        return replace(request, silence=Silence.OVERDUE)
+@dataclass(frozen=True, slots=True)
+class BackorderOverdue(OverdueFact):
+    """The provider has lacked units for as long as their back order may wait."""
+
+    kind = "backorder_overdue"
+    deadline = Deadline.BACKORDER
+    counted_as = deadline
 
 
 @dataclass(frozen=True, slots=True)

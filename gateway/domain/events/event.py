@@ -1,12 +1,13 @@
 """One entry of a request's log: a fact, with all that follows from it, and when and by which message it came."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
 from typing import ClassVar
 
+from gateway.domain.commands import Deadline
 from gateway.domain.deliveries import Delivery, Operation
-from gateway.domain.requests import Request
+from gateway.domain.requests import Missed, Request
 from gateway.domain.units import Said
 
 
@@ -99,6 +100,21 @@ class UnitsFact(Fact):
 
     def counted(self, _: Request) -> int:
         return len(self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueFact(Fact):
+    """A fact about a deadline that the provider has missed: the seconds that it has for something are over."""
+
+    hands_to = Party.OPERATIONS
+    counts = "overdue"
+    deadline: ClassVar[Deadline]
+
+    provider: str
+    seconds: float
+
+    def apply(self, request: Request, _: "Event") -> Request:
+        return replace(request, missed=(*request.missed, Missed(self.deadline)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ class CallbackRefused(Fact):
         return Answer(TURNED_AWAY.get(self.reason, Verdict.REFUSED), self.reason, self.detail)
 
     def _is_welcome(self, request: Request) -> bool:
-        """Tell whether nobody needs to look: an acceptance is late, or a former provider will not ship."""
-        if self.word == Word.ACCEPTED:
+        """Tell whether nobody needs to look: what changes nothing is late, or a former provider will not ship."""
+        if self.word in {Word.ACCEPTED, Word.BACKORDERED}:
             return self.reason == "units_not_open" or (self.reason == "other_provider" and not request.is_pending)
         return self.reason == "other_provider" and self.word in {Word.REJECTED, Word.CANCELLED}
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from gateway.domain.deliveries import Delivery
-from gateway.domain.requests import Request, Silence
+from gateway.domain.requests import Request
 from gateway.domain.units import Said, say
 
 from .event import Event, Fact, UnitsFact
@@ -52,8 +52,9 @@ class Noted(Fact):
     text: str
 
     def apply(self, request: Request, _: Event) -> Request:
-        silence = Silence.ANSWERED if request.silence is Silence.OVERDUE else request.silence
-        return replace(request, conflicts=0, refused=(), silence=silence)
+        """It answers all that needed an answer: what contradicted, what was refused, what is late."""
+        answered = tuple(replace(each, answered=True) for each in request.missed)
+        return replace(request, conflicts=0, refused=(), missed=answered)
 
 
 @dataclass(frozen=True, slots=True)

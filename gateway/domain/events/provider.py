@@ -19,13 +19,29 @@ class UnitsAccepted(UnitsFact):
     units: tuple[int, ...]
 
     def apply(self, request: Request, event: Event) -> Request:
-        after = request.with_each(self.units, lambda unit: replace(unit, accepted=event.version))
+        after = request.with_each(self.units, lambda unit: replace(unit, accepted=event.version)).in_stock(self.units)
         return replace(after, accepted_at=request.accepted_at or event.at).without_dead(Operation.CREATE)
 
     def owes(self, before: Request | None, request: Request, event: Event) -> Delivery | None:
         """NewStore is told once, of the first."""
         is_first = before is None or before.accepted_at is None
         return request.delivery(Operation.ACKNOWLEDGE, event.version) if is_first else None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsBackordered(UnitsFact):
+    """The provider lacks them now, and may get them; NewStore has no word for that, and is told nothing."""
+
+    kind = "units_backordered"
+    hands_to = Party.PROVIDER
+    counts = "backordered_units"
+
+    units: tuple[int, ...]
+
+    def apply(self, request: Request, event: Event) -> Request:
+        lacking = tuple(sorted({*request.backordered, *self.units}))
+        since = request.backordered_at or event.at
+        return replace(request, backordered=lacking, backordered_at=since).without_dead(Operation.CREATE)
 
 
 @dataclass(frozen=True, slots=True)

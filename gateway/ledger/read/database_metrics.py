@@ -142,6 +142,12 @@ SELECT name, labels, value::float8 FROM (
     UNION ALL
     SELECT 'gateway_quarantined', ARRAY[source], count FROM quarantined
     UNION ALL
+    SELECT 'gateway_unmapped_waiting', ARRAY[destination, 'orders'], count(*)
+    FROM deliveries WHERE unmapped IS NOT NULL GROUP BY destination
+    UNION ALL
+    SELECT 'gateway_unmapped_waiting', ARRAY[source, 'messages'], count(*)
+    FROM quarantine WHERE reason = 'unmapped' AND resolved_at IS NULL GROUP BY source
+    UNION ALL
     SELECT 'gateway_oldest_quarantined_seconds', ARRAY[source],
         greatest(0, extract(epoch FROM clock_timestamp() - since))
     FROM quarantined
@@ -265,6 +271,8 @@ def _always(settings: Settings) -> Iterator[Series]:
         for operation in Operation:
             if (operation in AT_PROVIDER) == (destination != NEWSTORE):
                 yield "gateway_dead_deliveries", (destination, operation)
+    for provider in settings.providers:
+        yield from (("gateway_unmapped_waiting", (provider, what)) for what in ("orders", "messages"))
     for source in (*settings.providers, *(f"newstore:{location}" for location in settings.locations)):
         yield from (("gateway_quarantined", (source,)), ("gateway_oldest_quarantined_seconds", (source,)))
     yield from (("gateway_own_holds", ("operation", operation)) for operation in WRITES)

@@ -59,7 +59,7 @@ SELECT
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.silence, r.restored
+    r.refused, r.former, r.untold, r.missed, r.backordered, r.backordered_at, r.restored
     -- end
 {_CHOSEN} ORDER BY r.received_at DESC, r.id DESC LIMIT $17
 """
@@ -73,7 +73,7 @@ SELECT request_id, operation, seq, destination, owner, doubt, is_read, ready, (
             (CASE WHEN d.urgency = ANY($2) THEN 'rejections' END, d.location))
 ) AS hold, (
     SELECT not_before FROM destinations WHERE name = d.destination AND not_before > clock_timestamp()
-) AS not_before
+) AS not_before, unmapped
 FROM deliveries d WHERE request_id = ANY($1::text[]) ORDER BY seq
 """
 _EVENTS = """
@@ -81,8 +81,8 @@ SELECT version, kind, at, cause, fingerprint, fact FROM events
 WHERE month = $1 AND request_id = $2 ORDER BY version
 """
 _ATTEMPTS = """
-SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, trace_id, is_late FROM attempts
-WHERE month = $1 AND request_id = $2 ORDER BY at
+SELECT operation, seq, attempt, destination, at, seconds, outcome, status, detail, mappings, trace_id, is_late
+FROM attempts WHERE month = $1 AND request_id = $2 ORDER BY at
 """
 
 
@@ -147,9 +147,10 @@ async def story(pool: Pool, request_id: str, providers: Collection[str] | None =
                 "said": unit.said,
                 "confirmed": unit.confirmed,
                 "accepted_at": moments.get(unit.accepted),
+                "backordered": index in request.backordered,
                 "reported_by": unit.reported_by or None,
             }
-            for unit in request.units
+            for index, unit in enumerate(request.units)
         ],
         "parcels": _parcels(request, events),
         "events": [_event(event) for event in events],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from asyncpg import Pool, Record
 
@@ -26,13 +26,15 @@ SELECT
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.silence, r.restored
+    r.refused, r.former, r.untold, r.missed, r.backordered, r.backordered_at, r.restored
     -- end
 FROM requests r WHERE r.id = ANY($1::text[])
 """
 _LOCATION = "SELECT location FROM requests WHERE id = $1"
 _BEGAN = "SELECT coalesce(trace, '') FROM requests WHERE id = $1"
-_DELIVERIES = "SELECT operation, seq, destination, owner, doubt FROM deliveries WHERE request_id = $1 ORDER BY seq"
+_DELIVERIES = (
+    "SELECT operation, seq, destination, owner, doubt, unmapped FROM deliveries WHERE request_id = $1 ORDER BY seq"
+)
 _EVENTS = """
 SELECT version, at, cause, fingerprint, kind, fact FROM events
 WHERE month = date_trunc('month', $2::timestamptz AT TIME ZONE 'UTC')::date AND request_id = $1 ORDER BY version
@@ -50,7 +52,7 @@ SELECT p.body, d.operation, d.seq, d.destination, d.owner, d.doubt,
     r.id, r.month, r.location, r.order_id, r.service_level, r.reference, r.fingerprint, r.products, r.received_at,
     r.trace, r.version, r.provider, r.assignment, r.units, r.changed_at, r.submitted_at, r.accepted_at, r.shipped_at,
     r.settled_at, r.surplus, r.conflicts, r.quarantined, r.dead, r.closed, r.taken_by, r.withdrawal, r.withdrawn,
-    r.refused, r.former, r.untold, r.silence, r.restored
+    r.refused, r.former, r.untold, r.missed, r.backordered, r.backordered_at, r.restored
     -- end
 FROM unnest($1::text[], $2::bool[]) AS asked(id, sends_body)
 JOIN requests r ON r.id = asked.id
@@ -80,6 +82,15 @@ JOIN events e ON e.month = asked.month AND e.request_id = asked.id
 WHERE e.kind = ANY($3::text[])
 ORDER BY e.request_id, e.version
 """
+# Of a call in doubt also those before it count, which it repeats: only what was definitely refused is written anew.
+_SENT = """
+SELECT DISTINCT ON (a.request_id) a.request_id, p.body, a.mappings
+FROM unnest($1::text[], $2::date[], $3::text[], $4::int[]) AS asked(id, month, destination, seq)
+JOIN attempts a ON a.month = asked.month AND a.request_id = asked.id AND a.destination = asked.destination
+    AND a.operation = 'create' AND a.seq >= asked.seq
+JOIN payloads p ON p.month = a.month AND p.request_id = a.request_id AND p.hash = a.sent
+ORDER BY a.request_id, a.at DESC
+"""
 _ABOUT_NAMES = (RequestReceived.kind, ProviderAssigned.kind, Submitted.kind)
 _BY_NAME = frozenset({Operation.LOOK_UP, Operation.WITHDRAW, Operation.READ_ORDER})
 """The calls that may name an order as its provider does."""
@@ -100,11 +111,27 @@ async def rows_of(connection: Connection, request_ids: Sequence[str]) -> list[Re
     return await connection.fetch(_ROWS, request_ids)
 
 
-_OVERDUE = """
-SELECT id, assignment FROM requests
+# A request has waited since it last changed for somebody to take it, and since it was taken for its acceptance.
+_NOT_TAKEN = """
+SELECT id, provider, assignment, changed_at FROM requests
+WHERE provider = $1 AND pending AND changed_at < statement_timestamp() - make_interval(secs => $2)
+    AND submitted_at IS NULL AND dead = '' AND missed NOT LIKE '%acknowledge%'
+    AND NOT withdrawn AND withdrawal IS NULL AND units !~ '(^| )([src]|o.[1-9])' -- nothing is said of it
+ORDER BY changed_at LIMIT $3
+"""
+_NOT_ACCEPTED = """
+SELECT id, provider, assignment, submitted_at FROM requests
 WHERE provider = $1 AND pending AND submitted_at < statement_timestamp() - make_interval(secs => $2)
-    AND accepted_at IS NULL AND silence = '' AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
+    AND accepted_at IS NULL AND missed NOT LIKE '%accept%'
+    AND NOT withdrawn AND withdrawal IS NULL AND ' ' || units LIKE '% o%'
 ORDER BY submitted_at LIMIT $3
+"""
+
+_NOT_IN_STOCK = """
+SELECT id, provider, assignment, backordered_at FROM requests
+WHERE location = $1 AND pending AND backordered_at < statement_timestamp() - make_interval(secs => $2)
+    AND missed NOT LIKE '%backorder%' AND NOT withdrawn AND withdrawal IS NULL
+ORDER BY backordered_at LIMIT $3
 """
 
 
@@ -149,6 +176,14 @@ async def caused_by(pool: Pool, of: Request, command: ProviderSaid) -> list[Even
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What an adapter wrote, and the version of the mappings by which it did."""
+
+    body: bytes
+    mappings: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryContext:
     """What a call must know of its request: the body only to send it, the reports only to compare them."""
 
@@ -157,8 +192,10 @@ class DeliveryContext:
     reports: Sequence[Event]
     provider_orders: Mapping[str, str] = field(default_factory=dict)
     """By provider its own id of the order, of those that have told one; only for calls after the order was sent."""
-    sent: list[bytes] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     """What a call to a provider sends is left here for its attempt."""
+    sent_before: Sent | None = None
+    """What an earlier try of this call has sent: a repetition sends the same."""
     is_unasked: bool = False  # NewStore is yet to be asked what it shows of it beyond a restored log
 
     @property
@@ -182,16 +219,26 @@ async def delivery_contexts(connection: Connection, claims: Sequence[Claim]) -> 
             reports.setdefault(row["request_id"], []).append(decode_event(row))
     by_name = {claim.request_id: claim.month for claim in claims if claim.operation in _BY_NAME}
     orders = await _provider_orders(connection, by_name) if by_name else {}
+    creates = [each for each in claims if each.operation is Operation.CREATE and (each.attempt > 1 or each.doubt)]
+    sent_before = await _sent_before(connection, creates) if creates else {}
     return {
         request_id: DeliveryContext(
             decode_request(owing[0], [decode_delivery(row) for row in owing]),
             owing[0]["body"] or b"",
             reports.get(request_id, ()),
             orders.get(request_id, {}),
+            sent_before=sent_before.get(request_id),
             is_unasked=bool(owing[0]["uncompared"]),
         )
         for request_id, owing in rows.items()
     }
+
+
+async def _sent_before(connection: Connection, claims: Sequence[Claim]) -> dict[str, Sent]:
+    """Find what was sent in earlier tries of creates."""
+    asked = [(each.request_id, each.month, each.destination, 0 if each.doubt else each.seq) for each in claims]
+    rows = await connection.fetch(_SENT, *map(list, zip(*asked, strict=True)))
+    return {row["request_id"]: Sent(row["body"], row["mappings"] or 0) for row in rows}
 
 
 async def _provider_orders(connection: Connection, months: Mapping[str, date]) -> dict[str, dict[str, str]]:
@@ -212,9 +259,23 @@ async def unroutable(pool: Pool, location: str) -> list[str]:
     return [row["id"] for row in await pool.fetch(_UNROUTABLE, location)]
 
 
-async def overdue(pool: Pool, provider: str, seconds: float, most: int) -> list[tuple[str, int]]:
-    """Find requests, with their assignment, that their provider has for longer and accepted nothing of."""
-    return [tuple(row) for row in await pool.fetch(_OVERDUE, provider, seconds, most)]
+Waits = tuple[str, str, int, datetime]
+"""A request, its provider, its assignment, and since when it waits."""
+
+
+async def not_taken(pool: Pool, provider: str, seconds: float, most: int) -> list[Waits]:
+    """Find requests that their provider has not taken for so long."""
+    return [tuple(row) for row in await pool.fetch(_NOT_TAKEN, provider, seconds, most)]
+
+
+async def not_accepted(pool: Pool, provider: str, seconds: float, most: int) -> list[Waits]:
+    """Likewise those that their provider has for so long, and accepted nothing of."""
+    return [tuple(row) for row in await pool.fetch(_NOT_ACCEPTED, provider, seconds, most)]
+
+
+async def not_in_stock(pool: Pool, location: str, seconds: float, most: int) -> list[Waits]:
+    """Likewise those of a location of which units have been on back order for so long."""
+    return [tuple(row) for row in await pool.fetch(_NOT_IN_STOCK, location, seconds, most)]
 
 
 async def location_of(pool: Pool, request_id: str) -> str | None:

@@ -19,7 +19,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         units text, changed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz, shipped_at timestamptz,
         settled_at timestamptz, pending bool, failure text, rejected bool, shipped bool, cancelled bool, surplus bool,
         conflicts int, quarantined int, dead text, closed bool, taken_by text, withdrawal jsonb, withdrawn bool,
-        refused jsonb, former text[], untold int[], silence text
+        refused jsonb, former text[], untold int[], missed text, backordered int[], backordered_at timestamptz
         -- end
     )
 ), inserted AS (
@@ -28,7 +28,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         id, month, location, order_id, service_level, reference, fingerprint, products, received_at, trace, version,
         provider, assignment, units, changed_at, submitted_at, accepted_at, shipped_at, settled_at, pending, failure,
         rejected, shipped, cancelled, surplus, conflicts, quarantined, dead, closed, taken_by, withdrawal, withdrawn,
-        refused, former, untold, silence
+        refused, former, untold, missed, backordered, backordered_at
         -- end
     )
     SELECT EXISTS (
@@ -43,7 +43,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 ), claim_checks AS (
     SELECT * FROM json_to_recordset((SELECT claim_checks FROM input)) AS c(
         request_id text, operation text, seq int, owner text, attempt int, guards bool, doubt bool, reschedules bool,
-        delay float8, counts bool, blocked bool, unsure_for float8)
+        delay float8, counts bool, blocked bool, unsure_for float8, unmapped jsonb)
 ), held AS ( -- each row by its key: LATERAL and FOR UPDATE leave the planner no way to read a table whole
     SELECT c.request_id, c.operation, c.seq
     FROM claim_checks c CROSS JOIN LATERAL (
@@ -73,7 +73,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         accepted_at timestamptz, shipped_at timestamptz, settled_at timestamptz, pending bool, failure text,
         rejected bool, shipped bool, cancelled bool, surplus bool, conflicts int, quarantined int, dead text,
         closed bool, taken_by text, withdrawal jsonb, withdrawn bool, refused jsonb, former text[], untold int[],
-        silence text
+        missed text, backordered int[], backordered_at timestamptz
         -- end
     )
 ), locked AS ( -- waits for nobody: a row that somebody else has in hand is read again
@@ -94,7 +94,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
         rejected = w.rejected, shipped = w.shipped, cancelled = w.cancelled, surplus = w.surplus,
         conflicts = w.conflicts, quarantined = w.quarantined, dead = w.dead, closed = w.closed, taken_by = w.taken_by,
         withdrawal = w.withdrawal, withdrawn = w.withdrawn, refused = w.refused, former = w.former, untold = w.untold,
-        silence = w.silence
+        missed = w.missed, backordered = w.backordered, backordered_at = w.backordered_at
         -- end
     FROM updates w JOIN locked l USING (id)
     WHERE r.id = w.id
@@ -164,6 +164,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = c.doubt, tries = d.tries + c.counts::int,
         blocks = d.blocks + c.blocked::int, due_at = clock_timestamp() + make_interval(secs => c.delay),
+        unmapped = c.unmapped,
         sure_at = CASE WHEN c.unsure_for > 0
             THEN greatest(d.sure_at, clock_timestamp() + make_interval(secs => c.unsure_for)) ELSE d.sure_at END
     FROM claim_checks c JOIN held h USING (request_id, operation, seq)
@@ -190,12 +191,12 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 
 ), new_attempts AS (
     INSERT INTO attempts (month, request_id, operation, seq, attempt, destination, at, seconds, outcome, status,
-        detail, response, sent, trace_id, is_late)
+        detail, response, sent, mappings, trace_id, is_late)
     SELECT a.month, a.request_id, a.operation, a.seq, a.attempt, a.destination, a.at, a.seconds, a.outcome, a.status,
-        a.detail, a.response, a.sent, a.trace_id, h.request_id IS NULL
+        a.detail, a.response, a.sent, a.mappings, a.trace_id, h.request_id IS NULL
     FROM json_to_recordset((SELECT attempts FROM input)) AS a(
         month date, request_id text, operation text, seq int, attempt int, destination text, at timestamptz,
-        seconds float8, outcome text, status smallint, detail text, response text, sent text, trace_id text,
+        seconds float8, outcome text, status smallint, detail text, response text, sent text, mappings bigint, trace_id text,
         guards bool)
     LEFT JOIN held h USING (request_id, operation, seq)
     LEFT JOIN written ON written.id = a.request_id

@@ -106,6 +106,7 @@ class Plan:
                 "counts": bool(reschedule and reschedule.counts),
                 "blocked": bool(reschedule and reschedule.blocked),
                 "unsure_for": reschedule.unsure_for if reschedule else 0.0,
+                "unmapped": reschedule.unmapped or None if reschedule else None,
             }
         )
         if entry.attempt is not None:
@@ -126,6 +127,7 @@ class Plan:
                 "detail": attempt.detail,
                 "response": hashed,
                 "sent": attempt.sent,
+                "mappings": attempt.mappings,
                 "trace_id": attempt.trace_id,
                 "guards": guards,
             }

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gateway.domain.commands import Words
 from gateway.domain.decide import Command
 from gateway.domain.events.event import Event
 from gateway.domain.requests import Request
@@ -34,6 +35,7 @@ class Attempt:
     trace_id: str | None = None  # of the trace that shows it
     sent: str | None = None
     new_body: bytes | None = None
+    mappings: int | None = None  # their version when that was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Reschedule:
     counts: bool
     blocked: bool = False
     unsure_for: float = 0.0
+    unmapped: Words = ()
+    """It waits until these words are mapped."""
 
 
 @dataclass(frozen=True, slots=True)

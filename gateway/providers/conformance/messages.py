@@ -11,6 +11,7 @@ from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
 from gateway.domain.orders import Order
 from gateway.providers.port import Admission, Look, Malformed, Message, Proof, Reading, Statement, Unreadable
+from gateway.providers.statements import command
 
 from .stand import End, Failed, NotApplicable, Stand, expect, names
 from .target import Happening, Target
@@ -55,9 +56,10 @@ async def a_carrier_is_told_by_the_settings_word_for_it(stand: Stand) -> None:
     order = await stand.sent("TEE")
     provider = replace(stand.adapter.provider, carriers={normal(FIRST.carrier): "United Parcel"})
     stand.adapter = type(stand.adapter)(provider, stand.adapter.session)
-    for each in await _statements(stand, order, await stand.told(ships(order, TEE=1))):
-        if each.parcel:
-            told = (each.parcel.carrier, each.parcel.carrier_said)
+    messages = await stand.told(ships(order, TEE=1))
+    for each in await _statements(stand, order, messages):
+        if parcel := command(stand.adapter, messages[0], each, order.request_id).parcel:
+            told = (parcel.carrier, parcel.carrier_said)
             expect(
                 told == ("United Parcel", FIRST.carrier), f"the settings call UPS United Parcel, and it reads {told}"
             )

@@ -57,8 +57,8 @@ class Target:
     """Files that lie beside the settings, and what is in them."""
     switches: ClassVar[frozenset[Switch]] = frozenset()
     """What it can let go wrong. Cases that need more are not applicable, and say so."""
-    words: ClassVar[frozenset[Word]] = frozenset(Word)
-    """What this provider has words for."""
+    words: ClassVar[frozenset[Word]] = frozenset(Word) - {Word.BACKORDERED}
+    """What this provider has words for; few tell of back orders."""
     reasons: ClassVar[frozenset[RejectionReason]] = frozenset(RejectionReason)
     is_promise: ClassVar[bool] = True
     """Whether what it rejects will never be shipped by it, as it says itself."""

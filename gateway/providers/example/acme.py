@@ -181,7 +181,7 @@ class Acme(Adapter):
         problem = "" if word else f"what {said.what!r} is unknown"
         if word is Word.REJECTED and reason is None:
             problem = f"why {said.why!r} is unknown"
-        parcel = parcels.named(self.provider.carriers, said.carrier, said.tracking) if said.tracking else None
+        parcel = parcels.named(said.carrier, said.tracking) if said.tracking else None
         return Statement(
             names=Names(reference=said.order), word=word, event_id=said.id, items=items, reason=reason, parcel=parcel,
             problem=problem, **kept,

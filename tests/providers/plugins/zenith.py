@@ -174,18 +174,18 @@ class Zenith(Adapter):
                 hint = msgspec.convert(document, Hint)
                 named = Names(reference=hint.reference)
                 return [Look(names=named, fingerprint=canonical.fingerprint(spelled), event_id=message.name)]
-            return [*_totals(msgspec.convert(document, Kept), self.provider.carriers)]
+            return [*_totals(msgspec.convert(document, Kept))]
         except (ValueError, RecursionError) as error:
             raise Malformed("$", str(error)[:200]) from error
 
 
-def _totals(kept: Kept, carriers: Mapping[str, str]) -> list[Statement]:
+def _totals(kept: Kept) -> list[Statement]:
     """Say what is so by now: of each parcel its pieces, of the order what was accepted and what is short."""
     totals: list[tuple[Word, dict[str, int], dict[str, Any]]] = []
     if accepted := _counts(kept.lines, "accepted"):
         totals.append((Word.ACCEPTED, accepted, {}))
     totals += [
-        (Word.SHIPPED, _counts(box.lines, "qty"), {"parcel": parcels.named(carriers, box.carrier, box.tracking)})
+        (Word.SHIPPED, _counts(box.lines, "qty"), {"parcel": parcels.named(box.carrier, box.tracking)})
         for box in kept.boxes
     ]
     if short := _counts(kept.lines, "short"):

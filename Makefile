@@ -28,9 +28,9 @@ lint: $(READY)
 
 # The tests that need a browser skip without one: it is installed where that is quick and allowed.
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && timeout 180 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null 2>&1; } \
-	  || echo "no chromium here: the browser tests are skipped"
+	@command -v chromium-headless-shell >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && timeout 180 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell' >/dev/null 2>&1; } \
+	  || echo "no chromium-headless-shell here: the browser tests are skipped"
 
 # Each page in both themes, as DIR/page-theme.png.
 screenshots: $(READY)

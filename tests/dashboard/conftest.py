@@ -16,7 +16,7 @@ from tests.dashboard import stand
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 _ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--num-raster-threads=1",
@@ -60,7 +60,7 @@ async def site(stage: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator["Browser"]:
     if CHROMIUM is None or find_spec("playwright") is None:
-        pytest.skip("no browser: apt-get install chromium, and pip install playwright")
+        pytest.skip("no browser: apt-get install chromium-headless-shell, and pip install playwright")
     async with launched() as browser:
         yield browser
 

@@ -43,12 +43,12 @@ _CARRIERS = 'carriers = { UPS = "UPS" }\nmust_map = ["carrier"]\n'
 
 
 @asynccontextmanager
-async def world(folder: Path, dsn: str, admin: str = "ada") -> AsyncIterator[World]:
+async def world(folder: Path, dsn: str, admin: str = "ada", *, carriers: str = _CARRIERS) -> AsyncIterator[World]:
     """Run a gateway between the simulators; with a viewer, an operator, an admin, and traces to nowhere."""
     more = _MORE.replace('"ada"', json.dumps(admin))
     async with simulated(folder, faults=NO_FAULTS) as simulators:
         settings = simulators.config.read_text().replace("[providers.", f"{more}\n[providers.", 1)
-        settings = settings.replace("[providers.quick]\n", f"[providers.quick]\n{_CARRIERS}")
+        settings = settings.replace("[providers.quick]\n", f"[providers.quick]\n{carriers}")
         simulators.config.write_text(settings)
         keys = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
         async with gateway(simulators.config, {**simulators.keys, **keys, "DATABASE_URL": dsn}) as urls:

@@ -25,6 +25,7 @@ LINKS = sorted(
 )
 TITLES = {
     "/": "Now", "/shipments": "Shipments", "/failures": "Failures", "/places": "DCs and providers",
+    "/mappings": "Mappings",
 }  # fmt: skip
 
 

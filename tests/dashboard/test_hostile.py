@@ -76,7 +76,7 @@ async def stage(new_database: Callable[[str], Awaitable[str]]) -> AsyncIterator[
     await migrate(connection)
     await connection.close()
     with tempfile.TemporaryDirectory(prefix="gateway-test-") as folder:
-        async with stand.world(Path(folder), dsn, ADA) as world:
+        async with stand.world(Path(folder), dsn, ADA, carriers="") as world:
             await _requests(world)
             await _messages(world)
             await _acts(world)

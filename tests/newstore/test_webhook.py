@@ -183,9 +183,9 @@ def test_units_that_are_alike_are_one_line_and_others_stay_apart() -> None:
     body = json.dumps(ASKED).encode()
     order = Order(request_id="r-1", reference="NS1", products=products, body=body, read_details=details)
     assert order.lines == (
-        OrderLine("TEE", (0, 2)),
-        OrderLine("CAP", (1,), (("engraving", "AR"),)),
-        OrderLine("CAP", (3,)),
+        OrderLine("TEE", (0, 2), sku="TEE"),
+        OrderLine("CAP", (1,), (("engraving", "AR"),), "CAP"),
+        OrderLine("CAP", (3,), sku="CAP"),
     )
 
 

@@ -2,7 +2,7 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from gateway.call_errors import NotSent, Unknown
 from gateway.providers.transports.folder import Entry, LocalFolder, NotThere, Unfit, marked, whole
 from gateway.sending import NotDispatched, may_leave
+from tests.processes import until
 
 
 def names(folder: Path) -> list[str]:
@@ -207,11 +208,21 @@ async def test_a_disk_that_never_answers_holds_up_no_more_than_its_own_calls(
     shared: LocalFolder, stuck: Callable[[str], threading.Event]
 ) -> None:
     stuck("scandir")
-    shared.seconds = 1.0  # a thread that begins later than that has nothing left to do
-    told = await asyncio.gather(*(shared.entries("in") for _ in range(40)), return_exceptions=True)
-    assert all(isinstance(each, NotSent) for each in told)
-    assert len([each for each in threading.enumerate() if each.name == "folder"]) == 16
+    shared.seconds = 60.0  # a thread that begins later than that has nothing left to do
+    calls = [asyncio.create_task(shared.entries("in")) for _ in range(40)]
+    await until(_in_the_folder_are(16))
     await asyncio.wait_for(asyncio.to_thread(lambda: None), 5)
+    assert await _in_the_folder_are(16)()
+    for each in calls:
+        each.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+def _in_the_folder_are(count: int) -> Callable[[], Awaitable[bool]]:
+    async def are() -> bool:
+        return sum(each.name == "folder" for each in threading.enumerate()) == count
+
+    return are
 
 
 async def test_a_call_that_may_not_leave_any_more_changes_nothing(shared: LocalFolder) -> None:

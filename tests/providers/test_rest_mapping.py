@@ -140,3 +140,5 @@ def test_what_is_said_of_all_messages_may_be_said_otherwise_of_some(tmp_path: Pa
     assert (str(mapping.webhook.reference), str(mapping.read.reference)) == ("order_number", "order_number")
     assert (str(mapping.webhook.statements), str(mapping.read.statements)) == ("cartons || [@]", "[@]")
     assert mapping.read.words["short"] == "rejected"
+    provider = loaded(tmp_path, f"{calls}[said]\n{said}\n[webhook]\n{read}").providers["acme"]
+    assert str(provider.mapping.webhook.reference) == "order_number"

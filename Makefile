@@ -8,14 +8,17 @@ ARGS   ?=
 DIR    ?= screenshots
 SECRETS ?= .gateway/secrets
 
+# The tests start many processes: without compiled files each would compile all that it reads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint bench bench-dashboard soak screenshots shapes sql settings browser dashboards prometheus secrets constraints clean
 
 demo: $(READY) prometheus
 	$(VENV)/bin/gateway demo $(ARGS)
 
-# Two at once, as most tests wait more than they work; each half has a Postgres of its own. One by one: ARGS="-n 0".
+# Three at once, as most tests wait more than they work; each part has a Postgres of its own. One by one: ARGS="-n 0".
 test: $(READY) browser prometheus
-	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	GATEWAY_TEST_PG=$(PG) $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff format --check .

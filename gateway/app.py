@@ -271,6 +271,12 @@ async def open_work_without_provider(settings: Settings) -> dict[str, int]:
         return await request_reads.open_elsewhere(connection, list(settings.providers))
 
 
+async def make_adapters(settings: Settings, registry: Registry) -> None:
+    """Make each adapter and let go of it. Raises `SettingsError` for what only an adapter can tell of its settings."""
+    async with AsyncExitStack() as stack:
+        await _callers(stack, settings, registry)
+
+
 async def reach(settings: Settings, registry: Registry | None = None) -> dict[str, str]:
     """Look at the database, get a NewStore token, reach each provider and the collector of traces.
 

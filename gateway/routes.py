@@ -1,5 +1,7 @@
 """The one table of what both listeners serve: their routers and the OpenAPI document are made from it."""
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from aiohttp import web
 
 from gateway.api_shapes import (
@@ -41,6 +43,7 @@ from gateway.operations import openapi
 from gateway.operations.acts import act_on_many, act_on_one, list_acts
 from gateway.operations.audited import list_audit
 from gateway.operations.bodies import reveal, show_bodies
+from gateway.operations.context import CONTEXT
 from gateway.operations.health import readyz, show_metrics
 from gateway.operations.holds import list_holds, place_hold, release_hold
 from gateway.operations.overview import (
@@ -55,6 +58,7 @@ from gateway.operations.quarantine import discard, list_quarantine, replay, reve
 from gateway.operations.reloading import reload_settings
 from gateway.operations.requests import list_requests, show_request
 from gateway.providers import ADAPTERS
+from gateway.providers.port import Adapter, Place, Use
 from gateway.web.answers import json_answer, livez
 from gateway.web.routing import Route
 
@@ -63,12 +67,16 @@ def _no(*statuses: int) -> dict[int, type | None]:
     return dict.fromkeys(statuses, ProblemDocument)
 
 
-async def show_openapi(_: web.Request) -> web.Response:
-    return json_answer(openapi.document(ROUTES))
+async def show_openapi(request: web.Request) -> web.Response:
+    used = request.app[CONTEXT].adapters.values()
+    return json_answer(openapi.document(described((*ADAPTERS.values(), *map(type, used)))))
 
 
 _BODY = (400, 401, 408, 413, 415, 503)
 _ACT = (*_BODY, 403)
+_TO_A_CALLBACK = {
+    200: CallbackReceipt, 202: CallbackReceipt, 403: CallbackProblem, 422: CallbackProblem, **_no(*_BODY, 404),
+}  # fmt: skip
 _LIVEZ = Route("get", "/livez", livez, None, "Is the process alive?", {200: None})
 
 PUBLIC = (
@@ -77,12 +85,7 @@ PUBLIC = (
         "NewStore asks a location to fulfill a request", {200: Receipt, **_no(*_BODY, 404)},
         takes=(FulfillmentRequest,),
     ),
-    Route(
-        "post", "/providers/{provider}/callbacks", call_back, "provider", "A provider says what became of units",
-        {200: CallbackReceipt, 202: CallbackReceipt, 403: CallbackProblem, 422: CallbackProblem, **_no(*_BODY, 404)},
-        takes=tuple(each.understood for each in ADAPTERS.values() if each.understood),
-        examples={name: example for each in ADAPTERS.values() for name, example in each.examples.items()},
-    ),
+    Route("*", "/providers/{provider}/{place:.+}", call_back, "provider", "What a provider's adapter serves", {}),
     _LIVEZ,
 )  # fmt: skip
 INTERNAL = (
@@ -189,4 +192,37 @@ INTERNAL = (
     Route("get", "/metrics", show_metrics, None, "Metrics for Prometheus", {200: None}),
     Route("get", "/openapi.json", show_openapi, None, "This document", {200: dict}),
 )  # fmt: skip
-ROUTES = (*PUBLIC, *INTERNAL)
+
+
+def described(adapters: Iterable[type[Adapter]]) -> tuple[Route, ...]:
+    """Give the routes of both listeners, and in the place of the providers' door what these adapters serve there."""
+    behind = tuple(_behind(list(dict.fromkeys(adapters))))
+    return tuple(each for route in (*PUBLIC, *INTERNAL) for each in (behind if route.method == "*" else (route,)))
+
+
+def _behind(adapters: Sequence[type[Adapter]]) -> Iterator[Route]:
+    """Give a route for each place; where several adapters serve one, it takes what any of them understands."""
+    served: dict[tuple[str, str], list[tuple[type[Adapter], Place]]] = {}
+    for adapter in adapters:
+        for place in adapter.places:
+            served.setdefault((place.method.lower(), place.path), []).append((adapter, place))
+    for (method, path), by in served.items():
+        first, is_callback = by[0][1], not any(place.takes or place.answers for _, place in by)
+        understood = [each.understood for each, _ in by] if is_callback else [one for _, at in by for one in at.takes]
+        yield Route(
+            method,
+            f"/providers/{{provider}}/{path}",
+            call_back,
+            None if first.use in {Use.SIGNS_IN, Use.GREETS} else "provider",
+            first.summary,
+            dict(_TO_A_CALLBACK if is_callback else first.answers),
+            takes=tuple(each for each in understood if each and openapi.is_describable(each)),
+            examples={name: example for each, _ in by for name, example in each.examples.items()}
+            if is_callback
+            else {},
+            is_form=first.is_form,
+        )
+
+
+ROUTES = described(ADAPTERS.values())
+"""All that can be asked of a gateway, as far as its own adapters go."""

@@ -140,7 +140,7 @@ CREATE TABLE deliveries (
     owner        text,                        -- NULL unless claimed
     call_ends_at timestamptz,                 -- NULL unless claimed
     blocks       int NOT NULL DEFAULT 0,      -- tries that were turned away while other calls passed
-    sure_at      timestamptz,                 -- NULL unless taken over; before then its absence proves nothing
+    sure_at      timestamptz,                 -- of a call without an answer: before then its absence proves nothing
     trace        text,                        -- NULL unless the request is traced
     PRIMARY KEY (request_id, operation, seq),
     CONSTRAINT claimed_whole CHECK ((owner IS NULL) = (call_ends_at IS NULL))

@@ -16,9 +16,11 @@ LONGEST = [
     f"tests/{each}"
     for each in (
         "dashboard/", "test_readme_commands.py", "faults/", "grafana/", "demo/", "cli/", "ledger/", "dispatch/",
-        "test_road.py", "test_postgres.py", "test_first_dc.py", "telemetry/",
+        "test_road", "test_postgres.py", "test_first_dc.py", "telemetry/",
     )
 ]  # fmt: skip
+
+SERVES_ITS_OWN_PAGES = {f"tests/dashboard/test_{each}.py" for each in ("hostile", "oidc", "under_a_path")}
 
 # TRUNCATE makes new files for a table and each of its indexes, which takes longer than most tests do.
 EMPTY_TABLES = """
@@ -56,11 +58,11 @@ async def postgres() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres: str) -> Callable[[str], Awaitable[str]]:
-    """Makes an empty database of that name and of this half of the run, and tells its DSN."""
-    half = os.environ.get("PYTEST_XDIST_WORKER", "")
+    """Makes an empty database of that name and of this part of the run, and tells its DSN."""
+    part = os.environ.get("PYTEST_XDIST_WORKER", "")
 
     async def make(name: str) -> str:
-        name += half
+        name += part
         connection = await asyncpg.connect(postgres)
         try:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -92,7 +94,7 @@ async def pool(database: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that both halves of a run end at the same time."""
+    """Begin with the files that take longest, so that all parts of a run end at the same time."""
 
     def place(item: pytest.Item) -> int:
         return next((n for n, each in enumerate(LONGEST) if item.nodeid.startswith(each)), len(LONGEST))
@@ -102,12 +104,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep a file's tests in one half of a run, and all that need a browser: two of them are more than two cores."""
+    """Keep a file's tests in one part of a run, and those of all pages in two: no more browsers at once."""
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: PLC0415
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "tests/dashboard" if file.startswith("tests/dashboard/") else file
+            if not file.startswith("tests/dashboard/"):
+                return file
+            return "pages of their own" if file in SERVES_ITS_OWN_PAGES else "the pages that all share"
 
     return Scheduling(config, log)

@@ -20,6 +20,8 @@ import aiohttp
 from gateway.children import dies_with_us
 
 GATEWAY = (sys.executable, "-m", "gateway")
+LONG = 90.0
+"""Seconds after which what a test waits for comes no more, on a slow machine that is busy with others."""
 
 
 @asynccontextmanager
@@ -55,7 +57,7 @@ async def _answers(url: str, log: Path) -> None:
 
     try:
         async with aiohttp.ClientSession() as session:
-            await until(is_there, 30)
+            await until(is_there)
     except TimeoutError:
         raise _last_words(log) from None
 
@@ -112,7 +114,7 @@ async def gateway(
 
 async def listens(stdout: asyncio.StreamReader, log: Path) -> tuple[str, str]:
     """Wait until a gateway prints where it listens."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG):
         while line := (await stdout.readline()).decode():
             if found := re.search(r"public (\S+)\s+internal (\S+)", line):
                 return found[1], found[2]
@@ -131,7 +133,7 @@ def free_port() -> int:
         return port
 
 
-async def until(reached: Callable[[], Awaitable[object]], seconds: float = 20) -> float:
+async def until(reached: Callable[[], Awaitable[object]], seconds: float = LONG) -> float:
     """Ask again and again, as another process tells nobody what happens in it; returns the seconds that it took."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -196,5 +198,5 @@ def watched(pids: set[int]) -> Iterator[list[int]]:
             os.close(handle)
 
 
-def all_end(handles: list[int], seconds: float = 30) -> bool:
+def all_end(handles: list[int], seconds: float = LONG) -> bool:
     return all(select.select([handle], [], [], seconds)[0] for handle in handles)

@@ -3,8 +3,9 @@
 It ends with what the simulators' own records say: each request that was accepted is settled or waits for a person with
 a reason, and none was lost or doubled. Exits 1 otherwise.
 
-A call that times out is looked up after the grace time. Simulators that stand still for longer than both, 12 s, may
-take it up after that look: "doubled" then speaks of this machine, which had more to do than it can. The table tells.
+A write to NewStore that times out is read back after the grace time. Simulators that stand still for longer than both,
+12 s, may take it up after that: "doubled" then speaks of this machine, which had more to do than it can. The table
+tells.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from gateway.demo import providers
 from gateway.simulator.newstore_faults import Faults
 from gateway.simulator.newstore_units import Request
 from gateway.simulator.orders import orders
@@ -54,6 +56,8 @@ TEMPERAMENTS = {
 }
 ON_FILES = {"DC04": Temperament(pause=(0.01, 0.1), parcels=2, rejects=0.05, says_twice=0.2, says_backwards=0.2)}
 """Its calls are files: none fails by itself, but its gateway is killed between any two steps of one."""
+OTHERS = ("DC05", "DC06", "DC07")
+"""Integrated with NewStore, with an API of their own that pushes, and with one that is polled: none fails by itself."""
 GRACE = 10.0  # seconds, as without a setting: on a busy machine a simulator may take up a call long after its time-out
 SENDERS = 16
 MOST_OPEN = 600  # so that a run shows a rate and not the length of a queue
@@ -98,7 +102,9 @@ class Run:
 
 async def send(run: Run) -> None:
     """Place all orders, at most so many at once."""
-    stream = zip(itertools.cycle([*TEMPERAMENTS, *ON_FILES]), orders(seed=1), range(run.requests), strict=False)
+    stream = zip(
+        itertools.cycle([*TEMPERAMENTS, *ON_FILES, *OTHERS]), orders(seed=1), range(run.requests), strict=False
+    )
 
     async def work() -> None:
         for location, order, _ in stream:
@@ -185,6 +191,12 @@ async def running(requests: int, gateways: int) -> AsyncIterator[Run]:
     safe = {"synchronous_commit": "on", "max_connections": "200"}
     with tempfile.TemporaryDirectory(prefix="gateway-soak-") as name:
         folder = Path(name)
+        integrated, pushes, is_polled = OTHERS
+        others = [
+            providers.newstore(integrated, "slow_and_partial", 0),
+            providers.rest(pushes, "push", folder, 0),
+            providers.rest(is_polled, "poll", folder, 0),
+        ]
         async with (
             server(folder / "a", safe) as postgres,
             site(
@@ -194,6 +206,7 @@ async def running(requests: int, gateways: int) -> AsyncIterator[Run]:
                 faults=FAULTS,
                 grace=GRACE,
                 on_files=ON_FILES,
+                others=others,
                 begun=gateway,
             ) as at,
         ):

@@ -78,7 +78,7 @@ async def test_whoever_follows_the_first_page_has_a_request_that_is_proved_at_ne
         async def is_proved() -> bool:
             return "units_proved" in await _run(show.replace("ID", request_id), folder, asks)
 
-        await until(is_proved, 30)
+        await until(is_proved)
 
 
 async def _run(command: str, folder: Path, environ: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from gateway.domain.commands import RejectionReason, Word
 from gateway.ledger.queue import holds
 from gateway.ledger.read import request_reads
 from gateway.simulator.warehouse_temperament import Temperament
+from tests.processes import LONG
 from tests.requests import said
 from tests.world import Road, running
 
@@ -43,7 +44,7 @@ async def until(road: Road, reached: Callable[[], Awaitable[object]]) -> None:
     """Look again after each commit of the gateway."""
     committed = asyncio.Event()
     road.gateway.writer.on_batch = lambda _size, _seconds: committed.set()
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(LONG):
         while not await reached():
             await committed.wait()
             committed.clear()

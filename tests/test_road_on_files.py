@@ -26,7 +26,9 @@ async def road(tmp_path: Path, database: str, pool: asyncpg.Pool) -> AsyncIterat
 
 
 def shared(road: Road) -> FileWarehouse:
-    return road.simulators.file_warehouses[HERE]
+    warehouse = road.everybody[HERE]
+    assert isinstance(warehouse, FileWarehouse)
+    return warehouse
 
 
 async def test_requests_are_settled_whatever_the_files_are_like(road: Road, pool: asyncpg.Pool) -> None:

@@ -249,7 +249,7 @@ def test_each_fault_is_a_place_what_is_wrong_and_a_remedy_and_the_text_lists_the
         ('client_id = "gateway"', 'client_id = "g"\nread_back = 1', "newstore.read_back", "must be a table"),
         ('client_id = "gateway"', 'client_id = "g"\nread_back.shipment = "on"', "newstore.read_back.shipment", "off"),
         ('role = "admin"', 'role = "boss"', "operators[0].role", "viewer, operator, admin"),
-        ('adapter = "http"', 'adapter = "soap"', "providers.wms.adapter", "choose one of files, http, rest"),
+        ('adapter = "http"', 'adapter = "soap"', "providers.wms.adapter", "choose one of files, http, newstore, rest"),
         ('adapter = "http"', 'adapter = "http"\nlook_up = "no"', "providers.wms.look_up", "true or false"),
         ('adapter = "http"', 'adapter = "http"\nwithdraw = 1', "providers.wms.withdraw", "true or false"),
         ('adapter = "http"', 'adapter = "http"\nsame_parcel = "x"', "providers.wms.same_parcel", "another_piece"),

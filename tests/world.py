@@ -21,10 +21,15 @@ class Road(World):
 
 @asynccontextmanager
 async def running(
-    folder: Path, dsn: str, faults: Faults = NO_FAULTS, telemetry: settings.Telemetry = NOT_TRACED
+    folder: Path,
+    dsn: str,
+    faults: Faults = NO_FAULTS,
+    telemetry: settings.Telemetry = NOT_TRACED,
+    *,
+    all_providers: bool = False,
 ) -> AsyncIterator[Road]:
     """Start all parts on a migrated database, and connect them."""
-    async with simulated(folder, faults=faults) as simulators:
+    async with simulated(folder, faults=faults, all_providers=all_providers) as simulators:
         loaded = replace(settings_in(simulators.config, {**simulators.keys, "DATABASE_URL": dsn}), telemetry=telemetry)
         async with app.running(loaded, dsn) as gateway:
             yield Road(simulators, gateway.public_url, gateway.internal_url, gateway, loaded)

@@ -26,14 +26,18 @@ def run_demo(
     ] = False,
     seconds: Annotated[float, typer.Option(help="Give up after this long.")] = 600.0,
     port: Annotated[int, typer.Option(help="Where the dashboard listens, if its extra is installed.")] = 8501,
+    all_providers: Annotated[
+        bool, typer.Option("--all-providers", help="With a DC on each adapter: seven warehouses.")
+    ] = False,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its database; each start begins it anew.")] = Path(
         ".gateway/demo"
     ),
 ) -> None:
-    """Run everything on this machine: Postgres, the gateway, a simulated NewStore and three warehouses."""
+    """Run everything on this machine: Postgres, the gateway, a simulated NewStore and four warehouses."""
     if until_settled:
-        raise typer.Exit(run(demo.settled(folder, requests, seconds, console)))
-    raise typer.Exit(run(demo.endless(folder, requests, console, _dashboard(folder, port))))
+        raise typer.Exit(run(demo.settled(folder, requests, seconds, console, all_providers=all_providers)))
+    beside = _dashboard(folder, port)
+    raise typer.Exit(run(demo.endless(folder, requests, console, beside, all_providers=all_providers)))
 
 
 def _dashboard(folder: Path, port: int) -> demo.Beside:

@@ -13,7 +13,10 @@ from typing import Annotated, Any
 import typer
 
 import gateway
+from gateway.providers.registry import NoAdapter, Registry
+from gateway.settings import ProviderSettings
 from gateway.settings.kinds import NAME, tenant, text
+from gateway.settings.schema import of_adapter
 from gateway.settings.tables import place
 from gateway.settings.urls import web_url
 
@@ -79,6 +82,7 @@ class _Wanted:
     locations: Sequence[str]
     provider: str
     provider_url: str
+    adapter: str
     operator: str
 
 
@@ -92,7 +96,8 @@ def init(
     client_id: Annotated[str, typer.Option(help="The API client at NewStore.")] = "gateway",
     location: Annotated[list[str] | None, typer.Option(help="A DC, by NewStore's name for it; repeatable.")] = None,
     provider: Annotated[str, typer.Option(help="A name for who ships for these DCs.")] = "",
-    provider_url: Annotated[str, typer.Option(help="Where its orders are posted.")] = "",
+    provider_url: Annotated[str, typer.Option(help="Where its orders are posted, or its API is.")] = "",
+    adapter: Annotated[str, typer.Option(help="Its adapter: a name, or a file beside the settings.")] = "http",
     operator: Annotated[str, typer.Option(help="Who may do everything: the who of the audit.")] = "admin",
     secrets_in: Annotated[
         str, typer.Option("--secrets", metavar="DIR", help="Make random secrets in files here, beside the settings.")
@@ -114,9 +119,9 @@ def init(
                 "--tenant, or --newstore-url and --token-url, and --location: give them, for --json asks nothing", 2
             )
         newstore, locations, provider, provider_url = _asked(newstore, locations, provider, provider_url)
-    wanted = _checked(_Wanted(public_url, newstore, client_id, locations, provider, provider_url, operator))
-    named = _Secrets(secrets_in)
-    written = "\n".join(_lines(wanted, named))
+    wanted = _checked(_Wanted(public_url, newstore, client_id, locations, provider, provider_url, adapter, operator))
+    named, kind = _Secrets(secrets_in), _settings_of(wanted, config.parent)
+    written = "\n".join(_lines(wanted, named, kind))
     try:
         made = named.make(config.parent)
         with config.open("x", encoding="utf-8") as out:
@@ -154,8 +159,8 @@ def _checked(wanted: _Wanted) -> _Wanted:
         raise fault("give --tenant, or --newstore-url and --token-url", 2)
     if not wanted.locations:
         raise fault("give --location, for each DC", 2)
-    if bool(wanted.provider) != bool(wanted.provider_url):
-        raise fault("give --provider and --provider-url, or none of them", 2)
+    if wanted.provider_url and not wanted.provider:
+        raise fault("give --provider beside --provider-url", 2)
     fit("--public-url", web_url, wanted.public_url)
     fit("--client-id", text, wanted.client_id)
     fit("--operator", text, wanted.operator)
@@ -164,7 +169,7 @@ def _checked(wanted: _Wanted) -> _Wanted:
             fit(option, web_url, newstore[key])
     if "tenant" in newstore:
         fit("--tenant", tenant, newstore["tenant"])
-    if wanted.provider:
+    if wanted.provider_url:
         fit("--provider-url", web_url, wanted.provider_url)
     for option, name in [
         ("--provider", wanted.provider or "none"),
@@ -175,7 +180,21 @@ def _checked(wanted: _Wanted) -> _Wanted:
     return wanted
 
 
-def _lines(wanted: _Wanted, named: _Secrets) -> Iterator[str]:
+def _settings_of(wanted: _Wanted, folder: Path) -> type[ProviderSettings]:
+    """Find what the adapter wants to be told."""
+    try:
+        kind = Registry(folder).find(wanted.adapter).settings
+    except NoAdapter as error:
+        raise fault(f"--adapter: {error}", 2) from error
+    has_url = "url" in kind.keys()  # noqa: SIM118 - a method of settings
+    if wanted.provider and has_url and not wanted.provider_url:
+        raise fault("give --provider and --provider-url, or none of them", 2)
+    if wanted.provider_url and not has_url:
+        raise fault(f"--provider-url: the adapter {wanted.adapter} has no URL; leave it out", 2)
+    return kind
+
+
+def _lines(wanted: _Wanted, named: _Secrets, kind: type[ProviderSettings]) -> Iterator[str]:
     yield "# Written by `gateway init`. `gateway init --example` shows every other key.\n"
     yield "# What NewStore and the providers call; your TLS proxy answers there."
     yield f"public_url = {json.dumps(wanted.public_url)}"
@@ -186,15 +205,30 @@ def _lines(wanted: _Wanted, named: _Secrets) -> Iterator[str]:
     yield f'\n[[operators]]\nname = {json.dumps(wanted.operator)}\nrole = "admin"'
     yield f"token = {named.name('GATEWAY_TOKEN')}"
     if wanted.provider:
-        yield f'\n[{place(("providers", wanted.provider))}]\nadapter = "http"\nurl = {json.dumps(wanted.provider_url)}'
-        yield f"api_key = {named.name(f'{wanted.provider}_API_KEY', wanted.provider)}  # we show it to the provider"
-        yield f"callback_key = {named.name(f'{wanted.provider}_CALLBACK_KEY')}  # the provider shows it to us"
+        yield f"\n[{place(('providers', wanted.provider))}]\nadapter = {json.dumps(wanted.adapter)}"
+        yield from _provider_lines(wanted, named, kind)
     for each in wanted.locations:
         yield f"\n[{place(('locations', each))}]"
         if wanted.provider:
             yield f"provider = {json.dumps(wanted.provider)}"
         yield f"api_keys = [{named.name(f'{each}_API_KEY')}]  # NewStore shows it to us"
     yield ""
+
+
+def _provider_lines(wanted: _Wanted, named: _Secrets, kind: type[ProviderSettings]) -> Iterator[str]:
+    """Give the keys that a provider of this kind can't do without."""
+    schema = of_adapter(wanted.adapter, kind)
+    needed = {*schema["required"], "api_key", *(kind.either[0] if kind.either else ())} - {"adapter"}
+    for key, told in schema["properties"].items():
+        if key not in needed:
+            continue
+        if key == "url":
+            yield f"url = {json.dumps(wanted.provider_url)}"
+        elif '"secret"' in json.dumps(told):
+            owner = "" if key in kind.shown_to_us else wanted.provider
+            yield f"{key} = {named.name(f'{wanted.provider}_{key}', owner)}  # {told['description']}"
+        else:
+            yield f"# {key} = …  # {told['description']}"
 
 
 def _tell(config: Path, named: _Secrets, made: list[str], *, as_json: bool) -> None:

@@ -17,9 +17,9 @@ from gateway.domain.orders import Order
 from gateway.newstore import webhook
 from gateway.providers.conformance import CASES, Outcome, Result, conform, pair
 from gateway.providers.conformance.orders import sample
-from gateway.providers.conformance.setting_up import settings_of
+from gateway.providers.conformance.setting_up import Unfit, settings_of
 from gateway.providers.port import Adapter, Capabilities
-from gateway.providers.registry import NoAdapter, Registry
+from gateway.providers.registry import NoAdapter, Registry, is_file
 from gateway.providers.transports.http import session_to
 
 from .api import Json
@@ -63,7 +63,7 @@ def list_adapters(config: Config = HERE, as_json: Json = False) -> None:
 
 @commands.command()
 def check(
-    name: Annotated[str, typer.Argument(help="The NAME of a [providers.NAME].")], config: Config = HERE,
+    name: Annotated[str, typer.Argument(help="A provider of the settings, by its name there.")], config: Config = HERE,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say how a provider is set up and what it can do, and reach it; fails where it can't be reached."""
@@ -79,7 +79,7 @@ def check(
     if as_json:
         print_json({"provider": name, "settings": told, "can": asdict(can), "reached": not wrong, "why": wrong})
     else:
-        print_table(("setting", "value"), [(key, f"{value}") for key, value in told.items()], box=None)
+        print_table(("setting", "value"), [(key, _plain(value)) for key, value in told.items()], box=None)
         say(f"It can {_can(can)}.")
         say(wrong or "Reached.")
     raise typer.Exit(bool(wrong))
@@ -126,7 +126,7 @@ def prove(
     chosen = [each for each in CASES if case in each]
     if not chosen:
         raise fault(f"no case has the words {case!r}; without --case all are tried", 2)
-    outcomes = run(conform(adapter, there, chosen))
+    outcomes = _found(lambda: run(conform(adapter, there, chosen)))
     if as_json:
         print_json({"adapter": adapter.__name__, "cases": [asdict(each) for each in outcomes]})
     else:
@@ -146,6 +146,7 @@ def try_out(
     name: Annotated[str, typer.Argument(help="A provider of the settings, or an adapter: its name or file.")],
     messages: Annotated[list[Path] | None, typer.Argument(help="Files with what the provider sends.")] = None,
     order: Annotated[Path | None, typer.Option(help="A fulfillment request as NewStore sends it, as JSON.")] = None,
+    path: Annotated[str, typer.Option(help="Where it would call, below its own URL at the gateway.")] = "callbacks",
     kind: Annotated[
         Kind | None, typer.Option("--as", help="What the files are, where its adapter reads one unlike another.")
     ] = None,
@@ -155,10 +156,10 @@ def try_out(
     """Show what would be sent for an order, and what is read of a message. Nothing is sent."""
     adapter = _calm_adapter(name, config)
     asked = _order_in(order) if order else sample("b7a0c1de-52f4-4d0e-9a51-0c3f6c1e7d42")
-    bodies = {path: _bytes_of(path) for path in messages or ()}
+    bodies = {each: _bytes_of(each) for each in messages or ()}
     if kind:
-        bodies = {path: adapter.kept(kind.value, body) for path, body in bodies.items()}
-    found = tried(adapter, asked, bodies)
+        bodies = {each: adapter.kept(kind.value, body) for each, body in bodies.items()}
+    found = tried(adapter, asked, bodies, path)
     if as_json:
         print_json(asdict(found))
     else:
@@ -170,6 +171,8 @@ def _print_tried(found: Tried) -> None:
     say(f"For the order {found.reference} this would be sent:\n\n{found.sent}\n")
     for message in found.messages:
         say(f"{message.file} says:")
+        if not message.readings and not message.malformed:
+            say("  nothing")
         for number, reading in enumerate(message.readings, 1):
             say(f"  {number}. {reading.what}")
             for fact, value in reading.facts.items():
@@ -182,7 +185,7 @@ def _print_tried(found: Tried) -> None:
 
 def _calm_adapter(name: str, config: Path) -> Adapter:
     """Make the adapter of a provider, or one with the settings of its target."""
-    if config.exists():
+    if config.exists() and not is_file(name):
         registry = Registry(config.parent)
         providers = _loaded(config, registry).providers
         if name in providers:
@@ -191,7 +194,7 @@ def _calm_adapter(name: str, config: Path) -> Adapter:
     with TemporaryDirectory() as folder:
         target = kind()
         target.folder = folder
-        return adapter(settings_of(adapter, target), calm())
+        return adapter(_found(lambda: settings_of(adapter, target)), calm())
 
 
 def _order_in(path: Path) -> Order:
@@ -229,8 +232,12 @@ def _loaded(config: Path, registry: Registry) -> settings.Settings:
 def _found(find: Callable[[], T]) -> T:
     try:
         return find()
-    except NoAdapter as error:
+    except (NoAdapter, Unfit) as error:
         raise fault(str(error), 2) from error
+
+
+def _plain(value: object) -> str:
+    return "not set" if value is None else str(value)
 
 
 def _can(what: Capabilities) -> str:

@@ -47,8 +47,8 @@ def calm() -> Any:
     return NoSession()
 
 
-def tried(adapter: Adapter, order: Order, messages: Mapping[Path, bytes]) -> Tried:
-    """Compose an order and read messages."""
+def tried(adapter: Adapter, order: Order, messages: Mapping[Path, bytes], place: str) -> Tried:
+    """Compose an order and read messages, as if they were posted to this place."""
     found = Tried(order.reference)
     with _no_socket(found.faults):
         try:
@@ -56,14 +56,14 @@ def tried(adapter: Adapter, order: Order, messages: Mapping[Path, bytes]) -> Tri
         except Exception as error:  # noqa: BLE001 - a stranger's code is what is tried
             found.faults.append(f"compose raises {type(error).__name__}: {error}")
         for path, body in messages.items():
-            found.messages.append(_heard(adapter, str(path), body, found.faults))
+            found.messages.append(_heard(adapter, str(path), body, place, found.faults))
     found.faults += getattr(adapter.session, "asked", ())
     return found
 
 
-def _heard(adapter: Adapter, file: str, body: bytes, faults: list[str]) -> Heard:
+def _heard(adapter: Adapter, file: str, body: bytes, place: str, faults: list[str]) -> Heard:
     heard = Heard(file)
-    message = Message(body, datetime.now(UTC), name=file)
+    message = Message(body, datetime.now(UTC), name=file, path=place)
     try:
         heard.readings = [_in_words(message, each) for each in adapter.read(message)]
     except Malformed as error:
@@ -89,6 +89,7 @@ def _in_words(message: Message, reading: Reading) -> Read:
                 facts["reason"] = f"{reading.reason}{'' if reading.is_proof else ', which is no promise'}"
             if reading.parcel:
                 facts["parcel"] = f"{reading.parcel.carrier} {reading.parcel.tracking_code}"
+                facts["its link"] = reading.parcel.tracking_url
     return Read(what, {fact: f"{value}" for fact, value in facts.items() if value})
 
 

@@ -152,6 +152,7 @@ def check_config(
         loaded = settings.load(config, os.environ, adapters=registry)
     except (settings.SettingsError, OSError) as error:
         raise fault(str(error), 2) from error
+    run(app.make_adapters(loaded, registry))
     strangers, unknown = run(_strangers(loaded)) if loaded.database.url else ({}, "")
     reached = run(app.reach(loaded, registry)) if online else {}
     if as_json:
@@ -179,7 +180,7 @@ def _print_settings(loaded: settings.Settings, strangers: dict[str, int], reache
         say(" → ".join((location.id, *road)))
         say(f"  give NewStore  {loaded.public_url}/newstore/{location.id}/fulfillment_requests")
     for each in loaded.providers.values():
-        say(f"{each.name} calls back at {loaded.public_url}/providers/{each.name}/callbacks")
+        say(f"{each.name} calls back at {loaded.public_url}{each.call_path}")
     if not loaded.locations:
         say("no location: add [locations.ID] for each DC, or NewStore has nothing to call")
     if not loaded.operators:

@@ -13,8 +13,9 @@ async def is_settled(world: World) -> bool:
 async def faults_found(world: World) -> list[str]:
     """Say in words what is lost, doubled or unproved."""
     found: list[str] = []
+    references = {each["id"]: each["reference"] for each in await world.requests()}
     for request in world.newstore.requests.values():
-        order = world.everybody[request.location].orders.get(request.id)
+        order = world.everybody[request.location].order_of(request.id, references.get(request.id, ""))
         if order is None:
             found.append(f"lost: {request.id} never reached the warehouse of {request.location}")
             continue

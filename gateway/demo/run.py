@@ -29,10 +29,10 @@ Beside = Callable[[str, str], AbstractContextManager[str]]
 """What runs beside a demo, given the URL of its operations API and a token for it; it tells where to find it."""
 
 
-async def endless(folder: Path, requests: int, console: Console, beside: Beside) -> int:
+async def endless(folder: Path, requests: int, console: Console, beside: Beside, *, all_providers: bool) -> int:
     """Place these orders, then go on slowly until somebody ends it."""
     seed = _seed()
-    async with _world(folder, console, seed) as world:
+    async with _world(folder, console, seed, all_providers=all_providers) as world:
         with beside(world.internal_url, world.token) as dashboard:
             console.print(f"Dashboard           {dashboard}", markup=False)
             await _go_on(world, requests, seed, console)
@@ -45,10 +45,10 @@ async def _go_on(world: World, requests: int, seed: int, console: Console) -> No
     await world.newstore.place_steadily(_RATE)
 
 
-async def settled(folder: Path, requests: int, seconds: float, console: Console) -> int:
+async def settled(folder: Path, requests: int, seconds: float, console: Console, *, all_providers: bool) -> int:
     """Place these orders and wait until all are settled; 0 only if nothing is lost, doubled or unproved."""
     seed = _seed()
-    async with _world(folder, console, seed) as world:
+    async with _world(folder, console, seed, all_providers=all_providers) as world:
         try:
             async with asyncio.timeout(seconds):
                 await _settle(world, requests, seed, console)
@@ -80,12 +80,12 @@ async def place(world: World, count: int, *, seed: int = 0) -> None:
 
 
 @asynccontextmanager
-async def _world(folder: Path, console: Console, seed: int) -> AsyncIterator[World]:
-    console.print("Starting Postgres, the gateway, NewStore and four warehouses …")
+async def _world(folder: Path, console: Console, seed: int, *, all_providers: bool) -> AsyncIterator[World]:
+    console.print(f"Starting Postgres, the gateway, NewStore and {'seven' if all_providers else 'four'} warehouses …")
     # The simulators begin without a memory: what they were told last time, nobody could settle.
     await postgres.forget(folder / DATABASE)
     async with (
-        simulated(folder, seed=seed) as simulators,
+        simulated(folder, seed=seed, all_providers=all_providers) as simulators,
         gateway(simulators.config, simulators.keys) as (public_url, internal_url),
     ):
         world = World(simulators, public_url, internal_url)

@@ -1,8 +1,6 @@
 """Both ends of the road, and the settings by which a gateway stands between them."""
 
-import json
 import secrets
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from gateway.simulator.file_warehouse import NO_FILE_FAULTS, SOME_FILE_FAULTS, FileWarehouse
+from gateway.demo import providers
+from gateway.demo.providers import Provider, Shipper
 from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, SOME_FAULTS, Faults
 from gateway.simulator.warehouse import Warehouse
@@ -19,7 +18,9 @@ from gateway.simulator.warehouse import Warehouse
 DATABASE = Path("postgres")
 FILES = Path("files")
 _DCS = {"DC01": "quick", "DC02": "slow_and_partial", "DC03": "flaky"}
-_ON_FILES = {"DC04": "slow_and_partial"}
+_ON_FILES = "DC04"
+_OTHERS = ("DC05", "DC06", "DC07")
+"""Of a demo with all kinds of providers."""
 _GATEWAY_TOML = """
 public_url = "http://127.0.0.1:8080"
 public = {{ port = 0 }}
@@ -42,55 +43,6 @@ name = "demo"
 role = "admin"
 token = "env:DEMO_TOKEN"
 """
-_PROVIDER_TOML = """
-[providers.{name}]
-adapter = "http"
-url = "{url}/orders"
-api_key = "env:{name}_API_KEY"
-callback_key = "env:{name}_CALLBACK_KEY"
-timeout = 2
-calls_per_second = 1_000_000
-withdraw = true
-
-[locations.{location}]
-provider = "{name}"
-api_keys = ["env:{location}_API_KEY"]
-"""
-_FILES_TOML = """
-[providers.{name}]
-adapter = "files"
-folder = {folder}
-fetched = ["fetched"]
-poll_seconds = 1
-timeout = 2
-calls_per_second = 1_000_000
-withdraw = true
-final_rejections = true
-
-[providers.{name}.columns]
-reference = "Order No"
-product = "SKU"
-quantity = "Qty"
-word = "Status"
-reason = "Reason"
-tracking_number = "Tracking No"
-carrier = "Carrier"
-date = "Time"
-
-[providers.{name}.words]
-TAKEN = "accepted"
-SHORT = "rejected"
-VOID = "cancelled"
-SENT = "shipped"
-
-[providers.{name}.reasons]
-"NOT ON SHELF" = "no_inventory"
-BROKEN = "cannot_fulfill"
-
-[locations.{location}]
-provider = "{name}"
-api_keys = ["env:{location}_API_KEY"]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +50,8 @@ class Simulators:
     """The simulators, the settings file that names them, and the secrets it refers to."""
 
     newstore: NewStore
-    warehouses: dict[str, Warehouse]
-    file_warehouses: dict[str, FileWarehouse]
+    providers: dict[str, Provider]
+    """Who ships for each DC."""
     config: Path
     keys: dict[str, str]
 
@@ -115,9 +67,8 @@ class World:
 
     def __post_init__(self) -> None:
         """Tell both ends where the gateway listens."""
-        for warehouse in self.warehouses.values():
-            warehouse.callback.url = f"{self.public_url}/providers/{warehouse.name}/callbacks"
-        for location in self.everybody:
+        for location, provider in self.simulators.providers.items():
+            provider.meet(self.public_url)
             url = f"{self.public_url}/newstore/{location}/fulfillment_requests"
             self.newstore.configure(location, url, self.simulators.keys[f"{location}_API_KEY"])
 
@@ -126,13 +77,14 @@ class World:
         return self.simulators.newstore
 
     @property
-    def warehouses(self) -> dict[str, Warehouse]:
-        return self.simulators.warehouses
+    def everybody(self) -> dict[str, Shipper]:
+        """Give the warehouse of each DC."""
+        return {location: each.warehouse for location, each in self.simulators.providers.items()}
 
     @property
-    def everybody(self) -> dict[str, Warehouse | FileWarehouse]:
-        """Give the warehouse of each DC."""
-        return {**self.simulators.warehouses, **self.simulators.file_warehouses}
+    def warehouses(self) -> dict[str, Warehouse]:
+        """Give those that take NewStore's own JSON."""
+        return {location: each for location, each in self.everybody.items() if type(each) is Warehouse}
 
     @property
     def token(self) -> str:
@@ -165,38 +117,26 @@ class World:
 
 
 @asynccontextmanager
-async def simulated(folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0) -> AsyncIterator[Simulators]:
-    """Start the simulators and write `gateway.toml` for them."""
+async def simulated(
+    folder: Path, *, faults: Faults = SOME_FAULTS, seed: int = 0, all_providers: bool = False
+) -> AsyncIterator[Simulators]:
+    """Start the simulators and write `gateway.toml` for them; with `all_providers` there is one for each adapter."""
     keys = {name: secrets.token_urlsafe(24) for name in ("NEWSTORE_SECRET", "DEMO_TOKEN")}
     async with AsyncExitStack() as stack:
         newstore = NewStore(client_secret=keys["NEWSTORE_SECRET"], faults=faults, seed=seed)
         await stack.enter_async_context(newstore.running())
+        shippers = [providers.http(location, temperament, seed) for location, temperament in _DCS.items()]
+        shippers.append(providers.files(_ON_FILES, folder / FILES / _ON_FILES, seed, faulty=faults is not NO_FAULTS))
+        if all_providers:
+            integrated, pushes, is_polled = _OTHERS
+            shippers.append(providers.newstore(integrated, "slow_and_partial", seed))
+            shippers += [providers.rest(pushes, "push", folder, seed), providers.rest(is_polled, "poll", folder, seed)]
         text = _GATEWAY_TOML.format(newstore=newstore.url, database=DATABASE)
-        warehouses: dict[str, Warehouse] = {}
-        for location, temperament in _DCS.items():
-            warehouse = _warehouse(location, temperament, keys, seed)
-            await stack.enter_async_context(warehouse.running())
-            warehouses[location] = warehouse
-            text += _PROVIDER_TOML.format(name=warehouse.name, location=location, url=warehouse.url)
-        on_files: dict[str, FileWarehouse] = {}
-        for location, temperament in _ON_FILES.items():
-            keys[f"{location}_API_KEY"] = secrets.token_urlsafe(24)
-            shared = folder / FILES / location
-            shutil.rmtree(shared, ignore_errors=True)
-            file_faults = NO_FILE_FAULTS if faults is NO_FAULTS else SOME_FILE_FAULTS
-            shares = FileWarehouse("files", shared, temperament, file_faults, seed=seed)
-            await stack.enter_async_context(shares.running())
-            on_files[location] = shares
-            text += _FILES_TOML.format(name=shares.name, location=location, folder=json.dumps(str(shared.absolute())))
-        yield Simulators(newstore, warehouses, on_files, _written(folder, text), keys)
-
-
-def _warehouse(location: str, temperament: str, keys: dict[str, str], seed: int) -> Warehouse:
-    name = temperament.replace("_and_", "_")
-    for key in (f"{name}_API_KEY", f"{name}_CALLBACK_KEY", f"{location}_API_KEY"):
-        keys[key] = secrets.token_urlsafe(24)
-    api_key, callback_key = keys[f"{name}_API_KEY"], keys[f"{name}_CALLBACK_KEY"]
-    return Warehouse(name, temperament, api_key=api_key, callback_key=callback_key, seed=seed)
+        for each in shippers:
+            await stack.enter_async_context(each.warehouse.running())
+            text += each.settings
+            keys |= each.keys
+        yield Simulators(newstore, {each.location: each for each in shippers}, _written(folder, text), keys)
 
 
 def _written(folder: Path, text: str) -> Path:

@@ -90,9 +90,9 @@ async def _await_order(adapter: Adapter, claim: Claim, order: Order) -> Command:
 
 
 def _wait_for_a_late_one(claim: Claim) -> None:
-    """Send nothing again while the call of a process that is gone may yet arrive."""
+    """Send nothing again while an earlier call may yet arrive, or be done."""
     if claim.unsure_for > 0:
-        raise NotYet("it is not there, and the call that was cut off may still arrive")
+        raise NotYet("an earlier call had no answer, and what it asked for may still be done")
 
 
 async def _found(adapter: Adapter, order: Order) -> Taken | None:

@@ -28,14 +28,14 @@ from gateway.ledger.write.queued import Attempt, Reschedule
 from gateway.ledger.write.writer import Writer
 from gateway.newstore.errors import Disliked, Unreadable
 from gateway.sending import NotDispatched, may_leave
-from gateway.settings import LONGEST_CALL, Settings
+from gateway.settings import Settings
 from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
 
 from . import calls, read_backs
 from .limiter import DestinationLimiter
 from .limits import Limits
-from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, next_look, outcome_of, success_of
+from .outcomes import FAILURES, HeldBack, Undecidable, after, held_back, is_late, next_look, outcome_of, success_of
 
 _POLL_AFTER_SOME = 0.004  # seconds between two looks: what comes meanwhile is claimed in one
 _POLL_AFTER_NONE = 0.02  # likewise, after one that found nothing: what comes in may all be held
@@ -246,8 +246,8 @@ class Dispatcher:
         error: Exception | None = None
         try:
             attempt, then, error = await self._try(claim, context, claimed_at, is_probe=limiter.is_open)
-            if claim.operation is Operation.CREATE and context.sent:
-                attempt = _with_what_was_sent(attempt, context)
+            if isinstance(then, CallTaken) and claim.operation is Operation.CREATE:
+                _note_its_time(limiter, claim, attempt, then)
             if held := held_back(error, claim, datetime.now(UTC)):
                 self._held_back.append(held)
         except asyncio.CancelledError:
@@ -258,18 +258,16 @@ class Dispatcher:
             raise
         finally:
             was_full = not limiter.room
-            limiter.end(error, reserved, tells=not self._is_only_slow(error, claim, limiter))
+            limiter.end(error, reserved, tells=not self._is_only_slow(error, claim))
             if was_full and limiter.room:
                 self._has_room.set()
                 self.wake()
         return attempt, then
 
-    def _is_only_slow(self, error: Exception | None, claim: Claim, limiter: DestinationLimiter) -> bool:
-        """Tell whether a provider that may take minutes took more: the look-up that follows says how it is."""
-        if claim.operation is not Operation.CREATE or claim.doubt or limiter.seconds <= LONGEST_CALL:
-            return False
-        is_late = isinstance(error, Unknown) and isinstance(error.__cause__, TimeoutError)
-        return is_late and self._clients.adapters[claim.destination].can.look_up
+    def _is_only_slow(self, error: Exception | None, claim: Claim) -> bool:
+        """Tell whether a provider only took too long over an order: the look-up that follows says how it is."""
+        is_first = claim.operation is Operation.CREATE and not claim.doubt
+        return is_first and is_late(error) and self._clients.adapters[claim.destination].can.look_up
 
     def _is_ours(self, claim: Claim, claimed_at: float, within: float) -> bool:
         """Whether nobody can have taken the claim over: this process goes on, did not stand still, is not expired."""
@@ -285,9 +283,12 @@ class Dispatcher:
         except (CallError, NotDispatched, Undecidable) as error:
             seconds, name = monotonic() - started, outcome_of(error).name
             response = getattr(error, "body", None) or None
-            attempt = Attempt(at, seconds, name, getattr(error, "status", None), str(error)[:500], response)
+            status, sent, new_body = getattr(error, "status", None), *_what_was_sent(context)
+            attempt = Attempt(at, seconds, name, status, str(error)[:500], response, sent=sent, new_body=new_body)
             return attempt, self._after(error, claim), error
-        return Attempt(at, monotonic() - started, success_of(command), None, "", _answer(command)), command, None
+        seconds, (sent, new_body) = monotonic() - started, _what_was_sent(context)
+        attempt = Attempt(at, seconds, success_of(command), None, "", _answer(command), sent=sent, new_body=new_body)
+        return attempt, command, None
 
     async def _within(self, claim: Claim, context: DeliveryContext, claimed_at: float, *, is_probe: bool) -> Command:
         """Make a call that ends before its claim does, so that nobody takes it over under way."""
@@ -304,22 +305,29 @@ class Dispatcher:
             raise Unknown("not done before its claim ran out") from error
 
     def _after(self, error: Exception, claim: Claim) -> Command | Reschedule:
-        # Of a provider that may take minutes the slowest call could still be under way when it is looked for.
-        longest = 0.0 if claim.destination == NEWSTORE else self.limiters[claim.destination].seconds
-        grace = longest if longest > LONGEST_CALL else self._grace
-        then = after(error, claim, datetime.now(UTC), grace)
+        then = after(error, claim, datetime.now(UTC), self._grace)
+        if claim.operation is Operation.CREATE and isinstance(error, Unknown) and isinstance(then, Reschedule):
+            then = replace(then, unsure_for=self.limiters[claim.destination].may_go_on(late=is_late(error)))
         is_over = claim.operation in READ_BACKS and claim.overdue
         # Units are judged by a look: one that brought no answer says nothing of them, however late it is. An answer
         # that can't be read will be no better next time, and a recheck tells whoever asked that there was none.
         return calls.nothing_shown(claim) if is_over and (claim.seq or isinstance(error, _NO_BETTER)) else then
 
 
-def _with_what_was_sent(attempt: Attempt, context: DeliveryContext) -> Attempt:
-    """Keep what an adapter wrote; of one that passes NewStore's body on, that is kept already."""
+def _note_its_time(limiter: DestinationLimiter, claim: Claim, attempt: Attempt, taken: CallTaken) -> None:
+    """Learn how long a provider took over an order; of one that was found, what has passed of the time it was given."""
+    if not taken.found:
+        limiter.took(attempt.seconds)
+    elif claim.unsure_for:
+        limiter.took(limiter.may_go_on(late=True) - claim.unsure_for)
+
+
+def _what_was_sent(context: DeliveryContext) -> tuple[str | None, bytes | None]:
+    """Name what an adapter wrote, and give it; of one that passes NewStore's body on, that is kept already."""
+    if not context.sent:
+        return None, None
     body = context.sent[-1]
-    if body == context.body:
-        return replace(attempt, sent=context.request.fingerprint)
-    return replace(attempt, sent=sha256(body).hexdigest(), new_body=body)
+    return (context.request.fingerprint, None) if body == context.body else (sha256(body).hexdigest(), body)
 
 
 def _answer(command: Command) -> bytes | None:

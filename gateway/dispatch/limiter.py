@@ -3,6 +3,7 @@
 from gateway.call_errors import LONGEST_WAIT, CallError, Throttled
 from gateway.ledger.queue.destinations import Decide, Destination
 from gateway.newstore.errors import Blocked
+from gateway.settings import LONGEST_CALL, LONGEST_TIMEOUT
 from gateway.telemetry.logs import log
 
 from .limits import Limits, Observation, report_and_reserve
@@ -23,6 +24,7 @@ class DestinationLimiter:
         self.limits = limits
         self.seconds = seconds  # that one call may take
         self.in_flight = 0
+        self._slowest = 0.0  # order that it took, in seconds
         self._unsettled = 0  # of our claims: the in_flight ones, and those whose outcome waits for its commit
         self._tokens = 0
         self._is_open = False
@@ -89,6 +91,18 @@ class DestinationLimiter:
             self._blocked = max(self._blocked, error.retry_after)
         elif isinstance(error, Throttled) and error.retry_after <= LONGEST_WAIT:  # beyond, a hold keeps calls back
             self._wait = max(self._wait, error.retry_after)
+
+    def took(self, seconds: float) -> None:
+        """Note how long it took over an order."""
+        self._slowest = max(self._slowest, seconds)
+
+    def may_go_on(self, *, late: bool) -> float:
+        """Seconds in which an order without an answer may yet be made there: twice what the slowest took that we saw.
+
+        One that was `late` is given as long as any call, and a provider with a longer time-out that time.
+        """
+        longest = self.seconds if self.seconds > LONGEST_CALL else LONGEST_CALL if late else 0.0
+        return min(LONGEST_TIMEOUT, max(longest, 2 * self._slowest))
 
     def settled(self) -> None:
         """Note that the outcome of a call is stored."""

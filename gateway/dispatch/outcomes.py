@@ -114,6 +114,11 @@ def is_failure(error: Exception) -> bool:
     return error.status >= 500
 
 
+def is_late(error: Exception | None) -> bool:
+    """Tell whether a call took longer than we waited for it, or than what stands before the destination did."""
+    return isinstance(error, Unknown) and (isinstance(error.__cause__, TimeoutError) or error.status == 504)
+
+
 def after(error: Exception, claim: Claim, now: datetime, grace: float) -> Reschedule | CallEnded:
     """Decide what becomes of a write that was not taken; `grace` is how long an unknown one is left to show up."""
     outcome = outcome_of(error)

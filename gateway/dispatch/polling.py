@@ -17,11 +17,11 @@ from gateway.ledger.queue.processes import Membership
 from gateway.ledger.write.queued import LedgerUnavailable
 from gateway.providers.port import Adapter, Message, Page
 from gateway.sending import NotDispatched, may_leave
-from gateway.telemetry import metrics
+from gateway.telemetry import metrics, trace
 from gateway.telemetry.logs import log
 
 from .limiter import DestinationLimiter
-from .outcomes import left_alone, outcome_of
+from .outcomes import FAILURES, left_alone, outcome_of
 
 Hear = Callable[[str, Message], Awaitable[bool]]
 """Stores all that a message says before it returns, and tells whether any of it was new."""
@@ -107,13 +107,16 @@ class Poller:
 
     async def _poll(self, poll: Poll) -> None:
         keeping = asyncio.create_task(self._keep(poll))
+        span = trace.attempt(None, continues=False, destination=poll.provider, operation=OPERATION)
         try:
-            await self._page(poll, self._adapters[poll.provider])
+            outcome = await self._page(poll, self._adapters[poll.provider])
+            trace.end(span, failed=outcome in FAILURES or outcome == "stuck", outcome=outcome)
         except DATABASE_AWAY as error:
             log("sweep.interrupted", error)  # the claim runs out by itself
         except Exception as error:  # noqa: BLE001 - whatever one adapter does, the others go on
             metrics.of(metrics.ATTEMPTS, poll.provider, OPERATION, "broke").inc()
             log("call.broke", error, destination=poll.provider, operation=OPERATION)
+            trace.end(span, failed=True, outcome="broke")
             await self._failed(poll, f"the adapter broke ({type(error).__name__}): the gateway's log says where")
         finally:
             keeping.cancel()
@@ -125,19 +128,20 @@ class Poller:
             with suppress(*DATABASE_AWAY):
                 await polls.renew(self._pool, poll, _KEPT_FOR)
 
-    async def _page(self, poll: Poll, adapter: Adapter) -> None:
+    async def _page(self, poll: Poll, adapter: Adapter) -> str:
+        """Ask for a page, store it, and name how that went."""
         try:
             page = await self._ask(poll, adapter)
             is_new = await self._store(poll, page)
             if is_new is None:
-                return
+                return "lost"
             await adapter.acknowledge(page)
         except CallError as error:
-            await self._refused(poll, error)
+            return await self._refused(poll, error)
         except (NotDispatched, LedgerUnavailable, asyncio.CancelledError):
             await polls.give_back(self._pool, poll, _SOON)
-        else:
-            await self._done(poll, adapter, page, is_new=is_new)
+            return "not_made"
+        return await self._done(poll, adapter, page, is_new=is_new)
 
     async def _ask(self, poll: Poll, adapter: Adapter) -> Page:
         """Ask for a page within the destination's budget, which is free again before the page is stored."""
@@ -168,17 +172,22 @@ class Poller:
 
     async def _store(self, poll: Poll, page: Page) -> bool | None:
         """Keep all messages, then where the next page begins. Tells whether any was new; None if we lost the poll."""
-        news = [await self._hear(poll.provider, each) for each in page.messages]
-        return any(news) if await polls.move(self._pool, poll, page.cursor) else None
+        is_new = False
+        for each in page.messages:
+            with trace.hearing():
+                is_new |= await self._hear(poll.provider, each)
+        return is_new if await polls.move(self._pool, poll, page.cursor) else None
 
-    async def _done(self, poll: Poll, adapter: Adapter, page: Page, *, is_new: bool) -> None:
+    async def _done(self, poll: Poll, adapter: Adapter, page: Page, *, is_new: bool) -> str:
         is_stuck = self._is_stuck(poll, page)
-        metrics.of(metrics.ATTEMPTS, poll.provider, OPERATION, "stuck" if is_stuck else "done").inc()
+        outcome = "stuck" if is_stuck else "done"
+        metrics.of(metrics.ATTEMPTS, poll.provider, OPERATION, outcome).inc()
         if is_stuck and not is_new:
             await self._failed(poll, _STUCK)
-            return
-        at_once = page.more and not is_stuck
-        await polls.succeed(self._pool, poll, 0.0 if at_once else _spread(adapter.provider.poll_seconds))
+        else:
+            at_once = page.more and not is_stuck
+            await polls.succeed(self._pool, poll, 0.0 if at_once else _spread(adapter.provider.poll_seconds))
+        return outcome
 
     def _is_stuck(self, poll: Poll, page: Page) -> bool:
         """Tell whether more is said to come, from a place where we were since a page last said that it was the last."""
@@ -189,7 +198,7 @@ class Poller:
             del self._seen[poll.provider]
         return is_stuck
 
-    async def _refused(self, poll: Poll, error: CallError) -> None:
+    async def _refused(self, poll: Poll, error: CallError) -> str:
         outcome = outcome_of(error).name
         metrics.of(metrics.ATTEMPTS, poll.provider, OPERATION, outcome).inc()
         log("poll.failed", destination=poll.provider, outcome=outcome, status=error.status)
@@ -199,6 +208,7 @@ class Poller:
             if held := left_alone(poll.provider, error, datetime.now(UTC)):
                 await holds.place_once(self._pool, held.scope, held.name, held.reason)
         await self._failed(poll, str(error)[:500], wait)
+        return outcome
 
     async def _failed(self, poll: Poll, detail: str, wait: float | None = None) -> None:
         every = self._adapters[poll.provider].provider.poll_seconds

@@ -15,7 +15,7 @@ from gateway.ledger.quarantine import Kept
 from gateway.ledger.read import naming, request_reads
 from gateway.ledger.write.queued import Unstorable
 from gateway.ledger.write.writer import Writer
-from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
+from gateway.providers.port import Adapter, Heard, Look, Malformed, Message, Names, Reading, Statement, Unreadable
 from gateway.providers.statements import AdapterBroke, command, fingerprint_of, hint, readings_of
 from gateway.settings import Settings
 from gateway.telemetry import trace
@@ -33,14 +33,6 @@ _OURS_TO_MEND = frozenset({"hint_only", "adapter_broke"})
 """Why a message is kept that its sender need not correct."""
 _LONG = 65_536  # bytes of a message that takes milliseconds to be read
 _AT_ONCE = 200  # statements of one message that wait for their commit together
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of one thing that was said: the status that tells it to a sender over HTTP, and the receipt."""
-
-    status: int
-    receipt: CallbackReceipt
 
 
 @dataclass(frozen=True, slots=True)

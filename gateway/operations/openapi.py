@@ -19,7 +19,7 @@ _WHO_READS = (
 )
 _ANSWERS = {
     200: "Done: what it says is committed",
-    201: "Done: it holds from now on",
+    201: "Done: it is stored, and holds from now on",
     202: "Stored and not applied; `result` and `reason` say why",
     400: "It can't be read; the bytes are kept",
     401: "A wrong or missing key",
@@ -64,6 +64,15 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
+def is_describable(shape: Any) -> bool:
+    """Tell whether a type has a schema: that of a plug-in's messages may be anything."""
+    try:
+        msgspec.json.schema_components([shape])
+    except TypeError:
+        return False
+    return True
+
+
 def _schemas(routes: Iterable[Route]) -> tuple[dict[Any, _Schema], _Schema]:
     """Give the schema of every shape, and what those refer to."""
     shapes = list(dict.fromkeys(shape for each in routes for shape in (*each.answers.values(), *each.takes)))
@@ -87,7 +96,8 @@ def _operation(route: Route, schemas: Mapping[Any, _Schema]) -> _Schema:
     if who := _WHO.get(route.role) if route.role else None:
         operation["description"] = who
     if route.takes:
-        operation["requestBody"] = {"required": True, "content": {"application/json": _body(route, schemas)}}
+        media = "application/x-www-form-urlencoded" if route.is_form else "application/json"
+        operation["requestBody"] = {"required": True, "content": {media: _body(route, schemas)}}
     return operation
 
 

@@ -186,7 +186,7 @@ class Http(Adapter):
         "shipment.tracking_number": "plain",
         "shipment.tracking_url": "link",
     }
-    understood = Event
+    understood: ClassVar[Any] = Event
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "accepted": {"type": "accepted", "event_id": "1", "fulfillment_request_id": "…"},
         "rejected": {

@@ -54,6 +54,14 @@ def _uncounted(lines: Sequence[Mapping[str, Any]], read: Collection[str]) -> Ite
                 yield f"$.items[{number}] has no quantity, and {_cut(name)} was not understood: send quantity"
 
 
+def counted_twice(place: str, line: Mapping[str, Any], read: Collection[str]) -> str:
+    """Say which field beside units that are listed one by one may count them too; empty where none does."""
+    for name, value in line.items():
+        if name not in read and _COUNT.search(name) and value is not None:
+            return f"{place} lists its units, and {_cut(name)} was not understood: send an entry for each unit alone"
+    return ""
+
+
 def _cut(name: str) -> str:
     return repr(name[:100])
 

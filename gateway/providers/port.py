@@ -4,14 +4,18 @@ An adapter owns its settings, says what it can do, makes the calls out, and read
 fail as `gateway/call_errors.py` says; its reading is pure, and decides nothing about a request.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
+from functools import cache
 from typing import Any, ClassVar, Literal
+from urllib.parse import unquote
 
 import aiohttp
 
+from gateway.api_shapes import CallbackReceipt
 from gateway.call_errors import Refused
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel
@@ -58,18 +62,92 @@ class Taken:
     provider_order: str | None = None
 
 
+class Use(Enum):
+    """What a place is for."""
+
+    SAYS = auto()  # a message: proved, stored, read, and then answered
+    ASKS = auto()  # a question about a request, which the ledger answers
+    SIGNS_IN = auto()  # whoever shows the right credentials gets a token
+    GREETS = auto()  # whoever asks whether something is here hears yes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One thing that a provider can call, below `/providers/NAME/`; `{word}` in its path stands for one part.
+
+    The rest describes it in the OpenAPI document: the types of its body, which is JSON or a form, and of its answers.
+    Where nothing is said of these, they are those of a callback.
+    """
+
+    path: str = "callbacks"
+    method: str = "POST"
+    use: Use = Use.SAYS
+    summary: str = "A provider says what became of units"
+    takes: tuple[Any, ...] = ()
+    is_form: bool = False
+    answers: Mapping[int, type | None] = field(default_factory=dict)
+
+    def parts(self, path: str) -> dict[str, str] | None:
+        """Give the words of a path that is this one; None for any other."""
+        found = _pattern(self.path).fullmatch(path)
+        return {name: unquote(part) for name, part in found.groupdict().items()} if found else None
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path)))
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a provider sent, as a callback, a page that was polled, the answer to a read, or a file.
 
     `name` is what its sender or its place calls it: the id that its signature vouches for, the path of a file. It is
-    empty where there is none. Headers are those of a callback.
+    empty where there is none. Method, path and headers are those of a callback; the path is what stands below
+    `/providers/NAME/`, as it came. A message that is kept for a person and read again has its body and its name alone:
+    an adapter that reads something from the path puts that into the name, too.
     """
 
     body: bytes
     at: datetime
     name: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    path: str = "callbacks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer in the adapter's own words."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of one thing that was said: the status that tells it to a sender over HTTP, and the receipt.
+
+    200: it is so, now or before. 202: kept, for a person or until its request is here. 400: it can't be read, and is
+    kept. 403: another provider has the request. 422: it can never be right for this request.
+    """
+
+    status: int
+    receipt: CallbackReceipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What this provider has said of one unit, and is so: `event_id` is what the adapter called the message."""
+
+    product: str
+    word: Word
+    event_id: str
+    at: datetime
+    reason: RejectionReason | None = None
+    parcel: Parcel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +247,7 @@ class Admission(Enum):
     """Whether the head of a callback lets its body be read."""
 
     REFUSED = auto()
+    EXPIRED = auto()  # it was right: no guess, and not counted as one
     TO_BE_PROVED = auto()  # by its body, of which no more is read at once than strangers may send
     PROVED = auto()
 
@@ -196,6 +275,8 @@ class Adapter:
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """A message of each kind, by the name of the kind."""
 
+    places: ClassVar[tuple[Place, ...]] = (Place(),)
+    """What a provider can call; anything else is 404, and another method 405."""
     credentials: tuple[str, ...] = ("Authorization", "webhook-signature")
     """The headers with which a callback shows whose it is: wrong ones are guesses, and counted."""
 
@@ -261,3 +342,32 @@ class Adapter:
     def read(self, message: Message) -> Sequence[Reading]:
         """Read what a message says. Raises `Malformed` where nothing of it can be read."""
         raise NotImplementedError
+
+    # Answers: pure. Where a method gives None, the gateway answers in its own words.
+
+    def answer(self, message: Message, heard: Sequence[Heard]) -> Reply | None:
+        """Word what came of a message, once all of it is stored."""
+        return None
+
+    def refusal(self, place: Place | None, status: int, why: str) -> Reply | None:
+        """Word why a call was turned away unread.
+
+        401: it shows no key; 403: a wrong one; 404, where `place` is None: nothing is here; and 405, 408, 413, 415,
+        500, 503.
+        """
+        return None
+
+    def asks(self, message: Message) -> Names:
+        """Say which request a question is about; an empty name is nobody's."""
+        raise NotImplementedError
+
+    def tell(self, message: Message, reported: Sequence[Reported] | None) -> Reply:
+        """Answer a question from what the provider has reported; None where it has and had no such request."""
+        raise NotImplementedError
+
+    def sign_in(self, message: Message) -> Reply | None:
+        """Give a token to whoever shows the right credentials, or say what is wrong with the call.
+
+        None for wrong credentials: they are guesses, and counted.
+        """
+        return None

@@ -78,7 +78,10 @@ class Registry(Mapping[str, type[ProviderSettings]]):
         path = (self.folder / name).resolve()
         if not path.is_file():
             there = [f"./{each.relative_to(self.folder)}" for each in sorted(self.folder.glob("*.py"))]
-            raise NoAdapter(f"there is no file {path}; {closest(name, there)}A file is named from where this one lies")
+            raise NoAdapter(
+                f"there is no file {path}; {closest(name, there)}A file is named from the folder of the settings, "
+                "or the present one"
+            )
         return one_in(module_of(path), Adapter, "ADAPTER", str(path))
 
     def _installed(self, name: str) -> type[Adapter]:

@@ -6,6 +6,7 @@ from gateway.settings.loader import load
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
     LONGEST_CALL,
+    LONGEST_TIMEOUT,
     Certificates,
     Database,
     Listener,
@@ -20,6 +21,7 @@ from gateway.settings.shapes import (
 
 __all__ = [
     "LONGEST_CALL",
+    "LONGEST_TIMEOUT",
     "Certificates",
     "Change",
     "Database",

@@ -26,8 +26,8 @@ def remarks(settings: Settings) -> list[str]:
 def describe(settings: Settings) -> dict[str, Any]:
     """What these settings come to, ready for JSON, secrets masked: the URLs to hand out and where requests will go."""
     told = _table(settings)
-    for name in settings.providers:
-        told["providers"][name] |= {"callback_url": f"{settings.public_url}/providers/{name}/callbacks"}
+    for name, provider in settings.providers.items():
+        told["providers"][name] |= {"callback_url": f"{settings.public_url}{provider.call_path}"}
     for name, location in settings.locations.items():
         url = f"{settings.public_url}/newstore/{name}/fulfillment_requests"
         told["locations"][name] |= {"url": url, "provider": _road(settings, location)}

@@ -27,6 +27,11 @@ def key(value: object, source: Source) -> Secret:
     return Secret(secret)
 
 
+def issued(value: object, source: Source) -> Secret:
+    """A secret that somebody else chose, and by which we are known there: it may be short."""
+    return Secret(_fetch(value, source))
+
+
 def token(value: object, source: Source) -> Secret:
     """What a person shows; its SHA-256 may stand in the file itself."""
     if isinstance(value, str) and value.startswith(_DIGEST):
@@ -144,6 +149,7 @@ _PATH: Final = {"type": "string", "minLength": 1}
 _SECRET: Final = {"title": "secret", "type": "string", "pattern": "^(env|file):"}
 
 Key: TypeAlias = Annotated[Secret, Kind(key, _SECRET)]
+Issued: TypeAlias = Annotated[Secret, Kind(issued, _SECRET)]
 SigningKey: TypeAlias = Annotated[Secret, Kind(signing_key, _SECRET)]
 Token: TypeAlias = Annotated[
     Secret, Kind(token, {"title": "secret or its digest", "type": "string", "pattern": "^(env|file|sha256):"})

@@ -55,7 +55,7 @@ ReadBackAt = Literal["endpoint", "off"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 LONGEST_CALL: Final = 20.0
 """Seconds for which a stop waits for calls."""
-LONGEST_WAIT: Final = 300.0
+LONGEST_TIMEOUT: Final = 300.0
 """Seconds that a call to a provider may take that can be asked, or told twice."""
 _LARGEST_BODY: Final = 8 * 1_048_576  # one batch of the writer
 _MOST_RATE: Final = 1_000_000.0  # calls per second: no limit in practice
@@ -241,6 +241,8 @@ class ProviderSettings(Readable):
     live: ClassVar = frozenset({"same_parcel", "accept_within", "poll_seconds", "carriers"})
     shown_to_us: ClassVar[tuple[str, ...]] = ()
     """Fields with the secrets by which the provider is known; each is one that nobody else has."""
+    called_at: ClassVar[str] = "callbacks"
+    """Where the provider calls us, below `{public_url}/providers/NAME/`; empty for several places there."""
     beside: ClassVar[Mapping[str, type[Readable]]] = {}
     """Keys that name a TOML file, and what that is made of."""
 
@@ -248,7 +250,7 @@ class ProviderSettings(Readable):
     adapter: Adapter
     """The kind of provider, which says what other keys there are."""
     _: KW_ONLY
-    timeout: Annotated[float, seconds(LONGEST_WAIT)] = 15.0
+    timeout: Annotated[float, seconds(LONGEST_TIMEOUT)] = 15.0
     """The time that one call may take; above 20 only where the provider can be asked for an order, or told twice."""
     concurrency: CallsAtOnce = 16
     """Calls at the same time, of all gateways together."""
@@ -267,6 +269,11 @@ class ProviderSettings(Readable):
     def address(self) -> str:
         """Where it is, for people; empty where it is nowhere in particular."""
         return ""
+
+    @property
+    def call_path(self) -> str:
+        """Where it calls us, below `public_url`."""
+        return f"/providers/{self.name}/{self.called_at}".rstrip("/")
 
     @property
     def callback_keys(self) -> tuple[Secret, ...]:

@@ -78,6 +78,10 @@ class FileWarehouse(Served):
         """Nothing left to do or to say."""
         return all(order.finished for order in self.orders.values())
 
+    def order_of(self, request_id: str, reference: str) -> Order | None:
+        """Find an order by whichever name this warehouse knows it."""
+        return self.orders.get(request_id) or self._by_reference.get(reference)
+
     def record(self) -> JSON:
         """Orders by id with their units, and the files that were written."""
         return {

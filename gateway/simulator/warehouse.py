@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.simulator.memory import KEEP, forget_oldest
 from gateway.simulator.served import JSON, Served, now
-from gateway.simulator.warehouse_callback import Callback
+from gateway.simulator.warehouse_callback import Callback, Tells
 from gateway.simulator.warehouse_temperament import TEMPERAMENTS, Step, Temperament, Unit, plan, statuses
 
 
@@ -101,7 +101,7 @@ class Warehouse(Served):
         self.name = name
         self.temperament = TEMPERAMENTS[temperament] if isinstance(temperament, str) else temperament
         self.api_key = api_key
-        self.callback = Callback(callback_url, callback_key, callback_secret)
+        self.callback: Tells = Callback(callback_url, callback_key, callback_secret)
         self.backoff = backoff
         self.orders: dict[str, Order] = {}
         self.attempts: deque[JSON] = deque(maxlen=keep)
@@ -116,6 +116,10 @@ class Warehouse(Served):
     def finished(self) -> bool:
         """Nothing left to do or to say."""
         return all(order.finished for order in self.orders.values())
+
+    def order_of(self, request_id: str, reference: str) -> Order | None:
+        """Find an order by whichever name this warehouse knows it."""
+        return self.orders.get(request_id) or self._by_reference.get(reference)
 
     def record(self) -> JSON:
         """Orders by id with their units, calls per operation, faults met and the last callback attempts."""

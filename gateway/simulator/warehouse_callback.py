@@ -5,10 +5,20 @@ import hmac
 import json
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 
 from gateway.simulator.served import JSON
+
+
+class Tells(Protocol):
+    """Whoever tells the other end what became of an order."""
+
+    url: str
+    secret: str | None
+
+    async def post(self, session: aiohttp.ClientSession, event: JSON) -> int | str: ...
 
 
 @dataclass(slots=True)

@@ -24,7 +24,8 @@ from . import metrics
 Name = Literal[
     "request.receive",  # NewStore's webhook
     "callback.receive",  # a provider's word
-    "delivery.attempt",  # one try of an owed call
+    "delivery.attempt",  # one try of an owed call, or one poll
+    "message.hear",  # one of what a poll brought
     "operator.act",  # what a person does about a request, a hold or a message
 ]
 Fact = str | int | float | bool
@@ -147,6 +148,25 @@ def act(name: str, **facts: Fact) -> Iterator[Span]:
     finally:
         end(span, failed=failed)
         _current.reset(before)
+
+
+@contextmanager
+def hearing() -> Iterator[None]:
+    """Trace what one message of a poll says while this is open; the poll is traced where any of them is."""
+    poll = _current.get()
+    if _tracing is None or poll is None:
+        yield
+        return
+    span = Span("message.hear", "server", poll.context)
+    before = _current.set(span)
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        _current.reset(before)
+        end(span, failed=failed)
+        poll.sampled |= span.sampled
 
 
 def link(traceparent: str | None) -> None:

@@ -1,5 +1,6 @@
 """How both listeners answer: JSON, and of errors `application/problem+json` whose detail says what to do."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from random import randint
 
@@ -30,6 +31,11 @@ class Problem(Exception):
         self.detail = detail
         self.closes = closes
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+Wording = Callable[[Problem], web.Response]
+WORDING: web.RequestKey[Wording] = web.RequestKey("wording")
+"""How a problem is told to whoever sent this request, where that is not as to all."""
 
 
 def json_answer(document: object, status: int = 200) -> web.Response:
@@ -73,17 +79,22 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Turn whatever goes wrong into a problem."""
     try:
         return await handler(request)
-    except Problem as problem:
-        return answer(problem)
-    except web.HTTPException as error:
-        return answer(_of_aiohttp(request, error))
-    except asyncpg.QueryCanceledError:
-        return answer(Problem(503, "that took too long; narrow it, by a DC, a status, or a time window"))
-    except (LedgerUnavailable, *DATABASE_AWAY):
-        return answer(unavailable())
     except Exception as error:  # noqa: BLE001 - the one broad except of this listener
-        log("request.crashed", error)
-        return answer(Problem(500, "the gateway has a fault and logged it; send the same again later"))
+        word: Wording = request.get(WORDING, answer)
+        return word(_problem(request, error))  # held by no name: its frames hold bodies
+
+
+def _problem(request: web.Request, error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, web.HTTPException):
+        return _of_aiohttp(request, error)
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return Problem(503, "that took too long; narrow it, by a DC, a status, or a time window")
+    if isinstance(error, (LedgerUnavailable, *DATABASE_AWAY)):
+        return unavailable()
+    log("request.crashed", error)
+    return Problem(500, "the gateway has a fault and logged it; send the same again later")
 
 
 async def name_no_version(_: web.Request, response: web.StreamResponse) -> None:

@@ -18,7 +18,7 @@ class Route:
     A path is written as aiohttp reads it. The shape None is plain text, and `takes` names the shapes of a body.
     """
 
-    method: Literal["get", "post"]
+    method: str
     path: str
     handler: Handler
     role: Role | None
@@ -27,6 +27,7 @@ class Route:
     takes: tuple[Any, ...] = ()
     query: tuple[str, ...] = ()
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_form: bool = False
 
 
 ROLES = web.AppKey("roles", dict[web.AbstractRoute, Role | None])

@@ -5,6 +5,7 @@ import pytest
 
 from gateway.cli import dashboard
 from tests.cli import typed as a_person
+from tests.processes import LONG
 
 HIDDEN = """
 import sys
@@ -15,7 +16,7 @@ cli(["dashboard"])
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:
-    told = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=False, timeout=30)
+    told = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=False, timeout=LONG)
     assert told.returncode == 2
     assert "newstore-fulfillment-gateway[dashboard]" in told.stderr
     assert "Traceback" not in told.stderr

@@ -5,11 +5,13 @@ import re
 import tomllib
 import zipfile
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import hatchling.build
 import pytest
 
+from gateway.providers.example import acme
 from gateway.providers.http_settings import HttpSettings
 from tests.cli.typed import typed
 from tests.loading import http_provider, settings_in
@@ -75,6 +77,28 @@ async def test_with_secrets_the_check_that_is_told_next_finds_no_fault(tmp_path:
     assert (code, "DC01 → acme-wms → http → https://wms.example.com/orders" in told) == (0, True), told
 
 
+async def test_a_provider_with_an_adapter_of_its_own_gets_the_keys_of_that(tmp_path: Path) -> None:
+    copy(acme.__file__, tmp_path / "acme.py")
+    code, told = await init(tmp_path, *TENANT, *PROVIDER, "--adapter", "./acme.py", "--secrets", "s")
+    assert code == 0, told
+    assert written(tmp_path)["providers"]["acme-wms"] == {
+        "adapter": "./acme.py",
+        "url": "https://wms.example.com/orders",
+        "api_key": "file:s/acme_wms_api_key",
+        "webhook_secret": "file:s/acme_wms_webhook_secret",
+    }
+    code, told = await typed("check-config", "--config", str(tmp_path / "gateway.toml"))
+    assert code == 0, told
+
+
+async def test_what_only_a_person_knows_of_a_provider_is_left_open(tmp_path: Path) -> None:
+    code, told = await init(tmp_path, *TENANT, "--provider", "acme-wms", "--adapter", "files", "--secrets", "s")
+    assert code == 0, told
+    assert "# folder = …  # The folder that is shared with the provider." in (tmp_path / "gateway.toml").read_text()
+    code, told = await typed("check-config", "--config", str(tmp_path / "gateway.toml"))
+    assert (code, "providers.acme-wms.folder: is missing" in told) == (2, True), told
+
+
 async def test_a_file_that_is_there_stays_and_so_does_a_secret(tmp_path: Path) -> None:
     (tmp_path / "gateway.toml").write_text("mine")
     code, told = await init(tmp_path, *TENANT, "--secrets", "s")
@@ -97,6 +121,8 @@ async def test_a_file_that_is_there_stays_and_so_does_a_secret(tmp_path: Path) -
         (("--tenant", "acme", "--location", "DC 01"), "--location: 'DC 01' is not a name"),
         ((*TENANT, "--provider", "wms"), "give --provider and --provider-url"),
         ((*TENANT, "--provider", "wms", "--provider-url", "http://wms.example"), "--provider-url: would send secrets"),
+        ((*TENANT, *PROVIDER, "--adapter", "files"), "--provider-url: the adapter files has no URL; leave it out"),
+        ((*TENANT, *PROVIDER, "--adapter", "fils"), "--adapter: no adapter is called fils; did you mean files?"),
         ((*TENANT, "--newstore-url", "https://n.example"), "give --tenant, or --newstore-url and --token-url"),
         ((*TENANT, "--public-url", "gateway"), "--public-url: is not an http(s) URL"),
         ((*TENANT, "--location", "DC-1", "--location", "DC.1"), "another name leads to env:DC_1_API_KEY too"),

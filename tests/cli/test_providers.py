@@ -71,13 +71,11 @@ async def in_folder(folder: Path, *words: str) -> tuple[int, str]:
 async def test_adapters_are_listed_with_what_each_provider_can_do(folder: Path) -> None:
     code, told = await in_folder(folder, "list", "--json")
     listed = json.loads(told)
-    assert (code, listed["adapters"]) == (
-        0,
-        [
-            {"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"}
-            for name in ("http", "files", "rest")
-        ],
-    )
+    known = [
+        {"adapter": name, "from": "the gateway", "module": f"gateway.providers.{name}"}
+        for name in ("http", "files", "rest", "newstore")
+    ]
+    assert (code, listed["adapters"]) == (0, known)
     assert [(each["provider"], each["adapter"]) for each in listed["providers"]] == [
         ("east", "./acme.py"),
         ("west", "http"),
@@ -176,9 +174,35 @@ async def test_an_adapter_in_the_tree_is_tried_by_its_name() -> None:
     assert (code, "0 failed" in told) == (0, True), told
 
 
+async def test_a_call_below_another_path_is_read_as_what_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "said.json").write_text('{"line_items": [{"product_ids": ["A"], "shipment": {"tracking_code": "1Z"}}]}')
+    words = ("try", "newstore", str(tmp_path / "said.json"))
+    code, told = await in_folder(tmp_path, *words, "--path", "v0/d/fulfillment_requests/r-1/shipment")
+    assert (code, "1. shipped: 1 of A\n     of: NewStore's id r-1\n" in told) == (0, True)
+    assert (
+        "is no call about a request: post it to /v0/d/fulfillment_requests/ID/"
+        in (await in_folder(tmp_path, *words))[1]
+    )
+
+
 async def test_what_is_no_adapter_is_told_before_anything_is_tried(tmp_path: Path) -> None:
     code, told = await in_folder(tmp_path, "conform", "htp")
     assert (code, told.startswith("no adapter is called htp; did you mean http?")) == (2, True)
+
+
+async def test_a_target_whose_settings_are_none_of_its_adapters_is_told_once(folder: Path) -> None:
+    target = folder / "acme_target.py"
+    target.write_text(target.read_text().replace("api_key = ", "api_kay = "))
+    for command in ("try", "conform"):
+        code, told = await typed("providers", command, str(folder / "acme.py"), COLUMNS="200")
+        assert (code, told.count("do not fit AcmeSettings:")) == (2, 1), told
+        assert "api_kay: is not known here; did you mean api_key?" in told
+
+
+async def test_a_file_is_tried_whatever_the_settings_say(folder: Path) -> None:
+    (folder / "gateway.toml").write_text("nothing of this is right")
+    code, told = await typed("providers", "try", str(folder / "acme.py"), "--config", str(folder / "gateway.toml"))
+    assert (code, '"ref": "NS' in told) == (0, True), told
 
 
 async def test_what_can_not_be_read_of_a_sample_is_shown_with_its_bytes(folder: Path) -> None:

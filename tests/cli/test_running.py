@@ -97,6 +97,17 @@ def test_check_config_names_every_fault_and_fails(config: Path) -> None:
     assert named == ["providers.wms.url", "locations.DC01.provider"]
 
 
+def test_check_config_names_what_only_an_adapter_can_tell_of_its_settings(config: Path) -> None:
+    config.with_name("silent.py").write_text(
+        "from gateway.providers.port import Adapter, Capabilities\nclass Silent(Adapter):\n    can = Capabilities()\n"
+    )
+    provider = '[providers.wms]\nadapter = "./silent.py"\ntimeout = 60\n'
+    before, _, after = CONFIG.partition("[providers.wms]")
+    config.write_text(before + provider + "[locations.DC01]" + after.partition("[locations.DC01]")[2])
+    done = CliRunner().invoke(cli, ["check-config", "-c", str(config)], env={**KEYS, "DATABASE_URL": ""})
+    assert (done.exit_code, done.stderr.split(" and ")[0]) == (2, "providers.wms.timeout: is above 20 seconds,")
+
+
 async def test_online_says_what_could_not_be_reached(config: Path) -> None:
     loaded = settings_in(config, KEYS)
     found = await app.reach(loaded)

@@ -22,7 +22,7 @@ from gateway.providers.rest_settings import RestSettings
 from gateway.simulator.served import Served
 from tests.cli import typed as a_person
 from tests.loading import settings_in
-from tests.processes import command, read_until
+from tests.processes import LONG, command, read_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -54,7 +54,7 @@ def variables_in(said: str) -> dict[str, str]:
 
 async def ended(simulated: "subprocess.Popen[str]") -> tuple[int, str]:
     """Wait for its end, taking its last calls: asyncio leaves open a connection that comes as our server closes."""
-    _, errors = await asyncio.to_thread(simulated.communicate, timeout=10)
+    _, errors = await asyncio.to_thread(simulated.communicate, timeout=LONG)
     return simulated.returncode, errors
 
 
@@ -177,7 +177,7 @@ async def test_a_simulated_file_warehouse_is_read_by_the_settings_that_it_prints
             await files.acknowledge(page)
         assert {each.names.reference for each in said_of_it if isinstance(each, Statement)} == {"NS0123456789ABCD"}
         simulated.send_signal(signal.SIGTERM)
-        assert simulated.wait(timeout=20) == 0
+        assert simulated.wait(timeout=LONG) == 0
 
 
 async def test_a_simulated_rest_warehouse_is_read_by_the_mapping_that_it_prints(tmp_path: Path) -> None:
@@ -202,4 +202,4 @@ async def test_a_simulated_rest_warehouse_is_read_by_the_mapping_that_it_prints(
                 readings = [each for message in page.messages for each in rest.read(message)]
                 words |= {each.word for each in readings if isinstance(each, Statement)}
         simulated.send_signal(signal.SIGTERM)
-        assert simulated.wait(timeout=20) == 0
+        assert simulated.wait(timeout=LONG) == 0

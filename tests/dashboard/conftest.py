@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium")
 _ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--num-raster-threads=1",
+    "--js-flags=--no-opt,--no-maglev,--single-threaded-gc",
 ]  # fmt: skip
+"""No page lives long enough to earn back what it takes to compile its scripts well."""
 _CONTEXT: dict[str, Any] = {"viewport": {"width": 1440, "height": 1000}, "reduced_motion": "reduce"}
 """What moves is painted anew sixty times a second, by no graphics card."""
 
@@ -91,7 +93,7 @@ async def sign_in(browser: "Browser", profiles: dict[str, "BrowserContext"], sit
         await profiles[name].clear_cookies()
         page = await profiles[name].new_page()
         pages.append(page)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"a script ran: {dialog.message}"))
@@ -121,7 +123,7 @@ async def strangers_page(profile: "BrowserContext") -> AsyncIterator["Page"]:
     """A page to somebody who is signed in nowhere."""
     await profile.clear_cookies()
     page = await profile.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     yield page
     await page.close()
 

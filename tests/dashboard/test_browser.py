@@ -34,7 +34,7 @@ async def whole(page: "Page") -> None:
     """Wait until a page has all that it will show."""
     await page.locator("h1").first.wait_for(state="attached")
     await page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    await page.wait_for_function(FILLED)
+    await page.wait_for_function(FILLED, polling=50)
 
 
 def dialog(page: "Page") -> "Locator":

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ def person(stage: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setenv("GATEWAY_URL", stage.internal_url)
     monkeypatch.setenv("GATEWAY_DASHBOARD_TOKEN", stand.TOKENS["otto"])
+    # The script takes the place of the main program, and whatever is forked later would read it anew.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     st.cache_data.clear()
     yield
     from dashboard.person import _connections  # noqa: PLC0415 - it needs streamlit
@@ -42,7 +45,7 @@ async def look(page: str, **query: str) -> "AppTest":
     from streamlit.testing.v1 import AppTest  # noqa: PLC0415 - not everywhere
     from streamlit.util import calc_hash  # noqa: PLC0415
 
-    shown = AppTest.from_file(str(MAIN), default_timeout=20)
+    shown = AppTest.from_file(str(MAIN), default_timeout=60)
     # Its own switch_page knows pages that are files alone.
     shown._page_hash = calc_hash("" if page == "now" else page)  # noqa: SLF001
     for name, value in query.items():

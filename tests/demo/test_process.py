@@ -12,7 +12,7 @@ import pytest
 
 from gateway.demo.process import GatewayEnded, gateway
 from gateway.demo.world import simulated
-from tests.processes import all_end, command, of_folder, read_until, watched
+from tests.processes import LONG, all_end, command, of_folder, read_until, watched
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 
@@ -81,7 +81,7 @@ def test_a_demo_that_is_told_to_stop_leaves_no_process(folder: Path, told: signa
         with watched(of_folder(folder)) as handles:
             assert len(handles) > 2
             os.killpg(demo.pid, told)
-            _, errors = demo.communicate(timeout=30)
+            _, errors = demo.communicate(timeout=LONG)
             assert demo.returncode == code
             assert "Traceback" not in errors
             assert of_folder(folder) == set()
@@ -95,6 +95,6 @@ def test_a_killed_demo_takes_all_along_and_the_next_begins_anew_and_settles_what
             assert all_end(handles)
     assert of_folder(folder) == set()
     with command("demo", "--requests", "5", "--until-settled", "--folder", str(folder)) as demo:
-        said, errors = demo.communicate(timeout=50)
+        said, errors = demo.communicate(timeout=LONG)
     assert "Nothing lost, doubled or unproved." in said, said + errors
     assert demo.returncode == 0

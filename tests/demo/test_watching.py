@@ -16,7 +16,7 @@ from rich.console import Console
 from gateway.demo.watching import watched
 from tests.grafana.shipped import RULES, groups, needs
 from tests.listening import listening
-from tests.processes import of_folder
+from tests.processes import LONG, of_folder
 
 METRICS = 'failed_shipments{location="DC01",provider="quick",reason="refused"} 2\n'
 
@@ -49,7 +49,7 @@ async def test_prometheus_runs_beside_the_demo_with_our_rules_and_says_where(fol
     async with scraped() as url, watched(folder, url, Console(file=said, width=200)):
         where = re.search(r"Prometheus +(http://\S+)/alerts", said.getvalue())
         assert where
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG):
             found: object = None
             while not found:
                 try:

@@ -15,7 +15,10 @@ from gateway.dispatch.polling import Poller
 from gateway.ledger.queue import holds, polls
 from gateway.ledger.queue.destinations import Destination
 from gateway.ledger.queue.processes import Membership, take_over
+from gateway.settings import Telemetry
+from gateway.telemetry import trace
 from tests.requests import receive
+from tests.telemetry.collector import collecting
 
 from .conftest import KINDS, Station
 
@@ -402,3 +405,23 @@ def _ungrateful(news: News) -> Any:
         return web.Response(status=500) if "/got/" in request.path else await news.answer(request)
 
     return answer
+
+
+async def test_a_poll_that_fails_is_traced_and_so_is_what_one_says_of_a_traced_request(
+    station: Station, poller: Poller, news: News, pool: Pool
+) -> None:
+    await station.writer.apply(receive(), b"{}")
+    async with collecting() as collector, trace.exporting(Telemetry(collector.url, 1.0)):
+        await poll(poller)
+        news.pages[""] = page("1", shipped("r-1"), [{"other": 1}])
+        await make_due(pool)
+        await poll(poller)
+        news.refusal = (500, {})
+        await make_due(pool)
+        await poll(poller)
+
+    said, failed = sorted(collector.named("delivery.attempt", operation="poll"), key=lambda each: each.is_error)
+    assert (said.facts["outcome"], said.is_error) == ("done", False)
+    assert (failed.facts["outcome"], failed.is_error) == ("unknown", True)
+    (heard,) = collector.named("message.hear")
+    assert (heard.parent, heard.facts["request_id"]) == (said.span_id, "r-1")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.simulator.orders import orders
+from tests.processes import LONG
 
 from .site import Site
 
@@ -33,4 +34,4 @@ async def load(at: Site, *, senders: int = 4, pause: float = 0.2) -> AsyncIterat
 async def placed(at: Site, more: int) -> None:
     """Wait until NewStore has placed so many requests more."""
     goal = sum(each.delivered for each in at.newstore.requests.values()) + more
-    await at.newstore.until(lambda: sum(each.delivered for each in at.newstore.requests.values()) >= goal, 20)
+    await at.newstore.until(lambda: sum(each.delivered for each in at.newstore.requests.values()) >= goal, LONG)

@@ -61,19 +61,20 @@ async def prove(site: Site, pool: asyncpg.Pool) -> Proof:
         if row is None:
             proof.lost.append(f"lost: {request.id} was accepted and is not there")
             continue
-        _judge(
-            proof,
-            request,
-            site.everybody[request.location].orders.get(request.id),
-            decode_request(row, owed[request.id]),
-        )
+        order = site.everybody[request.location].order_of(request.id, row["reference"])
+        if order is not None and _is_doubled(order, may_repeat=site.may_repeat(request.location)):
+            proof.doubled.append(f"doubled: {request.id} reached the warehouse {order.times_seen} times")
+        _judge(proof, request, order, decode_request(row, owed[request.id]))
     return proof
+
+
+def _is_doubled(order: Order, *, may_repeat: bool) -> bool:
+    was_told_again = order.times_seen > 1 and not may_repeat
+    return order.times_worked > 1 or was_told_again or len(set(order.references)) > 1
 
 
 def _judge(proof: Proof, request: Request, order: Order | None, kept: requests.Request) -> None:
     waits = waiting_for(kept)
-    if order is not None and (order.times_worked > 1 or order.times_seen > 1 or len(set(order.references)) > 1):
-        proof.doubled.append(f"doubled: {request.id} reached the warehouse {order.times_seen} times")
     if refused := [entry for _, failed in request.results.values() for entry in failed if _was_not_asked_for(entry)]:
         proof.doubled.append(f"doubled: {request.id} at NewStore: {refused}")
     if kept.failure and waits and waits.who == "operations":

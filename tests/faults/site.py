@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from gateway.demo.providers import Provider, Shipper
 from gateway.simulator.file_warehouse import SOME_FILE_FAULTS, FileWarehouse
 from gateway.simulator.newstore import NewStore
 from gateway.simulator.newstore_faults import NO_FAULTS, Faults
@@ -19,7 +20,7 @@ from gateway.simulator.warehouse import Warehouse
 from gateway.simulator.warehouse_temperament import Temperament
 from tests import forked
 from tests.cli.typed import typed
-from tests.processes import Gateway
+from tests.processes import LONG, Gateway
 
 from .proxies import Backend, Balancer
 
@@ -103,12 +104,19 @@ class Site:
     stack: AsyncExitStack
     begun: Begun
     file_warehouses: dict[str, FileWarehouse] = field(default_factory=dict)
+    others: dict[str, Provider] = field(default_factory=dict)
+    """Providers of the demo that take part, by their DC."""
     gateways: list[Gateway] = field(default_factory=list)
 
     @property
-    def everybody(self) -> dict[str, Warehouse | FileWarehouse]:
+    def everybody(self) -> dict[str, Shipper]:
         """Give the warehouse of each DC."""
-        return {**self.warehouses, **self.file_warehouses}
+        others = {location: each.warehouse for location, each in self.others.items()}
+        return {**self.warehouses, **self.file_warehouses, **others}
+
+    def may_repeat(self, location: str) -> bool:
+        """Tell whether an order may be posted there again: its provider's contract makes that harmless."""
+        return location in self.others and self.others[location].may_repeat
 
     async def start(self, *options: str) -> Gateway:
         """Start a gateway and put it behind the balancer."""
@@ -129,7 +137,7 @@ class Site:
 
     async def said(self, *words: str, dsn: str) -> tuple[int, str]:
         """Run a command of the gateway on this database to its end; gives its exit code and all that it said."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG):
             code, told = await typed(*words, "--config", str(self.config), **self.keys, DATABASE_URL=dsn)
         assert "Traceback" not in told
         return code, told
@@ -169,6 +177,7 @@ async def site(
     grace: float = 1,
     kind: type[Warehouse] = Warehouse,
     on_files: Mapping[str, Temperament] = MappingProxyType({}),
+    others: Sequence[Provider] = (),
     begun: Begun = forked.gateway,
 ) -> AsyncIterator[Site]:
     """Start NewStore, the warehouses and the balancer; `patience` is how long NewStore goes on sending one request."""
@@ -201,9 +210,20 @@ async def site(
             file_warehouses[location] = shared
             text += _FILES.format(location=location, folder=shared.folder, timeout=call_time)
             newstore.configure(location, f"{door}/newstore/{location}/fulfillment_requests", keys[location])
+        for other in others:
+            other.warehouse.keep = _ALL
+            await stack.enter_async_context(other.warehouse.running())
+            other.meet(door)
+            text += other.settings
+            keys |= other.keys
+            called = f"{door}/newstore/{other.location}/fulfillment_requests"
+            newstore.configure(other.location, called, other.keys[f"{other.location}_API_KEY"])
         config = folder / "gateway.toml"
         config.write_text(text)
-        yield Site(folder, dsn, keys, newstore, warehouses, balancer, session, config, stack, begun, file_warehouses)
+        yield Site(
+            folder, dsn, keys, newstore, warehouses, balancer, session, config, stack, begun, file_warehouses,
+            {each.location: each for each in others},
+        )  # fmt: skip
 
 
 def _bearer(key: str) -> dict[str, str]:

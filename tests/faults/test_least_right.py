@@ -79,7 +79,6 @@ async def database(folder: Path) -> AsyncIterator[Database]:
             await owner.close()
 
 
-@pytest.mark.timeout(120)
 async def test_a_gateway_does_all_its_work_as_a_role_that_owns_nothing(folder: Path) -> None:
     stream = orders(seed=3)
     async with database(folder) as base, site(folder, base.dsn, kind=Gated) as at:

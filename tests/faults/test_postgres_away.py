@@ -189,5 +189,5 @@ async def test_another_host_takes_over_from_one_that_goes_silent(folder: Path) -
         await at.start()
         await at.newstore.place(next(STREAM))
         first.cut()
-        await until(lambda: works(at), 25)
+        await until(lambda: works(at))
         await settled(at, postgres.dsn)

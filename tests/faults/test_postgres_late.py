@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import processes
-from tests.processes import GATEWAY, free_port
+from tests.processes import GATEWAY, LONG, free_port
 
 from .proxies import Proxy
 from .servers import Server, server
@@ -34,7 +34,7 @@ async def starting(folder: Path, dsn: str) -> AsyncIterator[Process]:
 async def awaited(process: Process) -> str:
     """Read what it says until it waits."""
     assert process.stderr
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONG):
         said = ""
         while AWAITED not in said:
             line = (await process.stderr.readline()).decode()
@@ -47,7 +47,7 @@ async def listens(process: Process) -> None:
     """It starts, and ends in peace; it has said once that it waited."""
     assert process.stdout
     assert process.stderr
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONG):
         assert (await process.stdout.readline()).startswith(b"public ")
         process.terminate()
         rest = (await process.stderr.read()).decode()
@@ -56,7 +56,7 @@ async def listens(process: Process) -> None:
 
 
 async def ended(process: Process) -> tuple[int, str]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONG):
         _, errors = await process.communicate()
     assert process.returncode is not None
     assert b"Traceback" not in errors

@@ -24,9 +24,9 @@ class Prometheus:
     session: aiohttp.ClientSession
 
     async def rows(self, expr: str) -> list[dict[str, Any]]:
-        """The series that an expression had within the last two minutes; raises with Prometheus' own words."""
+        """The series that an expression had within the last ten minutes; raises with Prometheus' own words."""
         now = time()
-        asked = {"query": expr, "start": str(now - 120), "end": str(now), "step": "1"}
+        asked = {"query": expr, "start": str(now - 600), "end": str(now), "step": "1"}
         found: list[dict[str, Any]] = (await self._ask("/api/v1/query_range", asked))["result"]
         return found
 
@@ -34,9 +34,9 @@ class Prometheus:
         return [rule for group in (await self._ask("/api/v1/rules", {}))["groups"] for rule in group["rules"]]
 
     async def exemplars(self, expr: str) -> list[dict[str, str]]:
-        """The labels of the exemplars of the last two minutes."""
+        """The labels of the exemplars of the last ten minutes."""
         now = time()
-        asked = {"query": expr, "start": str(now - 120), "end": str(now)}
+        asked = {"query": expr, "start": str(now - 600), "end": str(now)}
         series: Any = await self._ask("/api/v1/query_exemplars", asked)
         return [exemplar["labels"] for each in series for exemplar in each["exemplars"]]
 

@@ -22,12 +22,12 @@ from gateway.telemetry.metrics import DECLARED
 from tests.grafana.alerting import Alerting, alertmanager
 from tests.grafana.prometheus import Prometheus, prometheus
 from tests.grafana.shipped import ALERTS, RECORDED, asked_by_dashboards, needs, spelled_out
-from tests.processes import until
+from tests.processes import LONG, until
 from tests.telemetry.collector import Collector, collecting
 from tests.test_road import settled
 from tests.world import Road, running
 
-pytestmark = [needs("prometheus", "prometheus-alertmanager"), pytest.mark.timeout(150)]
+pytestmark = [needs("prometheus", "prometheus-alertmanager"), pytest.mark.timeout(500)]
 
 MAY_BE_EMPTY = {
     "operations: Dead calls, by operation: {{destination}} {{operation}}": "nothing dies in this traffic",
@@ -149,9 +149,9 @@ async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> No
         await place(road, 90, seed=7)
         road.newstore.fail_next("shipment", "refuse")
         await road.newstore.place(next(orders(8)), "DC01")
-        await road.newstore.until(lambda: road.newstore.fault_injector.met["refuse"], 30)
+        await road.newstore.until(lambda: road.newstore.fault_injector.met["refuse"], LONG)
         refused_at = monotonic()
-    alert, at = await alerting.until("tickets", "ShipmentsFailed", "firing", 60)
+    alert, at = await alerting.until("tickets", "ShipmentsFailed", "firing", LONG)
     print(f"told {at - refused_at:.1f} s after the refusal")  # noqa: T201 - a figure for grafana/README.md
     assert alert["labels"]["reason"] == "refused"
     assert alert["annotations"]["runbook_url"].startswith("http://localhost:3000/d/gateway-runbooks?viewPanel=")
@@ -159,11 +159,11 @@ async def test_a_refused_shipment_is_told_and_taken_back(watched: Watched) -> No
     assert "grafana" not in alert["labels"]
 
     await misbehave(watched)
-    await until(partial(_all_fired, watched), 60)
+    await until(partial(_all_fired, watched))
     await watched.do("/v1/redrives", {"reason": "mended at NewStore", "filter": {"status": "failed"}})
     await watched.do(f"/v1/holds/{placed['id']}/release", {"reason": "counted"})
     redriven_at = monotonic()
-    _, at = await alerting.until("tickets", "ShipmentsFailed", "resolved", 60)
+    _, at = await alerting.until("tickets", "ShipmentsFailed", "resolved", LONG)
     print(f"taken back {at - redriven_at:.1f} s after the redrive")  # noqa: T201 - a figure for grafana/README.md
     await road.newstore.resend()
     await settled(road)

@@ -66,7 +66,6 @@ PAGES = 'count_over_time(ALERTS{severity="page",alertstate="firing"}[8d])'
 
 
 @needs("promtool")
-@pytest.mark.timeout(120)
 def test_a_quiet_week_pages_nobody(tmp_path: Path) -> None:
     nobody = {"expr": PAGES, "eval_time": "14d", "exp_samples": []}
     warned = {

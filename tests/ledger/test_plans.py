@@ -15,7 +15,6 @@ from gateway.ledger.read.reading import reading
 from tests.ledger.many import fill
 from tests.ledger.owed import owe
 
-pytestmark = pytest.mark.timeout(120)
 SIZE, MOST = 40_000, 10_100
 SERVED = [f"wms-{number}" for number in range(5)]
 ALL_VISIBLE = "SELECT relallvisible = relpages FROM pg_class WHERE oid = 'requests'::regclass"

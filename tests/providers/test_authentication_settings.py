@@ -18,7 +18,12 @@ adapter = "http"
 url = "https://wms.example.com"
 callback_key = "env:CALLBACK"
 """
-KEYS = {"SECRET": "newstore-secret-0001", "KEY": "s3cret-of-the-provider", "CALLBACK": "callback-00000000001"}
+KEYS = {
+    "SECRET": "newstore-secret-0001",
+    "KEY": "s3cret-of-the-provider",
+    "CALLBACK": "callback-00000000001",
+    "SHORT": "pw",
+}
 
 
 def read(folder: Path, auth: str) -> HttpSettings:
@@ -46,6 +51,7 @@ def read(folder: Path, auth: str) -> HttpSettings:
             'auth = { kind = "basic", user = "us", secret = "env:KEY" }',
             {"Authorization": "Basic dXM6czNjcmV0LW9mLXRoZS1wcm92aWRlcg=="},
         ),
+        ('auth = { kind = "basic", user = "us", secret = "env:SHORT" }', {"Authorization": "Basic dXM6cHc="}),
         (
             'auth = { kind = "hmac", header = "X-Sign", prefix = "sha1=", algorithm = "sha1", secret = "env:KEY" }',
             {"X-Sign": "sha1=d5ecb58587c649c82f477c04294ad88c093cceee"},

@@ -8,6 +8,7 @@ from gateway.providers.example.acme import Acme
 from gateway.providers.example.acme_target import AcmeTarget
 from gateway.providers.files_target import FilesProvider
 from gateway.providers.http_target import HttpProvider
+from gateway.providers.newstore_target import NewstoreProvider
 from gateway.providers.port import Adapter
 from gateway.providers.registry import beside
 from gateway.providers.rest import Rest
@@ -42,6 +43,14 @@ NOT_APPLICABLE = {
     RestProvider: NO_TOKEN | {"a doubled create makes one order"},
     RestHinting: NO_TOKEN | ONE_EACH | {"a doubled create makes one order"},
     RestPolled: NO_TOKEN | NO_WEBHOOK,
+    NewstoreProvider: ONE_EACH
+    | NO_TOKEN
+    | {
+        "a look up that finds another order finds nothing",
+        "an unknown order is not found",
+        "an order that is withdrawn stops",
+        "an order that was picked is not withdrawn",
+    },
     AcmeTarget: NO_TOKEN,
     ZenithTarget: ONE_EACH
     | {

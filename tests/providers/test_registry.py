@@ -82,7 +82,7 @@ def test_an_adapter_that_is_installed_is_found_by_its_entry_point(
     monkeypatch.syspath_prepend(tmp_path)
     registry = Registry(tmp_path)
     assert registry.find("acme").__name__ == "Acme"
-    ours = [(name, "the gateway") for name in ("http", "files", "rest")]
+    ours = [(name, "the gateway") for name in ("http", "files", "rest", "newstore")]
     assert list(registry.known()) == [*ours, ("acme", "acme-gateway 1.2")]
     assert settings_in(settings(tmp_path, "acme"), KEYS).providers["wms"].address == "https://acme.example.com"
 
@@ -107,11 +107,17 @@ def test_a_package_that_can_not_be_imported_is_named(tmp_path: Path, monkeypatch
     [
         (
             "htp",
-            r"no adapter is called htp; did you mean http\? choose one of files, http, rest, or name a file, as ./htp",
+            r"no adapter is called htp; did you mean http\? choose one of files, http, newstore, rest, or name a file",
         ),
-        ("zenith", "no adapter is called zenith; choose one of files, http, rest, or name a file, as ./zenith.py"),
-        ("./acme_wms.py", r"there is no file .*/acme_wms.py; did you mean ./acme-wms.py\? A file is named from where"),
-        ("../other.py", "there is no file .*/other.py; A file is named from where this one lies"),
+        (
+            "zenith",
+            "no adapter is called zenith; choose one of files, http, newstore, rest, or name a file, as ./zenith",
+        ),
+        (
+            "./acme_wms.py",
+            r"there is no file .*/acme_wms.py; did you mean ./acme-wms.py\? A file is named from the folder",
+        ),
+        ("../other.py", "there is no file .*/other.py; A file is named from the folder of the settings"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is_like_it(tmp_path: Path, name: str, told: str) -> None:

@@ -201,6 +201,11 @@ class NamesWhatComes(Retold):
         return replace(said, event_id=message.name or said.event_id)
 
 
+class NamesByTheHead(Retold):
+    def retold(self, message: Message, said: Statement) -> Statement:
+        return replace(said, event_id=f"{said.event_id}-{len(message.headers)}")
+
+
 class Guesses(Retold):
     def retold(self, message: Message, said: Statement) -> Statement:
         return replace(said, word=said.word or Word.ACCEPTED, problem="")
@@ -271,6 +276,7 @@ WRONG: Mapping[str, type[Adapter]] = {
     "more of one parcel adds up": NamesByTheParcel,
     "a message with a bad signature is nobodys": LetsInWhoeverSigns,
     "a message that is replayed changes nothing": NamesWhatComes,
+    "a message that is kept reads the same again": NamesByTheHead,
     "an unknown word is left to a person": Guesses,
     "a message about an unknown order names it": NamesNobody,
     "one bad line keeps the rest": AllOrNothing,

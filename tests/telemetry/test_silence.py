@@ -17,7 +17,7 @@ from aiohttp import web
 
 from gateway.routes import ROUTES
 from gateway.telemetry.logs import EVENTS
-from tests.processes import gateway
+from tests.processes import LONG, gateway
 
 from .collector import collecting
 from .outside import Call, reachable
@@ -154,7 +154,7 @@ class Child:
 @asynccontextmanager
 async def served(config: Path, database: str) -> AsyncIterator[Child]:
     async with (
-        asyncio.timeout(50),
+        asyncio.timeout(LONG),
         aiohttp.ClientSession() as session,
         gateway(config, {**KEYS, "DATABASE_URL": database}, stderr=PIPE) as served,
     ):

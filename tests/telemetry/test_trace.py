@@ -23,6 +23,7 @@ from gateway.telemetry import trace
 from gateway.telemetry.logs import log
 from gateway.telemetry.otlp import LAST_EXPORT
 from tests.listening import listening
+from tests.processes import LONG
 from tests.served import event, order
 
 from .collector import Collector, collecting
@@ -76,7 +77,7 @@ class At:
         """Look again after each commit, and let nothing wait for its time."""
         committed = asyncio.Event()
         self.gateway.writer.on_batch = lambda _size, _seconds: committed.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG):
             while not await self.pool.fetchval(query):
                 if makes_due:
                     await self.pool.execute("UPDATE deliveries SET due_at = now() WHERE owner IS NULL")

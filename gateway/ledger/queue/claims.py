@@ -150,7 +150,7 @@ class Claim:
     trace: str | None = None  # of what owes it
     blocks: int = 0  # earlier ones that were turned away while other calls passed
     seconds: float = 0.0  # from the claim until `call_ends_at`
-    unsure_for: float = 0.0  # seconds in which the call of a process that is gone may still arrive
+    unsure_for: float = 0.0  # seconds in which an earlier call may yet arrive, or be done
 
 
 async def prepare(connection: Connection) -> None:

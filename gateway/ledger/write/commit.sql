@@ -43,7 +43,7 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 ), claim_checks AS (
     SELECT * FROM json_to_recordset((SELECT claim_checks FROM input)) AS c(
         request_id text, operation text, seq int, owner text, attempt int, guards bool, doubt bool, reschedules bool,
-        delay float8, counts bool, blocked bool)
+        delay float8, counts bool, blocked bool, unsure_for float8)
 ), held AS ( -- each row by its key: LATERAL and FOR UPDATE leave the planner no way to read a table whole
     SELECT c.request_id, c.operation, c.seq
     FROM claim_checks c CROSS JOIN LATERAL (
@@ -163,7 +163,9 @@ WITH input AS NOT MATERIALIZED ( -- or each of its readers would copy all docume
 ), rescheduled AS (
     UPDATE deliveries d
     SET owner = NULL, call_ends_at = NULL, doubt = c.doubt, tries = d.tries + c.counts::int,
-        blocks = d.blocks + c.blocked::int, due_at = clock_timestamp() + make_interval(secs => c.delay)
+        blocks = d.blocks + c.blocked::int, due_at = clock_timestamp() + make_interval(secs => c.delay),
+        sure_at = CASE WHEN c.unsure_for > 0
+            THEN greatest(d.sure_at, clock_timestamp() + make_interval(secs => c.unsure_for)) ELSE d.sure_at END
     FROM claim_checks c JOIN held h USING (request_id, operation, seq)
     WHERE (d.request_id, d.operation, d.seq) = (c.request_id, c.operation, c.seq) AND c.reschedules
         AND (NOT c.guards OR EXISTS (SELECT FROM written WHERE written.id = c.request_id))

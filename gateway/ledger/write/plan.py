@@ -105,6 +105,7 @@ class Plan:
                 "doubt": bool(reschedule and reschedule.doubt),
                 "counts": bool(reschedule and reschedule.counts),
                 "blocked": bool(reschedule and reschedule.blocked),
+                "unsure_for": reschedule.unsure_for if reschedule else 0.0,
             }
         )
         if entry.attempt is not None:

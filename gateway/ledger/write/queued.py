@@ -40,13 +40,15 @@ class Attempt:
 class Reschedule:
     """Try a claimed delivery again later; `counts` when it uses up a step of the schedule.
 
-    `blocked`: it was turned away, and other calls may pass.
+    `blocked`: it was turned away, and other calls may pass. `unsure_for`: seconds in which it may yet be done, so that
+    its absence proves nothing.
     """
 
     delay: float
     doubt: bool
     counts: bool
     blocked: bool = False
+    unsure_for: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

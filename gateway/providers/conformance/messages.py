@@ -44,7 +44,8 @@ async def every_word_that_the_provider_has_is_read(stand: Stand) -> None:
             parcel = FIRST if word is Word.SHIPPED else None
             what = Happening(order=order, word=word, items={"TEE": 1}, reason=reason, parcel=parcel)
             read = await _statements(stand, order, await stand.told(what))
-            wanted = f"{word} {reason or ''} {{'TEE': 1}} {parcel.tracking_code if parcel else ''}"
+            units = {} if word is Word.ACCEPTED and stand.target.accepts_whole else {"TEE": 1}
+            wanted = f"{word} {reason or ''} {units} {parcel.tracking_code if parcel else ''}"
             # what a hint leads to and what a poll brings may be the same
             found = sorted({_in_words(each) for each in read})
             expect(found == [wanted], f"{wanted} is read as {' and '.join(found) or 'nothing'}")
@@ -136,6 +137,16 @@ async def a_message_that_is_replayed_changes_nothing(stand: Stand) -> None:
         expect(told == known, f"a message that is sent once more by a stranger has another name: {told}, not {known}")
 
 
+async def a_message_that_is_kept_reads_the_same_again(stand: Stand) -> None:
+    _, messages, _ = await _lived(stand)
+    for message in messages:
+        for each in stand.adapter.read(message):
+            kept = Message(message.body if each.part is None else each.part, message.at, each.event_id)
+            again = [replace(other, part=None) for other in stand.adapter.read(kept)]
+            told = f"it is kept with its body and its name alone, and reads otherwise then: {again}, not {_shown(each)}"
+            expect(replace(each, part=None) in again, told)
+
+
 async def an_unknown_word_is_left_to_a_person(stand: Stand) -> None:
     order = await stand.sent("TEE", "CAP")
     messages = list(stand.target.unknown_word(order))
@@ -197,9 +208,12 @@ async def the_parts_of_a_message_say_the_same_alone(stand: Stand) -> None:
 async def a_rejection_that_is_no_promise_is_none(stand: Stand) -> None:
     order = await stand.sent("TEE", "CAP")
     for each in await _statements(stand, order, await stand.told(rejects(order, stand.target, TEE=1, CAP=1))):
-        promise = "a promise" if each.is_proof else "no promise"
-        told = f"its rejection is read as {promise} that nothing of it ships"
-        expect(each.is_proof == stand.target.is_promise, told)
+        promise = stand.target.is_promise
+        told = (
+            f"its rejection is read with `is_proof = {each.is_proof}` (a promise that nothing of it ships), and its "
+            f"target has `is_promise = {promise}`: one of the two is wrong"
+        )
+        expect(each.is_proof == promise, told)
 
 
 async def _lived(stand: Stand) -> tuple[Order, list[Message], End]:
@@ -301,6 +315,7 @@ CASES = (
     more_of_one_parcel_adds_up,
     a_message_with_a_bad_signature_is_nobodys,
     a_message_that_is_replayed_changes_nothing,
+    a_message_that_is_kept_reads_the_same_again,
     an_unknown_word_is_left_to_a_person,
     a_message_about_an_unknown_order_names_it,
     one_bad_line_keeps_the_rest,

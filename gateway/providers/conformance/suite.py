@@ -12,7 +12,7 @@ from gateway.providers.port import Adapter
 from gateway.providers.registry import Registry, beside
 
 from . import calls, messages, reading
-from .setting_up import adapter_of
+from .setting_up import adapter_of, settings_of
 from .stand import Failed, NotApplicable, Stand
 from .target import Target
 
@@ -72,7 +72,11 @@ def pair(name: str, folder: Path, chosen: str = "TARGET") -> tuple[type[Adapter]
 
 
 async def conform(adapter: type[Adapter], target: type[Target], cases: Iterable[str] = CASES) -> list[Outcome]:
-    """Try every case."""
+    """Try every case. Raises `Unfit` where the target's settings are none of the adapter's."""
+    with TemporaryDirectory() as folder:
+        there = target()
+        there.folder = folder
+        settings_of(adapter, there)
     return [await attempt(adapter, target, case) for case in cases]
 
 

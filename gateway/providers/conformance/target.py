@@ -62,6 +62,8 @@ class Target:
     reasons: ClassVar[frozenset[RejectionReason]] = frozenset(RejectionReason)
     is_promise: ClassVar[bool] = True
     """Whether what it rejects will never be shipped by it, as it says itself."""
+    accepts_whole: ClassVar[bool] = False
+    """Whether what it accepts is always all of an order."""
     says_several: ClassVar[bool] = False
     """Whether one of its messages may be about several orders."""
 
@@ -96,4 +98,4 @@ class Target:
 
     def pick(self, order: Order) -> None:
         """Let an order go so far that it can no longer be stopped."""
-        raise NotImplementedError
+        raise NotImplementedError(f"write `pick` of {type(self).__name__}, as its adapter can withdraw")

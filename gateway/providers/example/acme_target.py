@@ -27,6 +27,7 @@ class AcmeTarget(HttpTarget):
     settings = 'url = "{url}"\napi_key = "env:ACME_KEY"\nwebhook_secret = "env:ACME_SECRET"\ntimeout = 0.4'
     environ: ClassVar = {"ACME_KEY": "the-key-of-the-gateway", "ACME_SECRET": SECRET}
     switches = HttpTarget.switches | {Switch.REFUSE, Switch.ANOTHER}
+    is_promise = True  # that what it rejects will never ship, as `is_proof` of what the adapter reads
     says_several = True
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import aiohttp
 
 from gateway.settings import Certificates, ProviderSettings
 from gateway.settings.kinds import Source, Text
+from gateway.settings.references import Issued
 from gateway.settings.references import Key as SecretKey
 from gateway.settings.tables import Fault, Readable, Table
 from gateway.settings.urls import BaseUrl, WebUrl
@@ -48,7 +49,7 @@ class AuthenticationSettings(Readable):
 
     kind: Literal["bearer", "header", "basic", "oauth2", "hmac"]
     """A bearer token, a key in a header of its own, a user and password, an OAuth 2.0 client, an HMAC of the body."""
-    secret: SecretKey
+    secret: Issued
     """The token, the key, the password, the client's secret, or the HMAC's secret: `env:` or `file:`."""
     header: Text | None = None
     """`header` and `hmac`: the name of the header, as `X-Api-Key`."""

@@ -196,7 +196,7 @@ async def test_what_is_not_known_is_asked_nowhere(answers: tuple[list[str], Made
     assert answers[0] == ["DELETE /orders/a%2Fb%20c%3Fd"]
 
 
-READ = {"read": {**PUSH["webhook"], "path": "/orders/{provider_order}", "hint": None, "event_id": None}}
+READ = {"read": {**PUSH["webhook"], "path": "/orders/{provider_order}", "hint": None, "event_id": None, "counts": None}}
 
 
 async def test_an_order_is_read_by_the_provider_s_own_id(answers: tuple[list[str], Made]) -> None:

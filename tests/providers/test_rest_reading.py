@@ -124,7 +124,9 @@ def test_totals_of_what_never_ships_that_are_split_by_reason_are_left_to_a_perso
 
 
 def test_a_hint_says_which_order_is_to_be_read_and_nothing_else() -> None:
-    hints = with_keys(PUSH, webhook={"hint": True, "time": "at"}, read={"path": "/o", **PUSH["webhook"], "hint": None})
+    hints = with_keys(
+        PUSH, webhook={"hint": True, "time": "at"}, read={"path": "/{reference}", **PUSH["webhook"], "hint": None}
+    )
     (look,) = read({"event": "e-9", "order_number": "NS1"}, hints)
     assert isinstance(look, Look)
     assert (look.names, look.event_id) == (Names(reference="NS1"), "e-9")

@@ -39,7 +39,7 @@ class Key:
     scheme: str = "Bearer"
 
     async def headers(self, _: bytes) -> Mapping[str, str]:
-        return {self.header: f"{self.scheme} {self.secret.reveal()}".lstrip()}
+        return {self.header: behind(self.scheme, self.secret.reveal())}
 
     def renew(self) -> bool:
         return False
@@ -78,9 +78,14 @@ class Signature:
 
 
 def sign(secret: Secret, body: bytes, algorithm: str, encoding: str, prefix: str = "") -> str:
-    """Write the HMAC of a body, in hex or base64 and behind a prefix as `sha256=`."""
+    """Write the HMAC of a body, in hex or base64 and behind a prefix."""
     digest = hmac.digest(secret.reveal().encode(), body, algorithm)
-    return prefix + (digest.hex() if encoding == "hex" else base64.b64encode(digest).decode())
+    return behind(prefix, digest.hex() if encoding == "hex" else base64.b64encode(digest).decode())
+
+
+def behind(prefix: str, shown: str) -> str:
+    """Write what is shown behind a prefix: a blank follows one that ends as a word does, as `Token`, not `sha256=`."""
+    return f"{prefix} {shown}" if prefix[-1:].isalnum() else prefix + shown
 
 
 class ClientCredentials:

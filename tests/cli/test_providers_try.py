@@ -134,6 +134,8 @@ async def test_a_part_that_can_not_be_read_is_shown_as_it_came(tmp_path: Path) -
     code, told = await tried(tmp_path, {"job": job})
     assert (code, "unreadable at $.statements[1].carrier: courier finds nothing" in told) == (1, True)
     assert f"     bytes: {json.dumps({'job': job})}\n" in told
+    part = (await tried(tmp_path, {"job": job | {"state": "QUEUED"}}))[1]
+    assert ("     bytes: {" in part, "gateway_envelope" in part) == (True, False)
     code, told = await tried(tmp_path, {"jobs": [CLOSED]})
     assert (code, "names no order: customer_ref and uid find nothing" in told) == (1, True)
     code, told = await tried(tmp_path, CLOSED, "poll")

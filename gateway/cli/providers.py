@@ -1,10 +1,10 @@
 """`providers`: which adapters there are, what each can do, how one is written, and whether it does what it must."""
 
 import os
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, TypeVar
@@ -25,7 +25,7 @@ from gateway.providers.transports.http import session_to
 from .api import Json
 from .providers_map import map_sample
 from .providers_new import write
-from .providers_try import Tried, calm, tried
+from .providers_try import Heard, Kind, Tried, calm, tried
 from .running import HERE, Config
 from .terminal import fault, print_json, print_table, run, say
 
@@ -33,14 +33,6 @@ commands = typer.Typer(help="Adapters: list, check, write, try and prove them.",
 T = TypeVar("T")
 commands.command("map")(map_sample)
 _SAID = {Result.PASSED: "pass", Result.FAILED: "FAIL", Result.NOT_APPLICABLE: "n/a"}
-
-
-class Kind(StrEnum):
-    """What a message is."""
-
-    WEBHOOK = "webhook"
-    READ = "read"
-    POLL = "poll"
 
 
 @commands.command("list")
@@ -79,10 +71,17 @@ def check(
     if as_json:
         print_json({"provider": name, "settings": told, "can": asdict(can), "reached": not wrong, "why": wrong})
     else:
-        print_table(("setting", "value"), [(key, _plain(value)) for key, value in told.items()], box=None)
+        shown = told | _in_files(config, provider)
+        print_table(("setting", "value"), [(key, _plain(value)) for key, value in shown.items()], box=None)
         say(f"It can {_can(can)}.")
         say(wrong or "Reached.")
     raise typer.Exit(bool(wrong))
+
+
+def _in_files(config: Path, provider: settings.ProviderSettings) -> dict[str, str]:
+    """Name the files in which more of a provider's settings stand."""
+    written = tomllib.loads(config.read_text(encoding="utf-8-sig"))["providers"][provider.name]
+    return {key: written[key] for key in provider.beside}
 
 
 async def _reached(kind: type[Adapter], provider: settings.ProviderSettings) -> str:
@@ -157,39 +156,53 @@ def try_out(
     adapter = _calm_adapter(name, config)
     asked = _order_in(order) if order else sample("b7a0c1de-52f4-4d0e-9a51-0c3f6c1e7d42")
     bodies = {each: _bytes_of(each) for each in messages or ()}
-    if kind:
-        bodies = {each: adapter.kept(kind.value, body) for each, body in bodies.items()}
-    found = tried(adapter, asked, bodies, path)
+    found = tried(adapter, asked, bodies, path, kind)
     if as_json:
         print_json(asdict(found))
     else:
         _print_tried(found)
-    raise typer.Exit(bool(found.faults))
+    raise typer.Exit(not found.is_good)
 
 
 def _print_tried(found: Tried) -> None:
-    say(f"For the order {found.reference} this would be sent:\n\n{found.sent}\n")
+    sent = "\n\n".join(filter(None, (found.call, found.sent))) or "nothing"
+    say(f"For the order {found.reference} this would be sent:\n\n{sent}\n")
     for message in found.messages:
-        say(f"{message.file} says:")
-        if not message.readings and not message.malformed:
-            say("  nothing")
-        for number, reading in enumerate(message.readings, 1):
-            say(f"  {number}. {reading.what}")
-            for fact, value in reading.facts.items():
-                say(f"     {fact}: {value}")
-        if message.malformed:
-            say(f"  nothing that can be read: {message.malformed}")
+        _print_heard(message)
     for each in found.faults:
         say(f"wrong: {each}")
 
 
+def _print_heard(message: Heard) -> None:
+    say(f"{message.file} says:")
+    for number, reading in enumerate(message.readings, 1):
+        say(f"  {number}. {reading.what}")
+        for fact, value in reading.facts.items():
+            say(f"     {fact}: {value}")
+    told = (
+        ("", message.answered),
+        ("nothing that can be read: ", message.malformed),
+        ("ignored: ", ", ".join(message.ignored)),
+        ("unknown words: ", ", ".join(message.unknown)),
+        ("not read: ", ", ".join(message.not_read)),
+    )
+    if not (message.readings or message.answered or message.malformed or message.ignored):
+        say("  no statement in it")
+    for what, which in told:
+        if which:
+            say(f"  {what}{which}")
+
+
 def _calm_adapter(name: str, config: Path) -> Adapter:
-    """Make the adapter of a provider, or one with the settings of its target."""
+    """Make the adapter of a provider, whatever is wrong with others, or one with the settings of its target."""
     if config.exists() and not is_file(name):
         registry = Registry(config.parent)
-        providers = _loaded(config, registry).providers
-        if name in providers:
-            return registry.find(providers[name].adapter)(providers[name], calm())
+        try:
+            provider = settings.load_provider(config, name, os.environ, adapters=registry)
+        except settings.SettingsError as error:
+            raise fault(str(error), 2) from error
+        if provider is not None:
+            return _found(lambda: registry.find(provider.adapter))(provider, calm())
     adapter, kind = _found(lambda: pair(name, Path()))
     with TemporaryDirectory() as folder:
         target = kind()
@@ -237,6 +250,8 @@ def _found(find: Callable[[], T]) -> T:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
     return "not set" if value is None else str(value)
 
 

@@ -85,7 +85,13 @@ def print_table(headings: Iterable[str], rows: Sequence[Sequence[str]], *, box: 
     table.columns[0].no_wrap = all(len(row[0]) <= _LONGEST_NAME for row in rows)
     for row in rows:
         table.add_row(*map(_plain, row))
-    (console if console.is_terminal else Console(width=_UNCUT)).print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(width=_UNCUT)
+    with wide.capture() as printed:
+        wide.print(table)
+    typer.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def _plain(text: str) -> Text:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import aiohttp
 
 from gateway.api_shapes import CallbackReceipt
-from gateway.call_errors import Refused
+from gateway.call_errors import Inconclusive, Refused
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel
 from gateway.domain.mappings import Mappings
@@ -30,6 +30,7 @@ Kind = Literal["id", "link", "word", "plain"]
 
 
 Origin = Literal["webhook", "read", "poll"]
+Call = Literal["create", "look_up", "withdraw"]
 """What a message is: a callback, the answer to a read, or a page that was polled."""
 
 
@@ -353,6 +354,20 @@ class Adapter:
     def read(self, message: Message) -> Sequence[Reading]:
         """Read what a message says. Raises `Malformed` where nothing of it can be read."""
         raise NotImplementedError
+
+    # For who tries an adapter that reads what the settings say: pure.
+
+    def shown(self, order: Order) -> str:
+        """Show the call that `create` makes, but for its body, with secrets masked; empty where that tells nothing."""
+        return ""
+
+    def judged(self, call: Call, answer: bytes) -> str:
+        """Say what an answer with status 200 to a call comes to. Raises a `CallError`."""
+        raise Inconclusive("this adapter does not tell what an answer comes to")
+
+    def words(self, message: Message) -> Mapping[str, str]:
+        """Give the provider's words in a message, each with ours, or nothing where it is not known."""
+        return {}
 
     # Answers: pure. Where a method gives None, the gateway answers in its own words.
 

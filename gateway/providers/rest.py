@@ -13,19 +13,19 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused, Unknown
+from gateway.call_errors import Disputed, Inconclusive, NotSent, Refused
 from gateway.domain.orders import Order
 
-from . import answers, rest_reading, rest_webhooks
+from . import answers, rest_answers, rest_reading, rest_webhooks
 from .confirming import confirmed
-from .port import Adapter, Admission, Capabilities, Message, Origin, Page, Proof, Reading, Taken
+from .port import Adapter, Admission, Call, Capabilities, Message, Origin, Page, Proof, Reading, Taken
 from .rest_document import document
 from .rest_expressions import Expression, Odd
 from .rest_mapping import OF_AN_ORDER, PLACEHOLDER, OrderCall, Poll
 from .rest_polling import Place
 from .rest_settings import RestSettings
 from .transports.authentication import call
-from .transports.http import NOT_TAKEN, believed, failed
+from .transports.http import NOT_TAKEN, failed
 
 _NOBODYS = Order(request_id="", reference="NS-CHECK-CONFIG")
 
@@ -67,18 +67,12 @@ class Rest(Adapter):
             return await confirmed(self.look_up, order, status, answer, exists=True)
         if not 200 <= status < 300:
             raise failed(status, answer)
-        told = believed(status, answer)
-        if answers.says_no(told):
-            if self.can.look_up:
-                return await confirmed(self.look_up, order, status, answer, exists=False)
-            raise Disputed(f"answered {status} and says no: ask it whether it has the order", status, answer)
-        if create.provider_order is None:
-            return Taken(status)
-        named = _id_in(create.provider_order, told)
-        if named is None:
-            what = f"{create.provider_order} finds no id in it: it may have taken the order"
-            raise Unknown(f"answered {status}, and {what}", status, answer)
-        return Taken(status, named)
+        try:
+            return rest_answers.taken(create, status, answer)
+        except Disputed:
+            if not self.can.look_up:
+                raise
+            return await confirmed(self.look_up, order, status, answer, exists=False)
 
     async def look_up(self, order: Order) -> Taken | None:
         """Ask by our reference whether the provider has the order: it has where one of the answer has that reference.
@@ -93,15 +87,11 @@ class Rest(Adapter):
             return None
         if not 200 <= status < 300:
             raise _not_read("the look-up", status, answer)
-        try:
-            found = rest_reading.orders_in(look_up.orders, answers.decoded(answer))
-            named = [(each, look_up.reference.of(each)) for each in found]
-        except (ValueError, Odd) as error:
-            raise Inconclusive(f"the look-up answered {status} and nothing of a known shape", status, answer) from error
-        for each, reference in named:
-            if str(reference).strip().casefold() == order.reference.casefold():
-                return Taken(status, _id_in(look_up.provider_order, each) if look_up.provider_order else None)
-        if named:
+        found = rest_answers.found(look_up, status, answer)
+        for reference, named in found:
+            if reference.strip().casefold() == order.reference.casefold():
+                return Taken(status, named)
+        if found:
             raise Inconclusive(f"the look-up answered {status} and other orders than this one", status, answer)
         return None
 
@@ -116,17 +106,9 @@ class Rest(Adapter):
         status, answer = await self._call(withdraw, known)
         if status in withdraw.absent and _is_json(answer):
             return None
-        if status == 202 and withdraw.stopped is None:
-            raise NotSent(f"answered {status}: it has not stopped yet", status, answer)
         if not 200 <= status < 300:
             raise failed(status, answer)
-        told = believed(status, answer)
-        if answers.says_no(told):
-            raise Refused(f"answered {status} and says no: it goes on with the order", status, answer)
-        if withdraw.stopped is not None:
-            _judge_stopped(withdraw.stopped, told, status, answer)
-            return f"answered {status}, {withdraw.stopped}"
-        return f"answered {status}"
+        return rest_answers.stopped(withdraw, status, answer)
 
     async def read_order(self, order: Order) -> Message:
         """Ask how an order stands. Raises `NotSent` for an answer without any order: that is no state of one."""
@@ -158,7 +140,7 @@ class Rest(Adapter):
         place = Place.of(cursor, poll, at)
         asked = place.asked(poll)
         body = None if poll.body is None else _encoded(poll.body, asked)
-        status, answer = await self._send(poll, _path(poll.path, asked), {}, body)
+        status, answer = await self._send(poll, _path(poll.path, asked), poll.headers, body)
         if not 200 <= status < 300:
             raise _not_read("the poll", status, answer)
         try:
@@ -193,24 +175,42 @@ class Rest(Adapter):
         return replace(order, provider_order=found.provider_order)
 
     async def _call(self, about: OrderCall, order: Order, body: bytes | None = None) -> tuple[int, bytes]:
-        told = {name: getattr(order, name) for name in OF_AN_ORDER}
-        headers = {name: _in_header(name, value, told) for name, value in about.headers.items()}
-        path = _path(about.path, told)
+        path, headers = _addressed(about, order)
         return await self._send(about, path, headers, _body(about, order) if body is None else body)
 
     async def _send(
         self, about: OrderCall | Poll, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[int, bytes]:
-        common = {"Accept": "application/json", **self.mapping.headers, **about.headers, **headers}
         return await call(
             self.session,
             self._shown_by,
             about.method,
             self.provider.url + path,
-            headers=common if body is None else {"Content-Type": "application/json", **common},
+            headers=self._headers(headers, has_body=body is not None),
             body=body,
             seconds=self.provider.timeout,
         )
+
+    def _headers(self, headers: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
+        of_a_body = {"Content-Type": "application/json"} if has_body else {}
+        return {**of_a_body, "Accept": "application/json", **self.mapping.headers, **headers}
+
+    def shown(self, order: Order) -> str:
+        """Show the call that tells of an order, but for its body."""
+        create = self.mapping.create
+        if create is None:
+            return ""
+        path, headers = _addressed(create, order)
+        sent = {**self._headers(headers, has_body=True), **self._shown_by.masked}
+        return "\n".join(
+            [f"{create.method} {self.provider.url}{path}", *(f"{name}: {each}" for name, each in sent.items())]
+        )
+
+    def judged(self, call: Call, answer: bytes) -> str:
+        return rest_answers.judged(self.mapping, call, answer)
+
+    def words(self, message: Message) -> Mapping[str, str]:
+        return rest_reading.words(self.mapping, message)
 
     def admit(self, headers: Mapping[str, str], now: float) -> Admission:
         return rest_webhooks.admit(self.provider.webhooks, self.provider.webhook_secrets, headers, now)
@@ -244,6 +244,12 @@ def _encoded(body: Expression, of: object) -> bytes:
     return msgspec.json.encode(made)
 
 
+def _addressed(about: OrderCall, order: Order) -> tuple[str, dict[str, str]]:
+    """Fill the path and the headers of a call about an order."""
+    told = {name: getattr(order, name) for name in OF_AN_ORDER}
+    return _path(about.path, told), {name: _in_header(name, each, told) for name, each in about.headers.items()}
+
+
 def _path(template: str, told: Mapping[str, Any]) -> str:
     """Fill a path. A parameter that is empty is left out; a part of the path that is leads nowhere."""
     path, mark, query = template.partition("?")
@@ -266,25 +272,6 @@ def _in_header(name: str, template: str, told: Mapping[str, Any]) -> str:
     if not (filled.isascii() and filled.isprintable()):
         raise Refused(f"the header {name} can't carry what the order has there: leave it out of the mapping")
     return filled
-
-
-def _id_in(expression: Expression, answer: object) -> str | None:
-    """Find the provider's own id of an order."""
-    try:
-        return answers.id_of(expression.of(answer))
-    except Odd:
-        return None
-
-
-def _judge_stopped(stopped: Expression, told: object, status: int, answer: bytes) -> None:
-    try:
-        found = stopped.of(told)
-    except Odd as odd:
-        raise Unknown(f"answered {status}, and {odd}: it may have stopped", status, answer) from odd
-    if found is False:
-        raise Refused(f"answered {status}, and {stopped} is false: it goes on with the order", status, answer)
-    if found is not True:
-        raise Unknown(f"answered {status}, and {stopped} is neither true nor false", status, answer)
 
 
 def _not_read(what: str, status: int, answer: bytes) -> NotSent:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import jmespath  # type: ignore[import-untyped]
 from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 from jmespath.functions import Functions  # type: ignore[import-untyped]
+from jmespath.visitor import TreeInterpreter  # type: ignore[import-untyped]
 
 from gateway.settings.kinds import InvalidValue, Kind, Source, closest
 
@@ -32,6 +33,12 @@ class Expression:
         self._parsed = jmespath.compile(text)
         tree = self._parsed.parsed
         self._name = tree["value"] if tree["type"] == "field" else None
+
+    def missed_in(self, document: object) -> list[tuple[Mapping[str, Any], str]]:
+        """Give each name that it looks for in vain, and where it does."""
+        seeking = _Seeking()
+        seeking.visit(self._parsed.parsed, document)
+        return seeking.missed
 
     def of(self, document: object) -> Any:
         """Give what it finds; None where there is nothing. Raises `Odd`."""
@@ -60,6 +67,20 @@ class Expression:
 
     def __str__(self) -> str:
         return self.text
+
+
+class _Seeking(TreeInterpreter):  # type: ignore[misc]
+    """Finds what an expression does, and notes what it does not find."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missed: list[tuple[Mapping[str, Any], str]] = []
+
+    def visit_field(self, node: Mapping[str, Any], value: object) -> Any:
+        found = super().visit_field(node, value)
+        if found is None and isinstance(value, dict):
+            self.missed.append((value, node["value"]))
+        return found
 
 
 def expression(value: object, _: Source | None = None) -> Expression:
@@ -98,11 +119,20 @@ def _made_of(sample: Mapping[str, Any]) -> Callable[[object, Source], Expression
             raise InvalidValue(f"can't be made of an order: {odd}") from None
         nothing = [] if any(each in found.text for each in _MAY_BE_ABSENT) else list(_nothing(made, ""))
         if made is None or nothing:
-            known = ", ".join(sample)
-            raise InvalidValue(f"finds nothing for {', '.join(nothing[:5]) or 'the body'}; there are {known}")
+            missed = "; ".join(dict.fromkeys(_missed(found, sample))) or f"choose one of {', '.join(sample)}"
+            raise InvalidValue(f"finds nothing for {', '.join(nothing[:5]) or 'the body'}: {missed}")
         return found
 
     return read
+
+
+def _missed(found: Expression, sample: Mapping[str, Any]) -> Iterator[str]:
+    """Say which names of an order are misspelled, each with those that stand there."""
+    places = {id(sample): "", **{id(each): f"{name}." for name, each in sample.items() if isinstance(each, dict)}}
+    places |= {id(each): f"{name}[]." for name, of in sample.items() if isinstance(of, list) for each in of}
+    for document, name in found.missed_in(sample):
+        at, known = places.get(id(document), ""), ", ".join(document)
+        yield f"there is no {at}{name}; {closest(name, document)}choose one of {known}"
 
 
 def _nothing(made: object, at: str) -> Iterator[str]:

@@ -88,6 +88,13 @@ class OrderCall(Readable):
         written = (self.path, *self.headers.values())
         return any(f"{{{name}}}" in each for each in written) or name in str(self.body or "")
 
+    @classmethod
+    def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
+        yield from super().judge(written, source)
+        said = f"{written.get('path')} {' '.join(map(str, table_of(written, 'headers').values()))}"
+        if "path" in written and "body" not in written and not PLACEHOLDER.search(said):
+            yield Fault(("path",), "names no order; write {reference} or the like into it, or add a body")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Create(OrderCall):
@@ -192,7 +199,7 @@ class _Source(Said):
     @classmethod
     def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
         yield from super().judge(written, source)
-        for at, what in _gaps(written):
+        for at, what in (*_misnamed(written), *_gaps(written)):
             yield Fault(at, what)
 
 
@@ -208,17 +215,29 @@ class Webhook(_Source):
         if written.get("hint", True) is False:
             yield from super().judge(written, source)
         else:
-            for at, what in _nameless(written):
+            for at, what in _misnamed(written):
                 yield Fault(at, what)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read(OrderCall, _Source):
+class _Asked(_Source):
+    """What answers and pages say: they say the same again whenever they are asked for."""
+
+    @classmethod
+    def judge(cls, written: Table, source: Source) -> Iterator[Fault]:
+        yield from super().judge(written, source)
+        if written.get("counts") == "increments" and "event_id" not in written:
+            what = 'needs event_id, by which what was read before is known; add that, or write "totals"'
+            yield Fault(("counts",), what)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read(OrderCall, _Asked):
     """How the provider is asked how an order stands, and what its answer says."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Poll(_Source):
+class Poll(_Asked):
     """How the provider is asked for news, and what a page says. `poll_seconds` of the settings says how often."""
 
     path: PollPath
@@ -311,14 +330,19 @@ class MappingFile(Readable):
                 yield Fault((name, "path"), "can't have {provider_order}, which is not known yet; write {reference}")
 
 
-def _nameless(written: Table) -> Iterator[tuple[tuple[str, ...], str]]:
+def _misnamed(written: Table) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Say what is wrong with how orders and events are named."""
     if not written.keys() & set(NAMES):
         yield ("reference",), f"is missing; say where an order is named, by one of {', '.join(NAMES)}"
+    event = written.get("event_id")
+    for name in NAMES:
+        if event is not None and event == written.get(name):
+            what = f"is {name}, too, so all that is said of an order would be one event; name another, or remove this"
+            yield ("event_id",), what
 
 
 def _gaps(written: Table) -> Iterator[tuple[tuple[str, ...], str]]:
     """Say what is missing to read messages of one kind."""
-    yield from _nameless(written)
     words, whole_orders = table_of(written, "words"), written.get("whole_orders", [])
     if "word" not in written:
         yield ("word",), "is missing; say where the provider's word stands, or write it in quotes, as \"'SHIPPED'\""

@@ -4,6 +4,7 @@ A field is known by its name, as a column of a file is.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -21,6 +22,7 @@ _NAMES: Final = ("reference", "request", "order")
 _OF_A_STATEMENT: Final = ("word", "reason", "tracking_number", "carrier", "tracking_url")
 _DEEPEST: Final = 4  # objects in objects, among which orders are looked for
 _MOST_WORDS: Final = 50
+_OUR_REFERENCE: Final = re.compile(r"NS[0-9A-Z]{14}(-\d+)?")
 _AROUND: Final = "_order."
 _CHECK: Final = {
     "order": "  # CHECK: NewStore's number of the order? If it is ours write reference, if its own provider_order"
@@ -69,6 +71,8 @@ def propose(body: bytes) -> Proposal:
     if path:
         found.keys["orders"] = path
     _take(found, orders, (*_NAMES, "event_id", "date"), "")
+    if "order" in found.keys and "reference" not in found.keys and _is_ours(found.keys["order"], orders):
+        found.keys["reference"] = found.keys.pop("order")
     path, statements = next(((at, each) for at, each in _lists(orders) if _has(each, "tracking_number")), ("", orders))
     if path:
         found.keys["statements"] = f"{path} || [@]"
@@ -84,6 +88,7 @@ def propose(body: bytes) -> Proposal:
     found.words = _said(found.keys.get("word", ""), statements, orders)
     found.reasons = _said(found.keys.get("reason", ""), statements, orders)
     _note_what_is_missing(found)
+    _note_what_is_not_read(found, orders)
     return found
 
 
@@ -148,9 +153,24 @@ def _note_what_is_missing(found: Proposal) -> None:
     for key, what in (("word", "what has happened"), ("lines", "which units are meant"), ("quantity", "how many")):
         if key not in found.keys:
             found.notes.append(f"nothing says {what}: name {key} by hand, or ask for it")
+    if "lines" not in found.keys:
+        found.notes.append("it may be a hint, which says nothing but which order is to be read: then add [read]")
     if "event_id" not in found.keys:
         found.notes.append('nothing names the event: ask for an id, or let counts = "totals" be true')
     found.notes.append("ask for a message of each kind: one shows its own words alone")
+
+
+def _note_what_is_not_read(found: Proposal, orders: Sequence[Any]) -> None:
+    of_a_statement = found.keys.get("statements", "").removesuffix(" || [@]")
+    for path in dict.fromkeys(path for path, _ in _lists(orders)):
+        if path not in {of_a_statement, found.keys.get("lines")}:
+            joined = f': statements may join both, as "[{of_a_statement}, {path}][]"' if of_a_statement else ""
+            found.notes.append(f"it also has a list, {path}, which nothing here reads{joined}")
+
+
+def _is_ours(path: str, orders: Sequence[Any]) -> bool:
+    """Tell whether what stands there is a reference that this gateway makes."""
+    return any(_OUR_REFERENCE.fullmatch(str(Expression(path).of(each))) for each in orders if isinstance(each, dict))
 
 
 def _quoted(key: str) -> str:

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway import canonical
+from gateway.call_errors import as_code
 from gateway.domain.commands import RejectionReason, Word
 from gateway.domain.deliveries import Parcel, normal
 
-from . import answers, meaning, parcels
+from . import answers, parcels
 from .files_settings import IGNORED
 from .port import Look, Malformed, Message, Names, Origin, Reading, Statement, Unreadable
 from .rest_expressions import Expression, Odd
@@ -126,7 +127,7 @@ def read(mapping: MappingFile, message: Message) -> list[Reading]:
     envelope, document = _opened(mapping, message.body)
     source: Said | None = getattr(mapping, envelope.of)
     if source is None:
-        raise Malformed("$", f"is of [{envelope.of}], which the mapping no longer has: add it, or discard this")
+        raise Malformed("$", f"the mapping has no [{envelope.of}], which reads this: add it, or discard this")
     try:
         orders = [document] if envelope.place else orders_in(source.orders, document)
     except Odd as odd:
@@ -137,6 +138,31 @@ def read(mapping: MappingFile, message: Message) -> list[Reading]:
         place = envelope.place or ("$" if len(orders) == 1 else f"orders[{number}]")
         found += _read(source, replace(envelope, place=place), body, name)
     return found if len(found) > 1 else [replace(each, part=None) for each in found]
+
+
+def words(mapping: MappingFile, message: Message) -> dict[str, str]:
+    """Give the provider's words in a message, each with ours, or nothing where the mapping has none for it."""
+    envelope, document = _opened(mapping, message.body)
+    source: Said = getattr(mapping, envelope.of)
+    found: dict[str, str] = {}
+    if source.word is None or (isinstance(source, Webhook) and source.hint):
+        return found
+    for body in orders_in(source.orders, document):
+        for entry in orders_in(source.statements, body):
+            said = source.word.of({**entry, "_order": body}) if isinstance(entry, dict) else None
+            if shown := _shown(said):
+                found[shown] = str(source.words.get(word_of(shown), ""))
+    return found
+
+
+def unwrapped(body: bytes) -> bytes:
+    """Give what a provider sent, without the envelope in which it is kept."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return body
+    is_wrapped = isinstance(document, dict) and ENVELOPE in document
+    return msgspec.json.encode(document.get("body")) if is_wrapped else body
 
 
 def _opened(mapping: MappingFile, body: bytes) -> tuple[_Envelope, Any]:
@@ -252,17 +278,25 @@ def _understood(order: _Order, entry: object, number: int) -> _Told | None:
     if word == IGNORED:
         return None
     if not isinstance(word, Word):
-        return _Told((number,), None, problem=meaning.unknown("word", _shown(said), source.words))
+        return _Told((number,), None, problem=_not_mapped(order, "word", _shown(said)))
     told = _Told((number,), word)
     if spelled not in {word_of(each) for each in source.whole_orders}:
         told.items = _items(source, entry)
     if word is Word.REJECTED:
         reason = _found(source.reason, entry, "reason") if source.reason else None
         told.reason = source.reasons.get(word_of(reason))
-        told.problem = "" if told.reason else meaning.unknown("reason", _shown(reason), source.reasons)
+        told.problem = "" if told.reason else _not_mapped(order, "reason", _shown(reason))
     if word is Word.SHIPPED:
         told.parcel = _parcel(source, entry)
     return told
+
+
+def _not_mapped(order: _Order, field: str, said: str | None) -> str:
+    """Say which table lacks a word: it shows as long as it is a code, for a person's name may stand there."""
+    if said is None:
+        return f"{field} is missing: {getattr(order.source, field)} finds none"
+    shown = repr(said) if as_code(said) else "(see the body)"
+    return f"{field} {shown} is not in [{order.envelope.of}.{field}s]: add it there"
 
 
 def _shown(said: object) -> str | None:
@@ -304,7 +338,8 @@ def _names(source: Said, body: object) -> Names:
     told = {each: _found(expression, body, each) for each, expression in source.names.items()}
     given = {each: _judged(said, each, _LONGEST_NAME) for each, said in told.items() if said is not None and said != ""}
     if not given:
-        raise _Bad(next(iter(told)), f"names no order: {' and '.join(map(str, source.names.values()))} finds nothing")
+        sought, finds = " and ".join(map(str, source.names.values())), "finds" if len(told) == 1 else "find"
+        raise _Bad(next(iter(told)), f"names no order: {sought} {finds} nothing")
     return Names(**given)
 
 

@@ -11,7 +11,7 @@ from gateway.settings.tables import Fault, Readable, Table, table_of
 from gateway.settings.urls import BaseUrl
 
 from .rest_mapping import Mapped, MappingFile, mapping_file
-from .transports.settings import CalledOverHttp, unfit
+from .transports.settings import CalledOverHttp, Prefix, unfit
 
 _NEEDS: Mapping[str, set[str]] = {
     "hmac": {"header"},
@@ -37,8 +37,8 @@ class WebhookSettings(Readable):
     """An HMAC of the body, a key in a header of its own, a bearer token, a user and password, Standard Webhooks."""
     header: Text | None = None
     """`hmac` and `header`: the name of the header, as `X-Signature`."""
-    prefix: Text | None = None
-    """`hmac` and `header`: what stands before it in the header, as `sha256=`."""
+    prefix: Prefix | None = None
+    """`header` and `hmac`: what stands before it, as `Token` or `sha256=`. A blank is put after a letter or digit."""
     user: Text | None = None
     """`basic`: the user."""
     algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"

@@ -2,7 +2,7 @@
 
 from gateway.settings.changes import Change, change
 from gateway.settings.description import describe, remarks
-from gateway.settings.loader import load
+from gateway.settings.loader import load, load_provider
 from gateway.settings.secret import Secret
 from gateway.settings.shapes import (
     LONGEST_CALL,
@@ -37,5 +37,6 @@ __all__ = [
     "change",
     "describe",
     "load",
+    "load_provider",
     "remarks",
 ]

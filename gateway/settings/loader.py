@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.settings.kinds import Source
-from gateway.settings.shapes import ProviderSettings, Settings, SettingsError
-from gateway.settings.tables import At, place, read, table_of
+from gateway.settings.shapes import Providers, ProviderSettings, Settings, SettingsError
+from gateway.settings.tables import At, Table, place, read, reader, table_of
 
 _OF_THE_KEY: Final = "[key]"
 """Where pydantic says that it is not the value that is wrong."""
@@ -22,7 +22,41 @@ def load(
     from pydantic import ValidationError  # noqa: PLC0415 - nobody waits for it who reads no settings
 
     written = _parse(path)
-    source = Source(
+    try:
+        return read(Settings, written, _source(path, written, environ, adapters))
+    except ValidationError as error:
+        faults = [_sentence(each, written) for each in error.errors(include_url=False)]
+    raise SettingsError(tuple(faults))  # not from the other, whose text repeats what is written
+
+
+def load_provider(
+    path: Path, name: str, environ: Mapping[str, str], *, adapters: Mapping[str, type[ProviderSettings]]
+) -> ProviderSettings | None:
+    """Read one provider of the file alone, so that nobody else's keys need be there; None where it has none so named.
+
+    Raises `SettingsError`.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - nobody waits for it who reads no settings
+
+    written = _parse(path)
+    providers = table_of(written, "providers")
+    if name not in providers:
+        return None
+    source = _source(path, written, environ, adapters)
+    try:
+        found: Mapping[str, ProviderSettings] = reader(Providers).validate_python(
+            {name: providers[name]}, context=source
+        )
+    except ValidationError as error:
+        placed = [{**each, "loc": ("providers", *each["loc"])} for each in error.errors(include_url=False)]
+        raise SettingsError(tuple(_sentence(each, written) for each in placed)) from None
+    return found[name]
+
+
+def _source(
+    path: Path, written: Table, environ: Mapping[str, str], adapters: Mapping[str, type[ProviderSettings]]
+) -> Source:
+    return Source(
         folder=path.resolve().parent,
         environ=environ,
         plain_http_hosts=_words(written.get("plain_http_hosts")),
@@ -30,11 +64,6 @@ def load(
         providers=table_of(written, "providers"),
         adapters=adapters,
     )
-    try:
-        return read(Settings, written, source)
-    except ValidationError as error:
-        faults = [_sentence(each, written) for each in error.errors(include_url=False)]
-    raise SettingsError(tuple(faults))  # not from the other, whose text repeats what is written
 
 
 def _parse(path: Path) -> dict[str, Any]:

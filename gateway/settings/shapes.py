@@ -346,6 +346,7 @@ def _by_adapter(written: object, source: Source) -> ProviderSettings:
 
 
 BY_ADAPTER: Final = Kind(_by_adapter, {})
+Providers: TypeAlias = Annotated[Mapping[Name, Annotated[ProviderSettings, BY_ADAPTER]], NAMED]
 
 
 @dataclass(frozen=True)
@@ -415,7 +416,7 @@ class Settings(Readable):
     """The Postgres to use; without a `url` the gateway runs its own."""
     operators: tuple[Operator, ...] = ()
     """Who may use /v1, the command line and the dashboard."""
-    providers: Annotated[Mapping[Name, Annotated[ProviderSettings, BY_ADAPTER]], NAMED] = field(default_factory=dict)
+    providers: Providers = field(default_factory=dict)
     """One table for each warehouse system, 3PL or ERP."""
     locations: Annotated[Mapping[Name, Location], NAMED] = field(default_factory=dict)
     """One table for each distribution centre, named as NewStore names it."""

@@ -12,6 +12,7 @@ from gateway.providers.conformance import CASES
 from gateway.providers.conformance.setting_up import written
 from gateway.providers.example import acme
 from gateway.providers.example.acme_target import AcmeTarget
+from gateway.providers.rest_target import RestProvider
 from tests.cli.typed import typed
 
 EXAMPLE = Path(acme.__file__).parent
@@ -104,6 +105,18 @@ async def test_a_provider_is_reached_and_its_secrets_are_not_shown(folder: Path)
     assert (code, found["reached"], found["settings"]["url"]) == (0, True, target.url)
     assert found["settings"]["api_key"] == found["settings"]["webhook_secret"] == "****"
     assert target.orders == []
+
+
+async def test_a_mapping_is_shown_by_the_name_of_its_file(tmp_path: Path) -> None:
+    target = RestProvider()
+    target.folder = str(tmp_path)
+    around = TOML.partition("[providers.east]")[0]
+    (tmp_path / "gateway.toml").write_text(f'{around}[providers.acme]\nadapter = "rest"\n{written(target)}')
+    config = ("--config", str(tmp_path / "gateway.toml"))
+    _, told = await typed("providers", "check", "acme", *config, **{**KEYS, **target.environ})
+    rows = told.splitlines()
+    assert [row.split() for row in rows if row.startswith(" mapping")] == [["mapping", "acme.toml"]]
+    assert not any("None" in row or row.endswith(" ") for row in rows), told
 
 
 async def test_a_provider_that_is_away_is_not_reached(folder: Path) -> None:
@@ -209,7 +222,7 @@ async def test_what_can_not_be_read_of_a_sample_is_shown_with_its_bytes(folder: 
     (folder / "a.json").write_text('{"events": [{"id": "1", "order": "NS1", "what": "SHIPPED", "lines": "none"}]}')
     (folder / "b.json").write_text("<events/>")
     code, told = await in_folder(folder, "try", "east", str(folder / "a.json"), str(folder / "b.json"))
-    assert code == 0
+    assert code == 1
     assert "  1. unreadable at $.events[0]: Expected `array`, got `str` - at `$.lines`\n" in told
     assert '     bytes: {"events":[{"id":"1","lines":"none","order":"NS1","what":"SHIPPED"}]}\n' in told
     assert "  nothing that can be read: $.events: no list of events (DecodeError), of <events/>\n" in told
@@ -298,8 +311,8 @@ async def test_a_saved_answer_or_page_is_read_as_one(tmp_path: Path, option: str
     (tmp_path / "page.json").write_text("{}")
     kind = ["--as", option] if option else []
     code, told = await in_folder(tmp_path, "try", "rest", str(tmp_path / "page.json"), *kind)
-    assert code == 0
-    wanted = "orders: events finds nothing" if of == "[webhook]" else f"is of {of}, which the mapping no longer has"
+    assert code == 1
+    wanted = "orders: events finds nothing" if of == "[webhook]" else f"the mapping has no {of}, which reads this"
     assert wanted in told
 
 

@@ -48,6 +48,14 @@ def read(folder: Path, auth: str) -> HttpSettings:
             {"Authorization": "Token s3cret-of-the-provider"},
         ),
         (
+            'auth = { kind = "header", header = "X-Api-Key", prefix = "key=", secret = "env:KEY" }',
+            {"X-Api-Key": "key=s3cret-of-the-provider"},
+        ),
+        (
+            'auth = { kind = "hmac", header = "X-Sign", prefix = "HMAC", algorithm = "sha1", secret = "env:KEY" }',
+            {"X-Sign": "HMAC d5ecb58587c649c82f477c04294ad88c093cceee"},
+        ),
+        (
             'auth = { kind = "basic", user = "us", secret = "env:KEY" }',
             {"Authorization": "Basic dXM6czNjcmV0LW9mLXRoZS1wcm92aWRlcg=="},
         ),
@@ -78,6 +86,10 @@ async def test_a_call_shows_what_the_settings_say(tmp_path: Path, written: str, 
         (
             'auth = { kind = "basic", user = "us", secret = "env:KEY", header = "X" }',
             'providers.wms.auth.header: says nothing where kind = "basic"; remove it',
+        ),
+        (
+            'auth = { kind = "header", header = "Authorization", prefix = "Token ", secret = "env:KEY" }',
+            "providers.wms.auth.prefix: put no blank around it: one is put after a word by itself, as in Token KEY",
         ),
         (
             'auth = { kind = "digest", secret = "env:KEY" }',

@@ -116,7 +116,7 @@ CREATES: list[tuple[list[object], type[CallError], str]] = [
     ([(422, {"error": "no such sku"})], Refused, "answered 422: it will not do this"),
     ([(409, ""), (503, "")], Unknown, "answered 409 and says that it has the order; the look-up answered 503"),
     ([(409, ""), {"orders": []}], Disputed, "answered 409, and its look-up does not know the order: ask it"),
-    ([(409, ""), PAGE], Disputed, "answered 409 and says that it has the order; the look-up answered 200 and nothing"),
+    ([(409, ""), PAGE], Disputed, "answered 409 and says that it has the order; the look-up answered 200 and no JSON"),
     ([{"success": False, "id": 17}, {"orders": []}], Refused, "answered 200 and says no: it will not take this order"),
 ]  # fmt: skip
 
@@ -138,10 +138,10 @@ async def test_an_order_that_is_there_already_is_found(answers: tuple[list[str],
 
 
 LOOK_UPS: list[tuple[object, type[CallError], str]] = [
-    (PAGE, Inconclusive, "the look-up answered 200 and nothing of a known shape"),
-    ("", Inconclusive, "the look-up answered 200 and nothing of a known shape"),
-    ({"result": "ok"}, Inconclusive, "the look-up answered 200 and nothing of a known shape"),
-    ({"orders": {"id": 17}}, Inconclusive, "the look-up answered 200 and nothing of a known shape"),
+    (PAGE, Inconclusive, "the look-up answered 200 and no JSON"),
+    ("", Inconclusive, "the look-up answered 200, but orders finds nothing"),
+    ({"result": "ok"}, Inconclusive, "the look-up answered 200, but orders finds nothing"),
+    ({"orders": {"id": 17}}, Inconclusive, "the look-up answered 200, but orders finds no list"),
     ({"orders": [{"id": 17, "order_number": "NS2"}]}, Inconclusive, "the look-up answered 200 and other orders than"),
     ({"orders": [{"id": 17}]}, Inconclusive, "the look-up answered 200 and other orders than"),
     ((404, ""), NotSent, "the look-up answered 404: check the URL, the mapping and the key of the provider"),
@@ -196,7 +196,7 @@ async def test_what_is_not_known_is_asked_nowhere(answers: tuple[list[str], Made
     assert answers[0] == ["DELETE /orders/a%2Fb%20c%3Fd"]
 
 
-READ = {"read": {**PUSH["webhook"], "path": "/orders/{provider_order}", "hint": None, "event_id": None}}
+READ = {"read": {**PUSH["webhook"], "path": "/orders/{provider_order}", "hint": None, "event_id": None, "counts": None}}
 
 
 async def test_an_order_is_read_by_the_provider_s_own_id(answers: tuple[list[str], Made]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.providers.rest_document import SAMPLE
+from gateway.providers.rest_expressions import expression
 from gateway.simulator.rest_warehouse import RestWarehouse
 from tests.cli import typed as a_person
 from tests.providers.rest import PUSH
@@ -13,6 +14,7 @@ from tests.providers.rest import PUSH
 PAGE = (Path(__file__).parents[2] / "gateway" / "providers" / "README.md").read_text()
 SECTION = PAGE.partition("\n## Rest\n")[2].partition("\n## ")[0]
 SETTINGS, FIRST_HALF, WEBHOOK, WITHDRAW = re.findall(r"^```toml\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+[CREATED] = re.findall(r"Save `(.*?)` as created.json", SECTION)
 RECEIVED, SHIPPED, SHORT = re.findall(r"^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 AROUND = """
 public_url = "https://gateway.example.com"
@@ -46,7 +48,7 @@ def shows(told: str, lines: list[str]) -> bool:
 
 
 async def test_each_step_of_the_walk_shows_what_the_guide_shows(tmp_path: Path) -> None:
-    first, all_words, check = typed_in_the_walk()
+    first, answer, all_words, check = typed_in_the_walk()
     warehouse = RestWarehouse("acme", api_key=KEYS["ACME_API_KEY"], webhook_secret=KEYS["ACME_WEBHOOK_SECRET"])
     async with warehouse.running():
         settings = SETTINGS.replace("http://127.0.0.1:8094", warehouse.url)
@@ -56,13 +58,29 @@ async def test_each_step_of_the_walk_shows_what_the_guide_shows(tmp_path: Path) 
         mapping = tmp_path / "acme.toml"
 
         mapping.write_text(FIRST_HALF)
-        assert shows(told := await answered(tmp_path, first[0]), first[1]), told
+        told = (await answered(tmp_path, first[0])).replace(warehouse.url, "http://127.0.0.1:8094")
+        assert shows(told, first[1]), told
+        (tmp_path / "created.json").write_text(CREATED)
+        assert shows(told := await answered(tmp_path, answer[0]), answer[1]), told
         mapping.write_text(FIRST_HALF.partition("[webhook]")[0] + WEBHOOK)
         assert shows(told := await answered(tmp_path, all_words[0]), all_words[1]), told
         mapping.write_text(mapping.read_text() + WITHDRAW)
         assert shows(told := await answered(tmp_path, check[0]), check[1]), told
 
     assert tomllib.loads(mapping.read_text()) == PUSH
+
+
+def test_each_way_to_read_other_messages_reads_one() -> None:
+    ways = re.findall(r'`(statements|word|lines) = "(.*?)"`', SECTION.partition("Messages are not all as Acme's")[2])
+    assert [key for key, _ in ways] == ["statements", "statements", "word", "statements", "lines", "lines"]
+    both, all_three, word, final, alone, others = (expression(text).of for _, text in ways)
+    parcel, missing = {"awb": "1Z1", "contents": [{"code": "A"}]}, {"code": "B", "cause": "LOST"}
+    order = {"state": "CLOSED", "parcels": [parcel], "missing": [missing]}
+    assert both(order) == final(order) == [parcel, missing]
+    assert all_three(order) == [order, parcel, missing]
+    assert final(order | {"state": "OPEN"}) == [parcel]
+    assert [word(each) for each in all_three(order)] == ["CLOSED", "parcel", "missing"]
+    assert (alone(missing), others(missing), others(parcel)) == ([missing], [missing], parcel["contents"])
 
 
 def test_the_guide_names_all_that_an_order_is_made_of() -> None:

@@ -51,7 +51,9 @@ def test_five_faults_of_a_mapping_are_named_at_once_each_at_its_place(tmp_path: 
         'mapping."acme.toml".webhook.words.SHORT',
         'mapping."acme.toml".webhook.hint',
     ]
-    assert told[0].partition(": ")[2].startswith("finds nothing for lines[0].qty; there are reference, ")
+    assert told[0].partition(": ")[2] == (
+        "finds nothing for lines[0].qty: there is no lines[].quantity; choose one of product, sku, count, attributes"
+    )
     assert told[1].partition(": ")[2].startswith("is no JMESPath expression: Invalid jmespath expression: Incomplete")
     assert told[2].partition(": ")[2].startswith("has {id}; choose one of reference, request_id, ")
     assert told[3].partition(": ")[2].startswith("is not a word known here; choose one of accepted, ")
@@ -66,6 +68,18 @@ def webhook(**keys: str | None) -> str:
     return PUSH.replace("\n".join(lines), "\n".join([*kept, *written]))
 
 
+HINTS = f"""{PUSH.partition("[webhook]")[0]}
+[webhook]
+reference = "order_number"
+event_id = "event"
+
+[read]
+path = "/orders/{{reference}}/shipments"
+reference = "order_number"
+word = "status"
+words = {{ CANCELLED = "cancelled" }}
+whole_orders = ["CANCELLED"]
+"""
 FAULTY: list[tuple[str, str]] = [
     (webhook(reference=None), "webhook.reference: is missing; say where an order is named, by one of request, ref"),
     (webhook(word=None), "webhook.word: is missing; say where the provider's word stands, or write it in quotes"),
@@ -90,6 +104,14 @@ FAULTY: list[tuple[str, str]] = [
     (PUSH.replace("look_up", "withdraw", 1).replace("[withdraw]", "[read]", 1), "create.exists: needs [look_up], to f"),
     (PUSH.partition("[webhook]")[0], "poll: is missing; add it, or [webhook]: what becomes of an order is heard now"),
     (PUSH[PUSH.index("[webhook]") :], "create: is missing; add how the provider is told of an order, or [look_up] ho"),
+    (webhook(event_id='"order_number"'), "webhook.event_id: is reference, too, so all that is said of an order would"),
+    (HINTS.replace('"event"', '"order_number"'), "webhook.event_id: is reference, too, so all that is said of an or"),
+    (HINTS.replace("/{reference}/", "/our/"), "read.path: names no order; write {reference} or the like into it, or a"),
+    (PUSH.replace("?order_number={reference}", ""), "look_up.path: names no order; write {reference} or the like in"),
+    (PUSH.replace("/{provider_order}", ""), "withdraw.path: names no order; write {reference} or the like into it, o"),
+    (HINTS.replace("[read]", '[read]\ncounts = "increments"'), "read.counts: needs event_id, by which what was read b"),
+    (POLL.replace('"totals"', '"increments"'), "poll.counts: needs event_id, by which what was read b"),
+    (PUSH.replace("to.line_1", "to.lnies"), "create.body: finds nothing for ship_to.street: there is no ship_to.lnies"),
     (POLL.replace("updated =", "time_zone = 'UTC' #"), "poll.updated: is missing; {since} is made of it"),
     (POLL.replace("updated_since={since}&", ""), "poll.updated: is of no use without {since} in the path; add that"),
     (POLL.replace("{page}", "{cursor}"), "poll.next: is missing; {cursor} is made of it"),
@@ -113,6 +135,11 @@ BESIDE: list[tuple[str, str, str]] = [
     ("[create", SMALLEST, "mapping: {folder}/acme.toml is not TOML: Expected ']' at the end of a table declaration"),
     (PUSH, SMALLEST.replace("acme.toml", "other.toml"), "mapping: {folder}/other.toml can't be read (No such file or"),
 ]  # fmt: skip
+
+
+def test_a_call_whose_body_or_header_names_the_order_needs_no_more_in_its_path(tmp_path: Path) -> None:
+    for more in ('body = "{number: reference}"', 'headers = { X-Number = "{reference}" }'):
+        loaded(tmp_path, PUSH.replace("?order_number={reference}", "").replace("[look_up]", f"[look_up]\n{more}"))
 
 
 @pytest.mark.parametrize(("mapping", "settings", "fault"), BESIDE)
@@ -140,3 +167,5 @@ def test_what_is_said_of_all_messages_may_be_said_otherwise_of_some(tmp_path: Pa
     assert (str(mapping.webhook.reference), str(mapping.read.reference)) == ("order_number", "order_number")
     assert (str(mapping.webhook.statements), str(mapping.read.statements)) == ("cartons || [@]", "[@]")
     assert mapping.read.words["short"] == "rejected"
+    provider = loaded(tmp_path, f"{calls}[said]\n{said}\n[webhook]\n{read}").providers["acme"]
+    assert str(provider.mapping.webhook.reference) == "order_number"

@@ -36,7 +36,7 @@ def read_as(found: Proposal, document: object, word: str) -> list[Statement]:
 def test_where_things_stand_in_a_message_is_proposed_and_reads_it() -> None:
     found = proposed(SHIPPED)
     assert found.keys == {
-        "event_id": "event", "order": "order_number", "statements": "cartons || [@]", "carrier": "carrier",
+        "event_id": "event", "reference": "order_number", "statements": "cartons || [@]", "carrier": "carrier",
         "tracking_number": "tracking", "word": "_order.status", "lines": "lines", "product": "sku", "quantity": "qty",
     }  # fmt: skip
     assert found.words == ["SHIPPED"]
@@ -63,12 +63,21 @@ def test_what_is_missing_is_said() -> None:
         "nothing says what has happened: name word by hand, or ask for it",
         "nothing says which units are meant: name lines by hand, or ask for it",
         "nothing says how many: name quantity by hand, or ask for it",
+        "it may be a hint, which says nothing but which order is to be read: then add [read]",
         'nothing names the event: ask for an id, or let counts = "totals" be true',
         "ask for a message of each kind: one shows its own words alone",
     ]
-    assert proposed({"order_number": "NS1", "status": "a", "state": "b"}).notes[0] == (
-        "state may say word, too: it is taken from status"
-    )
+    order = {"order_number": "NS1", "status": "a", "state": "b"}
+    told = [note for note in proposed([order, order]).notes if " may say " in note]
+    assert told == ["state may say word, too: it is taken from status"]
+
+
+def test_a_list_that_the_proposal_leaves_out_is_named() -> None:
+    lists = {"parcels": SHIPPED["cartons"], "missing": [{"sku": "A", "qty": 1}]}
+    notes = proposed({"job": {"order_number": "NS1", "status": "CLOSED", **lists}}).notes
+    joined = 'statements may join both, as "[job.parcels, job.missing][]"'
+    assert f"it also has a list, job.missing, which nothing here reads: {joined}" in notes
+    assert not any("has a list" in note for note in proposed(SHIPPED).notes)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"7", b'{"topic": "stock"}', b"[" * 9_000])

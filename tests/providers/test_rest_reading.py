@@ -59,11 +59,13 @@ def test_lines_that_each_have_a_word_are_read_one_by_one() -> None:
 def test_an_unknown_word_or_reason_goes_to_a_person_and_an_ignored_one_says_nothing() -> None:
     (odd,) = statements(SHORT | {"status": "ON_PALLET"})
     assert (odd.word, odd.items) == (None, None)
-    assert odd.problem.startswith("word 'ON_PALLET' is unknown")
+    assert odd.problem.startswith("word 'ON_PALLET' is not in [webhook.words]: add it there")
     (why,) = statements(SHORT | {"reason": "LUNCH_BREAK"})
-    assert why.problem.startswith("reason 'LUNCH_BREAK' is unknown")
+    assert why.problem.startswith("reason 'LUNCH_BREAK' is not in [webhook.reasons]: add it there")
     (none,) = statements(without(SHORT, "status"))
-    assert none.problem.startswith("word is missing")
+    assert none.problem.startswith("word is missing: _order.status finds none")
+    (name,) = statements(SHORT | {"status": "Ana Ruiz"})
+    assert name.problem == "word (see the body) is not in [webhook.words]: add it there"
     words = PUSH["webhook"]["words"] | {"MOVED": "ignored"}
     assert read(SHORT | {"status": " moved "}, webhook={"words": words}) == []
 
@@ -124,7 +126,9 @@ def test_totals_of_what_never_ships_that_are_split_by_reason_are_left_to_a_perso
 
 
 def test_a_hint_says_which_order_is_to_be_read_and_nothing_else() -> None:
-    hints = with_keys(PUSH, webhook={"hint": True, "time": "at"}, read={"path": "/o", **PUSH["webhook"], "hint": None})
+    hints = with_keys(
+        PUSH, webhook={"hint": True, "time": "at"}, read={"path": "/{reference}", **PUSH["webhook"], "hint": None}
+    )
     (look,) = read({"event": "e-9", "order_number": "NS1"}, hints)
     assert isinstance(look, Look)
     assert (look.names, look.event_id) == (Names(reference="NS1"), "e-9")
@@ -187,7 +191,7 @@ def test_a_page_that_is_kept_is_read_as_a_page_beside_webhooks() -> None:
 def test_an_envelope_that_is_not_ours_is_no_message() -> None:
     with pytest.raises(Malformed, match="gateway_envelope: is none of this gateway's"):
         read({"gateway_envelope": {"of": "headers"}, "body": SHORT})
-    with pytest.raises(Malformed, match=r"is of \[poll\], which the mapping no longer has"):
+    with pytest.raises(Malformed, match=r"the mapping has no \[poll\], which reads this"):
         read(wrapped("poll", {}))
 
 

@@ -13,6 +13,7 @@ import aiohttp
 from gateway.call_errors import NotSent, Unknown
 from gateway.providers import answers
 from gateway.settings import Secret
+from gateway.settings.secret import MASK
 
 from . import http
 
@@ -25,6 +26,10 @@ class Authentication(Protocol):
 
     async def headers(self, body: bytes) -> Mapping[str, str]:
         """Give the headers for a call with this body, which is empty where it has none. Raises `NotSent`."""
+
+    @property
+    def masked(self) -> Mapping[str, str]:
+        """Show these headers to a person, without what is secret."""
 
     def renew(self) -> bool:
         """Forget what was refused with 401; tells whether another try would show something else."""
@@ -39,7 +44,11 @@ class Key:
     scheme: str = "Bearer"
 
     async def headers(self, _: bytes) -> Mapping[str, str]:
-        return {self.header: f"{self.scheme} {self.secret.reveal()}".lstrip()}
+        return {self.header: behind(self.scheme, self.secret.reveal())}
+
+    @property
+    def masked(self) -> Mapping[str, str]:
+        return {self.header: behind(self.scheme, MASK)}
 
     def renew(self) -> bool:
         return False
@@ -55,6 +64,10 @@ class Basic:
     async def headers(self, _: bytes) -> Mapping[str, str]:
         pair = f"{self.user}:{self.secret.reveal()}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+    @property
+    def masked(self) -> Mapping[str, str]:
+        return {"Authorization": f"Basic {MASK}"}
 
     def renew(self) -> bool:
         return False
@@ -73,14 +86,23 @@ class Signature:
     async def headers(self, body: bytes) -> Mapping[str, str]:
         return {self.header: sign(self.secret, body, self.algorithm, self.encoding, self.prefix)}
 
+    @property
+    def masked(self) -> Mapping[str, str]:
+        return {self.header: behind(self.prefix, MASK)}
+
     def renew(self) -> bool:
         return False
 
 
 def sign(secret: Secret, body: bytes, algorithm: str, encoding: str, prefix: str = "") -> str:
-    """Write the HMAC of a body, in hex or base64 and behind a prefix as `sha256=`."""
+    """Write the HMAC of a body, in hex or base64 and behind a prefix."""
     digest = hmac.digest(secret.reveal().encode(), body, algorithm)
-    return prefix + (digest.hex() if encoding == "hex" else base64.b64encode(digest).decode())
+    return behind(prefix, digest.hex() if encoding == "hex" else base64.b64encode(digest).decode())
+
+
+def behind(prefix: str, shown: str) -> str:
+    """Write what is shown behind a prefix: a blank follows one that ends as a word does, as `Token`, not `sha256=`."""
+    return f"{prefix} {shown}" if prefix[-1:].isalnum() else prefix + shown
 
 
 class ClientCredentials:
@@ -116,6 +138,10 @@ class ClientCredentials:
                 self._token, lifetime = await self._new()
                 self._ends = now + max(lifetime - _RENEWED_BEFORE, lifetime / 2)
             return {"Authorization": f"Bearer {self._token}"}
+
+    @property
+    def masked(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {MASK}"}
 
     def renew(self) -> bool:
         had, self._token = self._token, ""

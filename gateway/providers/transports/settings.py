@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import aiohttp
 
 from gateway.settings import Certificates, ProviderSettings
-from gateway.settings.kinds import Source, Text
+from gateway.settings.kinds import InvalidValue, Kind, Source, Text, text
 from gateway.settings.references import Issued
 from gateway.settings.references import Key as SecretKey
 from gateway.settings.tables import Fault, Readable, Table
@@ -15,6 +15,17 @@ from gateway.settings.urls import BaseUrl, WebUrl
 
 from .authentication import Authentication, Basic, ClientCredentials, Key, Signature
 
+_BLANK = "put no blank around it: one is put after a word by itself, as in Token KEY"
+
+
+def _prefix(value: object, _: Source) -> str:
+    if isinstance(value, str) and value.strip() and value != value.strip():
+        raise InvalidValue(_BLANK)
+    return text(value)
+
+
+Prefix: TypeAlias = Annotated[str, Kind(_prefix, {"type": "string", "minLength": 1})]
+"""What stands before a key or a signature."""
 _NEEDS = {
     "bearer": set[str](),
     "header": {"header"},
@@ -53,8 +64,8 @@ class AuthenticationSettings(Readable):
     """The token, the key, the password, the client's secret, or the HMAC's secret: `env:` or `file:`."""
     header: Text | None = None
     """`header` and `hmac`: the name of the header, as `X-Api-Key`."""
-    prefix: Text | None = None
-    """`header` and `hmac`: what stands before it in the header, as `sha256=`."""
+    prefix: Prefix | None = None
+    """`header` and `hmac`: what stands before it, as `Token` or `sha256=`. A blank is put after a letter or digit."""
     user: Text | None = None
     """`basic`: the user."""
     token_url: WebUrl | None = None

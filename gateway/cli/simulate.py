@@ -253,7 +253,7 @@ def rest_warehouse(
     webhook_secret: Annotated[str, typer.Option(help=f"What it signs that with: {OR_MADE}")] = "",
     plain_http_host: PlainHttp = None,
 ) -> None:
-    """Run a simulated warehouse with a JSON API of its own, which a mapping describes."""
+    """Run a simulated warehouse with a JSON API of its own, which a mapping file describes."""
     url_kind = partial(web_url, plain_http_hosts=plain_http_host or ())
     shown = key("--api-key", api_key, f"{_named('--name', name)}_API_KEY")
     signs = key("--webhook-secret", webhook_secret, f"{name}_WEBHOOK_SECRET")

@@ -54,7 +54,7 @@ class WebhookSettings(Readable):
 
 @dataclass(frozen=True)
 class RestSettings(CalledOverHttp):
-    """A provider with a JSON API of its own, which a mapping describes."""
+    """A provider with a JSON API of its own, which a mapping file describes."""
 
     written_as: ClassVar = {**CalledOverHttp.written_as, "webhook_secrets": "webhook_secret"}
     live: ClassVar = CalledOverHttp.live | {"mapping", "webhooks", "webhook_secrets"}
@@ -62,7 +62,7 @@ class RestSettings(CalledOverHttp):
     beside: ClassVar = {"mapping": MappingFile}
 
     url: BaseUrl
-    """Where its API is; the paths of the mapping come after it."""
+    """Where its API is; the paths of the mapping file come after it."""
     mapping: Mapped = field(kw_only=True)
     """The TOML file that describes its API."""
     webhooks: WebhookSettings | None = None

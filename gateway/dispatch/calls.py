@@ -54,8 +54,8 @@ async def make(clients: OutboundClients, claim: Claim, context: DeliveryContext)
         if refused.status == 404 and datetime.now(UTC) - context.request.received_at < _YOUNG:
             raise NotYet("404: NewStore does not know the request yet", 404, refused.body) from refused
         raise
-    if isinstance(command, CallTaken):
-        return replace(command, accepts=clients.accepts(context.request.location))
+    if isinstance(command, CallTaken) and clients.accepts(claim.location):
+        return replace(command, accepts=True)
     return command
 
 

@@ -28,11 +28,14 @@ class NewStoreCallback:
     client_secret: str
     secret: str | None = None  # it signs nothing
     _token: str = ""
+    _told: set[str] = field(default_factory=set)
     _unsure: set[str] = field(default_factory=set)
 
     async def post(self, session: aiohttp.ClientSession, event: JSON) -> int | str:
         """Tell an event once, however often it is posted: the status answered, or what kept it from arriving."""
         name = event["event_id"]
+        if name in self._told:
+            return 200
         try:
             if name not in self._unsure or not await self._is_there(session, event):
                 self._unsure.add(name)
@@ -44,6 +47,7 @@ class NewStoreCallback:
                     return status
         except (aiohttp.ClientError, TimeoutError) as error:
             return type(error).__name__
+        self._told.add(name)
         return 201
 
     async def _is_there(self, session: aiohttp.ClientSession, event: JSON) -> bool:

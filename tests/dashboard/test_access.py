@@ -41,6 +41,7 @@ async def barriers_of_whole(page: "Page") -> list[str]:
 
 
 @pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="pip install axe-playwright-python")
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_no_page_keeps_anybody_out(sign_in: NewPage, stage: World) -> None:
     await stand.refused(stage, "r-seen")

@@ -183,6 +183,7 @@ class Look:
         return {mark for mark in marks if f"![{mark}]" not in text}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["vera", "ada"])
 async def test_no_word_of_others_is_more_than_a_word_on_any_page(sign_in: NewPage, stage: World, name: str) -> None:
@@ -207,6 +208,7 @@ async def test_no_word_of_others_is_more_than_a_word_on_any_page(sign_in: NewPag
     assert look.missed(ON_PAGES) == HIDDEN[name]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_no_word_of_others_is_more_than_a_word_in_what_opens(sign_in: NewPage, stage: World) -> None:
     look = Look(await sign_in("ada", f"request?{urlencode({'id': FAILED})}"))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 _TRACES = "http://127.0.0.1:16686/trace/{trace_id}"
+_CARRIERS = """
+carriers = { UPS = "UPS", USPS = "USPS", FEDEX = "FEDEX", DHL = "DHL" }
+must_map = ["carrier"]
+"""
 PAGES = {
     "now": "/",
     "shipments": "/shipments?status=all",
@@ -31,6 +35,7 @@ PAGES = {
     "request": "/request?id=r-refused-1",
     "request-rejected": "/request?id=r-rejected",
     "places": "/places",
+    "mappings": "/mappings",
     "audit": "/audit",
 }
 
@@ -55,7 +60,7 @@ async def _stage() -> AsyncIterator[World]:
             connection = await asyncpg.connect(dsn)
             await migrate(connection)
             await connection.close()
-            async with stand.world(Path(folder), dsn) as world:
+            async with stand.world(Path(folder), dsn, carriers=_CARRIERS) as world:
                 await _traffic(world)
                 yield world
 
@@ -71,6 +76,9 @@ async def _traffic(world: World) -> None:
         await world.newstore.place(stand.order(f"r-silent-{number}", "HOODIE-GRY-M", "CAP-RED"), "DC01")
     await stand.until(world, lambda rows: sum(_is_silent(row) for row in rows) == 3)
     quick.temperament = was
+    parcel = {"carrier": "dpd classic", "tracking_number": "05212345678901"}
+    shipped = {"type": "shipped", "event_id": "e-dpd", "items": [{"product_id": "CAP-RED", "quantity": 1}]}
+    await stand.say(world, fulfillment_request_id="r-silent-2", shipment=parcel, **shipped)
     slow.temperament = replace(slow.temperament, rejects=1.0)
     person = {"shipping_address": {"first_name": "Ada", "last_name": "Lovelace", "city": "Marylebone"}}
     await world.newstore.place({**stand.order("r-rejected", "MUG-LOGO", "TEE-BLK-M"), **person}, "DC02")

@@ -15,7 +15,7 @@ from gateway.ledger.quarantine import Kept
 from gateway.ledger.read import naming, request_reads
 from gateway.ledger.write.queued import Unstorable
 from gateway.ledger.write.writer import Writer
-from gateway.providers.port import Adapter, Heard, Look, Malformed, Message, Names, Reading, Statement, Unreadable
+from gateway.providers.port import Adapter, Heard, Look, Malformed, Message, Reading, Statement, Unreadable
 from gateway.providers.statements import AdapterBroke, command, fingerprint_of, hint, readings_of
 from gateway.settings import Settings
 from gateway.telemetry import trace
@@ -71,7 +71,7 @@ class Hearing:
         self, provider: str, message: Message, readings: Sequence[Reading], *, follows: bool
     ) -> list[Heard]:
         """Find whom they are about before the first is queued, so that all are queued in their order."""
-        about = await self._named(provider, readings)
+        about = await naming.named(self.pool, provider, [each.names for each in readings])
         said = [
             await self._command(provider, message, reading, ids, follows=follows)
             for reading, ids in zip(readings, about, strict=True)
@@ -86,12 +86,6 @@ class Hearing:
             if isinstance(each, BaseException):
                 raise each
         return [each for each in heard if isinstance(each, Heard)]
-
-    async def _named(self, provider: str, readings: Sequence[Reading]) -> list[list[str]]:
-        """Find the requests that each may be about; NewStore's own id needs no look, where it is all that is given."""
-        if all(each.names == Names(request=each.names.request) for each in readings):
-            return [[each.names.request] if each.names else [] for each in readings]
-        return await naming.named(self.pool, provider, [each.names for each in readings])
 
     async def _command(
         self, provider: str, message: Message, reading: Reading, ids: Sequence[str], *, follows: bool

@@ -19,9 +19,7 @@ _WORDS = {Said.SHIPPED: Word.SHIPPED, Said.REJECTED: Word.REJECTED, Said.CANCELL
 
 async def reported(pool: asyncpg.Pool, provider: str, names: Names) -> Sequence[Reported] | None:
     """Find what of a request is so because this provider said it; None where it has and had no such request."""
-    if not names:
-        return None
-    ids = [names.request] if names == Names(request=names.request) else (await naming.named(pool, provider, [names]))[0]
+    [ids] = await naming.named(pool, provider, [names])
     request = await request_reads.request(pool, ids[0]) if len(ids) == 1 else None
     if request is None or not request.assignment_of(provider):
         return None

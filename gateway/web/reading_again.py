@@ -9,7 +9,7 @@ import asyncpg
 
 from gateway.domain.commands import ProviderSaid, replayed
 from gateway.ledger.read import naming
-from gateway.providers.port import Adapter, Look, Malformed, Message, Names, Reading, Statement, Unreadable
+from gateway.providers.port import Adapter, Look, Malformed, Message, Reading, Statement, Unreadable
 from gateway.providers.statements import command as command_of
 from gateway.providers.statements import hint, readings_of
 from gateway.settings import Settings
@@ -72,8 +72,6 @@ def _understood(adapter: Adapter, readings: Sequence[Reading]) -> Statement | Lo
 
 async def _about(pool: asyncpg.Pool, source: str, said: Statement | Look) -> str:
     """Find whom it is about."""
-    if said.names == Names(request=said.names.request):
-        return said.names.request
     [ids] = await naming.named(pool, source, [said.names])
     if len(ids) > 1:
         raise SeveralRequests(ids)

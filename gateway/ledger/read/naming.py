@@ -43,7 +43,10 @@ async def named(pool: Pool, provider: str, asked: Sequence[Names]) -> list[list[
     """Find the ids of the requests that each may mean.
 
     An id of the request's own decides; its order decides where there is none, among what is open at this provider.
+    NewStore's id needs no look where all give that alone: whether it is here is left to whoever takes it.
     """
+    if not any(each.reference or each.provider_order or each.order for each in asked):
+        return [[each.request] if each.request else [] for each in asked]
     places = list(range(len(asked)))
     rows = await pool.fetch(
         _NAMED, places, [each.request or None for each in asked], [_reference(each.reference) for each in asked],
